@@ -1,1 +1,22 @@
-//! placeholder
+//! hotspec judges hot restarts: it starts a server, puts connections into every state that a
+//! connection can be in, triggers a restart, records all that happens, and judges the record
+//! against a published list of clauses.
+//!
+//! The way data flows, and so the way modules may know each other:
+//!
+//! - `cli`: the command line, one file per verb
+//! - [`scenario`]: what we do: scenario files, the plan, the runner
+//! - [`target`]: what is under test: target files, the warden, network namespaces
+//! - `client`: how we talk: sockets, HTTP/1.1, lanes and their steps
+//! - `witness`: what else saw it: processes, the socket table
+//! - [`history`]: what happened: events, the recorder, the file format, the instants
+//! - [`clause`]: what must hold: one pure function per clause
+//! - `report`: who is told: one file per format
+//! - [`declaration`], [`manifest`]: what a target declares, and what a run was
+
+pub mod clause;
+pub mod declaration;
+pub mod history;
+pub mod manifest;
+pub mod scenario;
+pub mod target;

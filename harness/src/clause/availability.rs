@@ -1,0 +1,355 @@
+//! Connections are accepted and answered throughout.
+
+use super::control::asked_at_once;
+use super::{Case, Clause, Tally};
+use crate::declaration::{Profile, Span};
+use crate::history::event::{ConnectTrouble, Ending, Owner};
+use crate::history::{Exchange, Lane};
+
+/// The clauses of this group.
+pub const CLAUSES: &[Clause] = &[
+    Clause {
+        id: "availability.not-refused",
+        must: "FRI",
+        should: "",
+        requirement: "From T0 through settle no connect to a declared address gives ECONNREFUSED.",
+        why: "A refused connection is a client that was turned away: the listener was closed before another one stood in for it.",
+        source: "seed",
+        judge: Some(not_refused),
+    },
+    Clause {
+        id: "availability.queue-kept",
+        must: "FRI",
+        should: "",
+        requirement: "A connection completed by the kernel and not yet accepted when the listener changes hands is never reset.",
+        why: "Closing a listener resets all that waits in its queue, unless another process holds the same socket. SO_REUSEPORT gives each process a queue of its own.",
+        source: "seed; socket(7), ip-sysctl tcp_migrate_req",
+        judge: Some(queue_kept),
+    },
+    Clause {
+        id: "availability.accepted-unread",
+        must: "FR",
+        should: "",
+        requirement: "A connection accepted and not yet read when the old generation is told to drain is answered.",
+        why: "Between accept and the first read a server often takes a connection for idle and drops it.",
+        source: "seed",
+        judge: Some(accepted_unread),
+    },
+    Clause {
+        id: "availability.answered",
+        must: "FRI",
+        should: "",
+        requirement: "Each connection established from T0 to Tx that sends a valid request within 1 s gets one complete response (in profile falcore: for each request until a close is announced).",
+        why: "A request on a new connection is never the client's fault: it can't have met an idle timeout.",
+        source: "seed",
+        judge: Some(answered),
+    },
+    Clause {
+        id: "availability.no-stall",
+        must: "FRI",
+        should: "",
+        requirement: "On the fast path, connect to first byte never takes longer than control's maximum plus stall_max.",
+        why: "A server that accepts nobody while it drains refuses none, and all of them wait.",
+        source: "hotspec",
+        judge: Some(no_stall),
+    },
+    Clause {
+        id: "availability.listener-present",
+        must: "FR",
+        should: "",
+        requirement: "A listening socket exists on the target's address at every sample from T0 on.",
+        why: "Without a listening socket the kernel refuses whoever comes in that moment.",
+        source: "seed",
+        judge: Some(listener_present),
+    },
+    Clause {
+        id: "availability.same-listener",
+        must: "F",
+        should: "R",
+        requirement: "The listening sockets from before the restart are among those after it (inode and cookie).",
+        why: "The same socket has the same queue: nothing that waits in it can be lost.",
+        source: "seed",
+        judge: Some(same_listener),
+    },
+    Clause {
+        id: "availability.successor-serves",
+        must: "FR",
+        should: "",
+        requirement: "Every connection established after the last old process drains (plus δ) is answered by the successor.",
+        why: "A connection that an old process still takes is one more that it has to wait for.",
+        source: "seed",
+        judge: Some(successor_serves),
+    },
+    Clause {
+        id: "availability.no-overflow",
+        must: "FRI",
+        should: "",
+        requirement: "Below the backlog no SYN of a lane is dropped.",
+        why: "A dropped SYN costs a client a second at least, and shows in no server's log.",
+        source: "hotspec; listen(2)",
+        judge: Some(no_overflow),
+    },
+];
+
+/// Lanes that began to connect at T0 or later.
+fn after_t0<'a>(case: &'a Case<'_>) -> impl Iterator<Item = &'a Lane> {
+    let t0 = case.t0().map(|t0| t0.lo);
+    case.restart_lanes().filter(move |lane| t0.is_some_and(|t0| lane.opened >= t0))
+}
+
+fn not_refused(case: &Case<'_>, tally: &mut Tally) {
+    let expected = "the connection is accepted";
+    for lane in after_t0(case) {
+        match lane.connect_failed {
+            Some((at, ConnectTrouble::Refused | ConnectTrouble::Missing, errno)) => {
+                tally.exercise();
+                let seen = format!("connection refused (errno {})", errno.unwrap_or_default());
+                tally.break_on(case, lane, at, "refused", expected, seen);
+            }
+            Some((_, ConnectTrouble::Local, errno)) => tally.doubt(
+                case,
+                format!(
+                    "the harness could not open a connection of its own (errno {})",
+                    errno.unwrap_or_default()
+                ),
+            ),
+            _ if lane.fetches.is_empty() => tally.exercise(),
+            _ => {}
+        }
+    }
+    let t0 = case.t0().map_or(u64::MAX, |t0| t0.lo);
+    for lane in case.restart_lanes() {
+        for fetch in lane.fetches.iter().filter(|fetch| fetch.from >= t0) {
+            tally.exercise();
+            if let Err((kind, message)) = &fetch.result
+                && kind == "refused"
+            {
+                tally.break_on(case, lane, fetch.at, "refused", expected, message.clone());
+            }
+        }
+    }
+}
+
+/// Whether the lane connected while processes that could have accepted it were stopped.
+fn connected_while_stopped(case: &Case<'_>, lane: &Lane) -> bool {
+    let connected = lane.connected;
+    case.timeline
+        .frozen
+        .iter()
+        .any(|(stopped, _)| connected.is_some_and(|at| at >= stopped.lo && at <= stopped.hi))
+}
+
+fn queue_kept(case: &Case<'_>, tally: &mut Tally) {
+    if case.t0().is_none() {
+        return;
+    }
+    for lane in case.restart_lanes() {
+        if !connected_while_stopped(case, lane) {
+            continue;
+        }
+        tally.exercise();
+        let answered = lane.exchanges.first().is_some_and(Exchange::answered);
+        if let Some(end) = lane.end.filter(|end| end.how == Ending::Reset && !answered) {
+            let since = Span(end.at.saturating_sub(lane.connected.unwrap_or(lane.opened)));
+            let seen = format!(
+                "RST {since} after the kernel had completed the connection, before any byte of an answer"
+            );
+            let expected = "the connection waits in the queue until it is accepted and answered";
+            tally.break_on(case, lane, end.at, "reset", expected, seen);
+        }
+    }
+}
+
+fn accepted_unread(case: &Case<'_>, tally: &mut Tally) {
+    for lane in case.restart_lanes() {
+        let Some(exchange) = lane.exchanges.first() else { continue };
+        if case.old_owner(lane).is_none() {
+            note_unknown_owner(case, lane, tally);
+            continue;
+        }
+        let while_stopped = case.timeline.frozen.iter().any(|(stopped, _)| {
+            exchange.sent.is_some_and(|sent| sent.lo >= stopped.lo && sent.hi <= stopped.hi)
+        });
+        let t0 = case.t0().map_or(u64::MAX, |t0| t0.lo);
+        if !while_stopped || exchange.begun < t0 {
+            continue;
+        }
+        tally.exercise();
+        judge_exchange(case, lane, exchange, tally);
+    }
+}
+
+/// Reports an exchange that has no complete response like control's.
+pub fn judge_exchange(case: &Case<'_>, lane: &Lane, exchange: &Exchange, tally: &mut Tally) {
+    if let Some((kind, expected, seen)) = case.control.fault(lane, exchange) {
+        if kind == "unfinished" {
+            return;
+        }
+        let body = exchange.body.as_ref().map(|body| body.at);
+        let at = body.or_else(|| lane.end.map(|end| end.at)).unwrap_or(case.end);
+        tally.break_on(case, lane, at, kind, &expected, seen);
+    }
+}
+
+/// Says why a lane can't be judged by its owner.
+pub fn note_unknown_owner(case: &Case<'_>, lane: &Lane, tally: &mut Tally) {
+    if let (Owner::Unknown, Some(why)) = (lane.owner, case.owners_withheld()) {
+        tally.withhold(why);
+    }
+}
+
+fn answered(case: &Case<'_>, tally: &mut Tally) {
+    let tx = case.timeline.tx().map_or(case.end, |tx| tx.hi);
+    for lane in after_t0(case).filter(|lane| lane.opened <= tx && lane.connected.is_some()) {
+        let Some(first) = lane.exchanges.first() else { continue };
+        if first.send_failed.is_none() && !asked_at_once(lane, first) {
+            continue;
+        }
+        let demanded = if case.profile == Profile::Falcore { lane.exchanges.len() } else { 1 };
+        for exchange in lane.exchanges.iter().take(demanded) {
+            tally.exercise();
+            judge_exchange(case, lane, exchange, tally);
+            if exchange.closes() {
+                break;
+            }
+        }
+    }
+    fetched(case, tally);
+}
+
+/// The pooled client: what its user can't have caused.
+fn fetched(case: &Case<'_>, tally: &mut Tally) {
+    let t0 = case.t0().map_or(u64::MAX, |t0| t0.lo);
+    for lane in case.restart_lanes() {
+        for fetch in lane.fetches.iter().filter(|fetch| fetch.from >= t0) {
+            tally.exercise();
+            let Err((kind, message)) = &fetch.result else { continue };
+            // Outside falcore an unannounced close of a pooled connection is the server's right.
+            let pardoned = matches!(kind.as_str(), "closed" | "reset") && case.profile != Profile::Falcore;
+            if !pardoned {
+                tally.break_on(
+                    case,
+                    lane,
+                    fetch.at,
+                    kind,
+                    "an ordinary client notices nothing",
+                    message.clone(),
+                );
+            }
+        }
+    }
+}
+
+fn no_stall(case: &Case<'_>, tally: &mut Tally) {
+    let limit = case.control.first_byte_max + case.limits.stall_max;
+    for lane in after_t0(case) {
+        let Some(first) = lane.exchanges.first().filter(|first| first.endpoint == "fast") else { continue };
+        if !asked_at_once(lane, first) {
+            continue;
+        }
+        let came = first.head.as_ref().map(|head| head.first_byte);
+        let until = came.or_else(|| lane.end.filter(|end| end.how == Ending::GaveUp).map(|end| end.at));
+        let Some(until) = until else { continue };
+        tally.exercise();
+        let waited = until.saturating_sub(lane.opened);
+        if waited <= limit {
+            continue;
+        }
+        if waited.saturating_sub(case.own_gaps(lane.opened, until)) <= limit {
+            tally.doubt(case, "the harness itself did not run for a while; a quieter machine would help");
+            continue;
+        }
+        let expected = format!("the first byte within {} (control's maximum plus stall_max)", Span(limit));
+        let seen = format!("{} from connecting to the first byte", Span(waited));
+        tally.break_on(case, lane, until, "stall", &expected, seen);
+    }
+}
+
+fn listener_present(case: &Case<'_>, tally: &mut Tally) {
+    let Some(t0) = case.t0() else { return };
+    if case.sample_gap.is_none() {
+        match case.owners_withheld() {
+            Some(why) => tally.withhold(why),
+            None => tally.doubt(case, "the listening sockets were not sampled"),
+        }
+        return;
+    }
+    tally.exercise();
+    for (_, at, rows) in case.listeners.iter().filter(|(_, at, _)| *at >= t0.lo) {
+        if rows.is_empty() {
+            let seen = "no listening socket on the target's address".to_owned();
+            tally.break_by(
+                case,
+                "none".to_owned(),
+                *at,
+                "absent",
+                "a listening socket at every sample",
+                seen,
+            );
+        }
+    }
+}
+
+fn same_listener(case: &Case<'_>, tally: &mut Tally) {
+    let Some(t0) = case.t0() else { return };
+    let before = case.listeners.iter().rev().find(|(_, at, _)| *at < t0.lo);
+    let Some((_, _, before)) = before else {
+        if let Some(why) = case.owners_withheld() {
+            tally.withhold(why);
+        }
+        return;
+    };
+    if case.timeline.tr().is_none() {
+        tally.doubt(case, "no successor was seen to serve");
+        return;
+    }
+    for row in before {
+        tally.exercise();
+        let lost = case.listeners.iter().find(|(_, at, rows)| {
+            *at >= t0.lo && !rows.iter().any(|other| other.inode == row.inode && other.cookie == row.cookie)
+        });
+        if let Some((_, at, rows)) = lost {
+            let seen = format!("the listening socket {} is gone; there are {} others", row.inode, rows.len());
+            tally.break_by(
+                case,
+                "unknown".to_owned(),
+                *at,
+                "replaced",
+                "the same listening socket goes on",
+                seen,
+            );
+        }
+    }
+}
+
+fn successor_serves(case: &Case<'_>, tally: &mut Tally) {
+    let Some(td) = case.td_last() else {
+        tally.doubt(case, "no drain was seen");
+        return;
+    };
+    for lane in case.restart_lanes().filter(|lane| lane.opened > td.hi + case.delta) {
+        let Owner::Process(_) = lane.owner else {
+            note_unknown_owner(case, lane, tally);
+            continue;
+        };
+        tally.exercise();
+        if case.old_owner(lane).is_some() {
+            let seen = "a process of the old generation accepted it".to_owned();
+            tally.break_on(case, lane, lane.opened, "old-process", "the successor accepts it", seen);
+        }
+    }
+}
+
+fn no_overflow(case: &Case<'_>, tally: &mut Tally) {
+    for lane in after_t0(case).filter(|lane| lane.fetches.is_empty()) {
+        let dropped =
+            matches!(lane.connect_failed, Some((_, ConnectTrouble::TimedOut | ConnectTrouble::QueueFull, _)));
+        tally.exercise();
+        if dropped || lane.retransmits > 0 {
+            let at = lane.connected.or(lane.connect_failed.map(|(at, ..)| at)).unwrap_or(lane.opened);
+            let took = Span(at.saturating_sub(lane.opened));
+            let seen = format!("the SYN was sent {} times; connecting took {took}", lane.retransmits + 1);
+            tally.break_on(case, lane, at, "syn-dropped", "the first SYN is answered", seen);
+        }
+    }
+}

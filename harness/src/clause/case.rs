@@ -1,0 +1,166 @@
+//! One scenario's history, folded, with what control showed: all that a clause may look at.
+
+use std::collections::BTreeMap;
+
+use super::control::Control;
+use crate::declaration::{Limits, Profile};
+use crate::history::event::{Event, ListenerRow, Owner, Phase, What};
+use crate::history::timeline::{Generations, Proc};
+use crate::history::{Exchange, Interval, Lane, LaneId, Micros, Model, Timeline, lane};
+
+/// The least that δ is.
+const DELTA_MIN: Micros = 100_000;
+
+/// What a clause is shown.
+pub struct Case<'a> {
+    /// The scenario's name.
+    pub scenario: &'a str,
+    /// The profile that the target is judged by.
+    pub profile: Profile,
+    /// Its limits.
+    pub limits: Limits,
+    /// Lanes by number, of all phases.
+    pub lanes: BTreeMap<LaneId, Lane>,
+    /// Processes and instants.
+    pub timeline: Timeline,
+    /// Who is old, who stays, who succeeds.
+    pub generations: Generations,
+    /// What the same lanes show without a restart.
+    pub control: Control,
+    /// Tolerance of comparisons with an instant: max(100 ms, 3 × control's p99.9, control's worst
+    /// gap of the heartbeat).
+    pub delta: Micros,
+    /// The last event.
+    pub end: Micros,
+    /// The settle phase began.
+    pub settled: Option<Micros>,
+    /// Listening sockets over time: since, at, rows.
+    pub listeners: Vec<(Micros, Micros, Vec<ListenerRow>)>,
+    /// The longest gap between two samples of them.
+    pub sample_gap: Option<Micros>,
+    /// Witnesses that the machine withheld.
+    pub withheld: Vec<String>,
+    /// The scenario was broken off.
+    pub interrupted: bool,
+    /// Identities of requests that the origin finished.
+    pub executed: Vec<(Micros, String)>,
+    /// The target's marker changed with the trigger.
+    pub marker: Option<String>,
+    gaps: Vec<Interval>,
+}
+
+impl<'a> Case<'a> {
+    /// Folds a history.
+    pub fn new(scenario: &'a str, profile: Profile, limits: Limits, model: Model, events: &[Event]) -> Self {
+        let lanes = lane::fold(events);
+        let timeline = Timeline::of(model, events);
+        let control = Control::of(&lanes);
+        let delta = DELTA_MIN.max(3 * control.answer_p999).max(timeline.control_gap);
+        let mut case = Self {
+            scenario,
+            profile,
+            limits,
+            generations: timeline.generations(),
+            lanes,
+            timeline,
+            control,
+            delta,
+            end: events.last().map_or(0, |event| event.t),
+            settled: None,
+            listeners: Vec::new(),
+            sample_gap: None,
+            withheld: Vec::new(),
+            interrupted: false,
+            executed: Vec::new(),
+            marker: None,
+            gaps: Vec::new(),
+        };
+        for event in events {
+            case.read(event);
+        }
+        case
+    }
+
+    fn read(&mut self, event: &Event) {
+        match &event.what {
+            What::Phase { phase: Phase::Settle } => self.settled = Some(event.t),
+            What::Listeners { rows, from } => self.listeners.push((*from, event.t, rows.clone())),
+            What::Sampled { longest_gap } => self.sample_gap = Some(*longest_gap),
+            What::Withheld { why } => self.withheld.push(why.clone()),
+            What::Interrupted => self.interrupted = true,
+            What::Gap { from } => self.gaps.push(Interval::new(*from, event.t)),
+            What::Executed { id } => self.executed.push((event.t, id.clone())),
+            What::Marker { value } => self.marker = Some(value.clone()),
+            _ => {}
+        }
+    }
+
+    /// T0, if the restart was triggered.
+    pub fn t0(&self) -> Option<Interval> {
+        self.timeline.t0
+    }
+
+    /// Lanes that were opened in the restart or settle phase.
+    pub fn restart_lanes(&self) -> impl Iterator<Item = &Lane> {
+        self.lanes.values().filter(|lane| lane.phase != Phase::Control)
+    }
+
+    /// Their requests, with their ordinals.
+    pub fn exchanges(&self) -> impl Iterator<Item = (&Lane, usize, &Exchange)> {
+        self.restart_lanes()
+            .flat_map(|lane| lane.exchanges.iter().enumerate().map(move |(n, exchange)| (lane, n, exchange)))
+    }
+
+    /// The old process that owns a lane.
+    pub fn old_owner(&self, lane: &Lane) -> Option<&Proc> {
+        let Owner::Process(id) = lane.owner else { return None };
+        let old = self.generations.old.contains(&id);
+        old.then(|| self.timeline.procs.get(&id)).flatten()
+    }
+
+    /// Whether a successor owns a lane.
+    pub fn by_successor(&self, lane: &Lane) -> bool {
+        matches!(lane.owner, Owner::Process(id) if self.generations.successors.contains(&id))
+    }
+
+    /// Td of the process that owns a lane, if it is an old one.
+    pub fn td_of(&self, lane: &Lane) -> Option<Interval> {
+        let proc = self.old_owner(lane)?;
+        self.timeline.td(proc.id, self.limits.drain_start_max)
+    }
+
+    /// Td of the whole old generation.
+    pub fn td_last(&self) -> Option<Interval> {
+        self.timeline.td_last(self.limits.drain_start_max)
+    }
+
+    /// How long the harness itself was not running between two instants.
+    pub fn own_gaps(&self, from: Micros, to: Micros) -> Micros {
+        let inside = |gap: &Interval| gap.hi.min(to).saturating_sub(gap.lo.max(from));
+        self.gaps.iter().map(inside).sum()
+    }
+
+    /// Why nothing can be said of owners, if so.
+    pub fn owners_withheld(&self) -> Option<&str> {
+        self.withheld.first().map(String::as_str)
+    }
+
+    /// Where in the restart an instant is.
+    pub fn phase_at(&self, at: Micros) -> String {
+        let Some(t0) = self.t0() else { return "before T0".to_owned() };
+        if at < t0.lo {
+            return "before T0".to_owned();
+        }
+        let after = |instant: Option<Interval>| instant.is_some_and(|instant| at >= instant.hi);
+        let name = if after(self.timeline.tx()) {
+            "after Tx"
+        } else if after(self.td_last()) {
+            "Td to Tx"
+        } else if after(self.timeline.tr()) {
+            "Tr to Td"
+        } else {
+            "T0 to Tr"
+        };
+        format!("{name}, T0+{}", crate::declaration::Span(at - t0.lo))
+    }
+}

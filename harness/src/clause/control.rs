@@ -1,0 +1,170 @@
+//! What the same lanes show without a restart: the measure of all else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::declaration::Span;
+use crate::history::event::{Ending, Owner, Phase, Stage};
+use crate::history::{Exchange, Lane, LaneId, Micros};
+
+/// Bodies are compared only where control saw this many equal ones …
+const SAMPLES_MIN: usize = 3;
+/// … over at least this long, so that a clock in a body is not taken for damage.
+const SAMPLES_OVER_MIN: Micros = 1_500_000;
+
+/// Facts of the control phase.
+#[derive(Clone, Debug, Default)]
+pub struct Control {
+    /// The longest wait from connecting to the first byte on the fast path.
+    pub first_byte_max: Micros,
+    /// The 99.9th percentile of the wait from request to answer on the fast path.
+    pub answer_p999: Micros,
+    /// Status codes by endpoint.
+    pub statuses: BTreeMap<String, BTreeSet<u16>>,
+    /// The longest that an exchange of an endpoint took.
+    pub duration_max: BTreeMap<String, Micros>,
+    /// Requests on one connection that were answered with no announced close, at most.
+    pub ordinals: usize,
+    /// What went wrong with no restart at all: sentences.
+    pub troubles: Vec<String>,
+    bodies: BTreeMap<(String, Owner), Vec<BodySeen>>,
+}
+
+#[derive(Clone, Debug)]
+struct BodySeen {
+    at: Micros,
+    length: u64,
+    hash: String,
+}
+
+impl Control {
+    /// Reads the control phase of a case's lanes.
+    pub fn of(lanes: &BTreeMap<LaneId, Lane>) -> Self {
+        let mut control = Control::default();
+        let mut waits: Vec<Micros> = Vec::new();
+        for lane in lanes.values().filter(|lane| lane.phase == Phase::Control) {
+            control.read_lane(lane, &mut waits);
+        }
+        waits.sort_unstable();
+        let rank = (waits.len() as f64 * 0.999).ceil() as usize;
+        control.answer_p999 = waits.get(rank.saturating_sub(1)).copied().unwrap_or_default();
+        control
+    }
+
+    fn read_lane(&mut self, lane: &Lane, waits: &mut Vec<Micros>) {
+        if let Some(trouble) = trouble(lane) {
+            self.troubles.push(format!("{}#{}: {trouble}", lane.role, lane.id));
+        }
+        for (ordinal, exchange) in lane.exchanges.iter().enumerate() {
+            let (Some(head), Some(body), Some(sent)) = (&exchange.head, &exchange.body, exchange.sent) else {
+                continue;
+            };
+            if !head.close {
+                self.ordinals = self.ordinals.max(ordinal + 1);
+            }
+            let endpoint = exchange.endpoint.clone();
+            let took = body.at.saturating_sub(exchange.begun);
+            let longest = self.duration_max.entry(endpoint.clone()).or_default();
+            *longest = (*longest).max(took);
+            self.statuses.entry(endpoint.clone()).or_default().insert(head.status);
+            let seen = BodySeen { at: body.at, length: body.length, hash: body.hash.clone() };
+            self.bodies.entry((endpoint, lane.owner)).or_default().push(seen);
+            if exchange.endpoint == "fast" && exchange.begun == sent.lo.max(exchange.begun) {
+                waits.push(head.first_byte.saturating_sub(sent.lo));
+            }
+            if ordinal == 0 && exchange.endpoint == "fast" && asked_at_once(lane, exchange) {
+                let wait = head.first_byte.saturating_sub(lane.opened);
+                self.first_byte_max = self.first_byte_max.max(wait);
+            }
+        }
+    }
+
+    /// What is wrong with an exchange, measured by control: `(kind, expected, seen)`. None if it is
+    /// a complete response like control's.
+    pub fn fault(&self, lane: &Lane, exchange: &Exchange) -> Option<(&'static str, String, String)> {
+        let whole = "one complete response".to_owned();
+        if let Some(why) = &exchange.malformed {
+            return Some(("malformed", whole, why.clone()));
+        }
+        let (Some(head), Some(body)) = (&exchange.head, &exchange.body) else {
+            return Some(unfinished(lane, exchange)).map(|(kind, seen)| (kind, whole, seen));
+        };
+        let statuses = self.statuses.get(&exchange.endpoint);
+        if let Some(statuses) = statuses
+            && !statuses.contains(&head.status)
+        {
+            let expected = statuses.iter().map(u16::to_string).collect::<Vec<_>>().join(" or ");
+            return Some((
+                "status",
+                format!("status {expected}, as in control"),
+                format!("status {}", head.status),
+            ));
+        }
+        let seen = self.bodies.get(&(exchange.endpoint.clone(), lane.owner))?;
+        let first = seen.first()?;
+        let over = seen.last()?.at.saturating_sub(first.at);
+        let equal = seen.iter().all(|other| other.hash == first.hash);
+        if seen.len() < SAMPLES_MIN || over < SAMPLES_OVER_MIN || !equal {
+            return None;
+        }
+        if body.length != first.length || body.hash != first.hash {
+            let expected = format!("the {} bytes of control (XXH3 {})", first.length, first.hash);
+            let seen = format!("{} bytes (XXH3 {})", body.length, body.hash);
+            return Some(("altered", expected, seen));
+        }
+        None
+    }
+}
+
+/// Whether the first request followed on the connection at once.
+pub fn asked_at_once(lane: &Lane, exchange: &Exchange) -> bool {
+    let connected = lane.connected.unwrap_or(lane.opened);
+    exchange.sent.is_some_and(|sent| sent.hi.saturating_sub(connected) < 1_000_000)
+}
+
+/// How an exchange without a complete response ended: `(kind, seen)`.
+pub fn unfinished(lane: &Lane, exchange: &Exchange) -> (&'static str, String) {
+    let part = match (&exchange.head, exchange.sent) {
+        (Some(head), _) => format!("after a part of the response (status {})", head.status),
+        (None, Some(_)) => "before the first byte of the response".to_owned(),
+        (None, None) => "before the request was sent whole".to_owned(),
+    };
+    let cut = exchange.head.is_some() || lane.end.is_some_and(|end| end.stage == Stage::InHead);
+    let Some(end) = lane.end else { return ("no-answer", format!("nothing more came, {part}")) };
+    let waited = Span(end.at.saturating_sub(exchange.sent.map_or(exchange.begun, |sent| sent.hi)));
+    match end.how {
+        Ending::Fin if cut => ("cut", format!("FIN {part}, after {waited}")),
+        Ending::Fin => ("eof", format!("FIN {part}, after {waited}")),
+        Ending::Reset if cut => ("cut", format!("RST {part}, after {waited}")),
+        Ending::Reset => ("reset", format!("RST {part}, after {waited}")),
+        Ending::ResetAfterFin => ("eof", format!("FIN, and RST for what was sent after it, {part}")),
+        Ending::GaveUp => ("no-answer", format!("nothing for {waited}, {part}")),
+        Ending::Lane => ("unfinished", "the lane was called off".to_owned()),
+    }
+}
+
+/// What went wrong on a lane with no restart at all.
+fn trouble(lane: &Lane) -> Option<String> {
+    if let Some((_, why, errno)) = lane.connect_failed {
+        return Some(format!("could not connect: {why:?} (errno {errno:?})"));
+    }
+    if let Some(fetch) = lane.fetches.iter().find_map(|fetch| fetch.result.as_ref().err()) {
+        return Some(format!("the pooled client failed: {}", fetch.1));
+    }
+    let (index, exchange) = lane.unanswered()?;
+    let after_close = lane.exchanges.iter().take(index).any(Exchange::closes);
+    let called_off = lane.end.is_none_or(|end| end.how == Ending::Lane);
+    if after_close || called_off {
+        return None;
+    }
+    // An idle connection that the server closed while the request was on its way is its right.
+    let reused = index > 0 && exchange.head.is_none();
+    let by_fin = lane.end.is_some_and(|end| matches!(end.how, Ending::Fin | Ending::ResetAfterFin));
+    if reused && by_fin {
+        return None;
+    }
+    if let Some(why) = &exchange.malformed {
+        return Some(why.clone());
+    }
+    let (_, seen) = unfinished(lane, exchange);
+    Some(format!("request {} to `{}`: {seen}", index + 1, exchange.endpoint))
+}

@@ -1,0 +1,297 @@
+//! From histories to results. Pure: the same manifest and histories give the same results.
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::result::{ClauseResult, LimitsShown, Problem, Restart, RunResult, RunVerdict, Verdict};
+use super::tally::Violation;
+use super::{Case, Clause, Level, Tally, registry};
+use crate::declaration::{Frequency, Known, Limits};
+use crate::history::event::{Event, Stop, What};
+use crate::history::{Interval, Micros};
+use crate::manifest::{Manifest, ScenarioEntry};
+
+/// The history of one scenario of a run.
+pub struct Recorded<'a> {
+    /// The scenario.
+    pub entry: &'a ScenarioEntry,
+    /// Its events.
+    pub events: Vec<Event>,
+}
+
+/// Judges a run.
+pub fn judge(manifest: &Manifest, recorded: &[Recorded<'_>]) -> RunResult {
+    let limits = manifest.limits.resolve();
+    let cases: Vec<(&ScenarioEntry, Case<'_>)> = recorded
+        .iter()
+        .map(|one| {
+            let case = Case::new(&one.entry.name, manifest.profile, limits, manifest.model, &one.events);
+            (one.entry, case)
+        })
+        .collect();
+    let problems = problems(recorded, &cases);
+    let broken: BTreeSet<&str> = problems.iter().map(|problem| problem.scenario.as_str()).collect();
+    let judged: Vec<&(&ScenarioEntry, Case<'_>)> =
+        cases.iter().filter(|(entry, _)| !broken.contains(entry.name.as_str())).collect();
+    let mut clauses = Vec::new();
+    let mut stale = Vec::new();
+    for clause in registry::all() {
+        let Some(level) = clause.level(manifest.profile) else { continue };
+        if clause.judge.is_some() && !manifest.clauses.iter().any(|id| id == clause.id) {
+            continue;
+        }
+        let tally = tally(clause, &judged, manifest);
+        clauses.push(conclude(clause, level, tally, manifest, &mut stale));
+    }
+    let interrupted = cases.iter().any(|(_, case)| case.interrupted);
+    let verdict = run_verdict(&clauses, &problems, &stale, manifest.level, interrupted);
+    let restarts: Vec<Restart> =
+        cases.iter().filter(|(_, case)| case.t0().is_some()).map(|(_, case)| restart(case)).collect();
+    RunResult {
+        schema: crate::manifest::SCHEMA,
+        hotspec: manifest.hotspec.clone(),
+        target: manifest.target.clone(),
+        command: manifest.command.clone(),
+        profile: manifest.profile,
+        model: manifest.model,
+        seed: manifest.seed,
+        isolation: manifest.isolation.clone(),
+        evidence: evidence(manifest, &cases),
+        limits: limits_shown(limits, manifest),
+        verdict,
+        problems,
+        interrupted,
+        clauses,
+        stale,
+        restarts,
+        notes: notes(recorded),
+    }
+}
+
+fn tally(
+    clause: &Clause,
+    cases: &[&(&ScenarioEntry, Case<'_>)],
+    manifest: &Manifest,
+) -> Result<Tally, String> {
+    let mut total = Tally::default();
+    let Some(judge) = clause.judge else { return Ok(total) };
+    for (_, case) in cases.iter().filter(|(entry, _)| entry.clauses.iter().any(|id| id == clause.id)) {
+        let mut one = Tally::default();
+        catch_unwind(AssertUnwindSafe(|| judge(case, &mut one)))
+            .map_err(|_| format!("the checker of {} panicked on {}", clause.id, case.scenario))?;
+        if case.interrupted && one.violations.is_empty() {
+            one.exercised = 0;
+            one.doubt(case, "the scenario was broken off");
+        }
+        total.add(one);
+    }
+    for entry in &manifest.scenarios {
+        if let Some(why) =
+            entry.unsupported.as_ref().filter(|_| entry.clauses.iter().any(|id| id == clause.id))
+        {
+            total.rule_out(why.clone());
+        }
+    }
+    Ok(total)
+}
+
+fn conclude(
+    clause: &Clause,
+    level: Level,
+    tally: Result<Tally, String>,
+    manifest: &Manifest,
+    stale: &mut Vec<Known>,
+) -> ClauseResult {
+    let mut result = ClauseResult {
+        id: clause.id.to_owned(),
+        level,
+        verdict: Verdict::Planned,
+        exercised: 0,
+        violations: Vec::new(),
+        known: Vec::new(),
+        reasons: Vec::new(),
+    };
+    let tally = match tally {
+        Ok(tally) => tally,
+        Err(why) => {
+            result.verdict = Verdict::Error;
+            result.reasons.push(why);
+            return result;
+        }
+    };
+    if clause.judge.is_none() {
+        return result;
+    }
+    result.exercised = tally.exercised;
+    let (known, violations): (Vec<Violation>, Vec<Violation>) =
+        tally.violations.into_iter().partition(|violation| is_known(clause.id, violation, manifest));
+    if tally.exercised > 0 {
+        stale.extend(unseen(clause.id, &known, manifest));
+    }
+    result.verdict = if !violations.is_empty() {
+        Verdict::Fail
+    } else if !known.is_empty() {
+        Verdict::Known
+    } else if !tally.doubts.is_empty() {
+        result.reasons = tally.doubts;
+        Verdict::Inconclusive
+    } else if tally.exercised > 0 {
+        Verdict::Pass
+    } else if !tally.withheld.is_empty() {
+        result.reasons = tally.withheld;
+        Verdict::NoEvidence
+    } else if !tally.unsupported.is_empty() {
+        result.reasons = tally.unsupported;
+        Verdict::Unsupported
+    } else {
+        result.reasons.push("no lane reached the state that it is about".to_owned());
+        Verdict::Inconclusive
+    };
+    result.violations = violations;
+    result.known = known;
+    result
+}
+
+fn is_known(clause: &str, violation: &Violation, manifest: &Manifest) -> bool {
+    manifest.known.iter().any(|known| {
+        known.clause == clause && known.scenario == violation.scenario && known.kind == violation.kind
+    })
+}
+
+/// Entries that should have shown and did not.
+fn unseen(clause: &str, seen: &[Violation], manifest: &Manifest) -> Vec<Known> {
+    let ran = |known: &&Known| {
+        manifest.scenarios.iter().any(|entry| entry.name == known.scenario && entry.unsupported.is_none())
+    };
+    let of_clause =
+        manifest.known.iter().filter(|known| known.clause == clause && known.frequency == Frequency::Always);
+    of_clause
+        .filter(ran)
+        .filter(|known| !seen.iter().any(|one| one.scenario == known.scenario && one.kind == known.kind))
+        .cloned()
+        .collect()
+}
+
+fn run_verdict(
+    clauses: &[ClauseResult],
+    problems: &[Problem],
+    stale: &[Known],
+    level: Level,
+    interrupted: bool,
+) -> RunVerdict {
+    let counts = |clause: &&ClauseResult| clause.level <= level;
+    let any = |verdict: Verdict| clauses.iter().filter(counts).any(|clause| clause.verdict == verdict);
+    let problem = |stage: Stop| problems.iter().any(|problem| problem.stage == stage);
+    if any(Verdict::Error) || problem(Stop::Harness) {
+        RunVerdict::Error
+    } else if problem(Stop::Start) || problem(Stop::Control) {
+        RunVerdict::Invalid
+    } else if any(Verdict::Fail) || !stale.is_empty() {
+        RunVerdict::Fail
+    } else if any(Verdict::Inconclusive) || interrupted {
+        RunVerdict::Inconclusive
+    } else {
+        RunVerdict::Pass
+    }
+}
+
+fn problems(recorded: &[Recorded<'_>], cases: &[(&ScenarioEntry, Case<'_>)]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (one, (_, case)) in recorded.iter().zip(cases) {
+        let scenario = one.entry.name.clone();
+        let failed = one.events.iter().find_map(|event| match &event.what {
+            What::Failed { stage, message } => Some((*stage, message.clone())),
+            _ => None,
+        });
+        if let Some((stage, message)) = failed {
+            problems.push(Problem { scenario, stage, message });
+        } else if let Some(first) = case.control.troubles.first() {
+            let more = match case.control.troubles.len() - 1 {
+                0 => String::new(),
+                more => format!(" (and {more} more)"),
+            };
+            let message = format!("without any restart: {first}{more}");
+            problems.push(Problem { scenario, stage: Stop::Control, message });
+        }
+    }
+    problems
+}
+
+fn restart(case: &Case<'_>) -> Restart {
+    let t0 = case.t0();
+    let since = t0.map_or(Micros::MAX, |t0| t0.lo);
+    Restart {
+        scenario: case.scenario.to_owned(),
+        t0_us: t0,
+        tr_us: case.timeline.tr(),
+        td_us: case.td_last(),
+        tx_us: case.timeline.tx(),
+        model: case.generations.model,
+        lanes: case.restart_lanes().filter(|lane| lane.opened >= since).count() as u64,
+        requests: case.exchanges().filter(|(.., exchange)| exchange.begun >= since).count() as u64,
+        unprobed_us: unprobed(case, t0),
+        sample_gap_us: case.sample_gap,
+    }
+}
+
+/// The longest stretch from T0 to Tx in which no lane was connecting: a gap in accepting that is
+/// longer can't have been missed.
+fn unprobed(case: &Case<'_>, t0: Option<Interval>) -> Option<Micros> {
+    let (from, to) = (t0?.lo, case.timeline.tx()?.hi);
+    let mut connects: Vec<(Micros, Micros)> = case
+        .restart_lanes()
+        .map(|lane| {
+            (lane.opened, lane.connected.or(lane.connect_failed.map(|(at, ..)| at)).unwrap_or(lane.opened))
+        })
+        .filter(|(begun, done)| *done >= from && *begun <= to)
+        .collect();
+    connects.sort_unstable();
+    let (mut longest, mut until) = (0, from);
+    for (begun, done) in connects {
+        longest = longest.max(begun.saturating_sub(until));
+        until = until.max(done);
+    }
+    Some(longest.max(to.saturating_sub(until)))
+}
+
+fn evidence(manifest: &Manifest, cases: &[(&ScenarioEntry, Case<'_>)]) -> Vec<String> {
+    let mut evidence = vec!["client sockets".to_owned()];
+    let withheld: BTreeSet<&String> = cases.iter().flat_map(|(_, case)| &case.withheld).collect();
+    if withheld.is_empty() {
+        evidence.push("socket table".to_owned());
+        evidence.push("process table".to_owned());
+    }
+    evidence.extend(withheld.into_iter().map(|why| format!("withheld: {why}")));
+    if let Some(why) = &manifest.isolation_why {
+        evidence.push(format!("no network namespace of its own: {why}"));
+    }
+    evidence
+}
+
+fn notes(recorded: &[Recorded<'_>]) -> Vec<String> {
+    let mut notes: Vec<String> = Vec::new();
+    for one in recorded {
+        for event in &one.events {
+            if let What::Note { text } = &event.what {
+                let note = format!("{}: {text}", one.entry.name);
+                if !notes.contains(&note) {
+                    notes.push(note);
+                }
+            }
+        }
+    }
+    notes
+}
+
+fn limits_shown(limits: Limits, manifest: &Manifest) -> LimitsShown {
+    LimitsShown {
+        ready_max_ms: limits.ready_max / 1000,
+        idle_max_ms: limits.idle_max / 1000,
+        drain_start_max_ms: limits.drain_start_max / 1000,
+        drain_max_ms: limits.drain_max / 1000,
+        exit_max_ms: limits.exit_max / 1000,
+        stall_max_ms: limits.stall_max / 1000,
+        hard_limit_ms: limits.hard_limit.map(|limit| limit / 1000),
+        assumed: manifest.limits.assumed().into_iter().map(str::to_owned).collect(),
+    }
+}

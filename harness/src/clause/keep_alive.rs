@@ -1,0 +1,430 @@
+//! Connections that could be used again: told of their end, given it in order, and left alone otherwise.
+
+use super::availability::{judge_exchange, note_unknown_owner};
+use super::in_flight::{Within, within};
+use super::{Case, Clause, Tally};
+use crate::declaration::Span;
+use crate::history::event::{Ending, Stage};
+use crate::history::{Exchange, Lane, Micros};
+
+/// From the last byte of an answer that announced the close to the FIN.
+const CLOSE_WITHIN: Micros = 1_000_000;
+
+/// The clauses of this group.
+pub const CLAUSES: &[Clause] = &[
+    Clause {
+        id: "keep-alive.close-announced",
+        must: "FR",
+        should: "",
+        requirement: "A final response of an old process to a request sent after Td + δ carries `Connection: close`.",
+        why: "A client that is not told uses the connection again and loses that request.",
+        source: "seed; RFC 9112 §9.6",
+        judge: Some(close_announced),
+    },
+    Clause {
+        id: "keep-alive.close-honoured",
+        must: "FRI",
+        should: "",
+        requirement: "Within 1 s of the last body byte after an announced close the server sends FIN and nothing more.",
+        why: "A connection that was called off and stays open keeps the old process, and misleads the client.",
+        source: "RFC 9112 §9.6",
+        judge: Some(close_honoured),
+    },
+    Clause {
+        id: "keep-alive.one-last-request",
+        must: "F",
+        should: "",
+        requirement: "An idle connection, used within a quarter of control's keep-alive timeout before Td, gets one more request, sent by Td + idle_max/2, answered.",
+        why: "Whoever closes an idle connection unannounced races with the request that may be on its way.",
+        source: "seed",
+        judge: Some(one_last_request),
+    },
+    Clause {
+        id: "keep-alive.fresh-request",
+        must: "F",
+        should: "R",
+        requirement: "A connection that an old process accepted and that never sent a byte gets its first request, sent by Td + idle_max/2, answered.",
+        why: "Browsers and pools open connections ahead of need; their first request is not a repeated one.",
+        source: "seed",
+        judge: Some(fresh_request),
+    },
+    Clause {
+        id: "keep-alive.answered-throughout",
+        must: "F",
+        should: "",
+        requirement: "Every request sent between T0 and Tx on a connection without announced close, at least δ before its owner's earliest permitted timeout, is answered whole.",
+        why: "This is the promise as clients see it: no request is lost, whatever connection it takes.",
+        source: "seed",
+        judge: Some(answered_throughout),
+    },
+    Clause {
+        id: "keep-alive.only-one",
+        must: "F",
+        should: "",
+        requirement: "After a response with an announced close, or any response to a request sent after Td + δ, nothing further is answered on that connection.",
+        why: "Each request is the last; a connection served for ever keeps the old process for ever.",
+        source: "seed; RFC 9112 §9.6",
+        judge: Some(only_one),
+    },
+    Clause {
+        id: "keep-alive.not-before-ready",
+        must: "F",
+        should: "",
+        requirement: "No close is announced before the successor is ready.",
+        why: "A server that drains at the trigger has given up the way back before it knows that the way on exists.",
+        source: "seed",
+        judge: Some(not_before_ready),
+    },
+    Clause {
+        id: "keep-alive.fin-not-reset",
+        must: "FRI",
+        should: "",
+        requirement: "A connection with nothing unanswered ends by FIN, never by RST.",
+        why: "An RST can destroy the last response on its way, and looks like a crash.",
+        source: "RFC 9112 §9.6",
+        judge: Some(fin_not_reset),
+    },
+    Clause {
+        id: "keep-alive.crossing-request",
+        must: "",
+        should: "FRI",
+        requirement: "A request that crosses the close gets a complete response or end of file with no byte, never part of one.",
+        why: "With no byte of an answer a client may repeat the request; with half of one it may not.",
+        source: "RFC 9112 §9.3.1",
+        judge: Some(crossing_request),
+    },
+    Clause {
+        id: "keep-alive.normal-otherwise",
+        must: "FRI",
+        should: "",
+        requirement: "Before T0, and on the successor's connections, keep-alive is as in control, request by request, idle timeout included.",
+        why: "A server that always closes would pass the rest.",
+        source: "hotspec",
+        judge: Some(normal_otherwise),
+    },
+];
+
+fn close_announced(case: &Case<'_>, tally: &mut Tally) {
+    for (lane, _, exchange) in case.exchanges() {
+        let (Some(td), Some(head)) = (case.td_of(lane), &exchange.head) else {
+            note_unknown_owner(case, lane, tally);
+            continue;
+        };
+        if exchange.begun <= td.hi + case.delta || exchange.body.is_none() {
+            continue;
+        }
+        tally.exercise();
+        if !head.close {
+            let after = Span(exchange.begun - td.hi);
+            let seen = format!("status {} without it, on a request sent {after} after Td", head.status);
+            tally.break_on(
+                case,
+                lane,
+                head.at,
+                "no-close",
+                "`Connection: close` among the tokens of the head",
+                seen,
+            );
+        }
+    }
+}
+
+fn close_honoured(case: &Case<'_>, tally: &mut Tally) {
+    for (lane, _, exchange) in case.exchanges().filter(|(.., exchange)| exchange.closes()) {
+        let Some(body) = &exchange.body else { continue };
+        let end = lane.end.filter(|end| end.at >= body.at);
+        if let Some((at, bytes)) = lane.extra.filter(|(at, _)| *at >= body.at) {
+            tally.exercise();
+            let seen = format!("{bytes} more bytes");
+            tally.break_on(
+                case,
+                lane,
+                at,
+                "bytes-after",
+                "FIN and nothing more after an announced close",
+                seen,
+            );
+            continue;
+        }
+        let Some(end) = end.filter(|end| end.how != Ending::Lane) else { continue };
+        tally.exercise();
+        let open_for = end.at.saturating_sub(body.at);
+        let late = open_for > CLOSE_WITHIN + case.delta;
+        if !late && end.how != Ending::GaveUp {
+            continue;
+        }
+        if open_for.saturating_sub(case.own_gaps(body.at, end.at)) <= CLOSE_WITHIN + case.delta {
+            tally.doubt(case, "the harness itself did not run for a while; a quieter machine would help");
+            continue;
+        }
+        let seen = format!("still open {} after the last byte", Span(open_for));
+        tally.break_on(
+            case,
+            lane,
+            end.at,
+            "still-open",
+            "FIN within 1 s of the last byte after an announced close",
+            seen,
+        );
+    }
+}
+
+/// How long the lane had been idle at `at`, counted from its last answer.
+fn idle_at(lane: &Lane, at: Micros) -> Option<Micros> {
+    let last = lane.exchanges.iter().filter_map(|exchange| exchange.body.as_ref()).map(|body| body.at);
+    last.filter(|last| *last <= at).max().map(|last| at - last)
+}
+
+/// The lane's first request that was begun at Td or later, if it was used before.
+fn late_request(lane: &Lane, td_lo: Micros) -> Option<(usize, &Exchange)> {
+    lane.exchanges.iter().enumerate().find(|(_, exchange)| exchange.begun >= td_lo)
+}
+
+fn one_last_request(case: &Case<'_>, tally: &mut Tally) {
+    let Some(t0) = case.t0() else { return };
+    let half = case.limits.idle_max / 2;
+    for lane in case.restart_lanes().filter(|lane| lane.armed.is_some_and(|at| at <= t0.hi)) {
+        let Some(td) = case.td_of(lane) else {
+            note_unknown_owner(case, lane, tally);
+            continue;
+        };
+        let Some(idle) = idle_at(lane, td.hi) else { continue };
+        if idle > case.timeline.control_idle / 4 {
+            tally.doubt(
+                case,
+                format!(
+                    "idle for {} at Td, and control shows that {} are kept: a quicker start or a longer control would help",
+                    Span(idle), Span(case.timeline.control_idle)
+                ),
+            );
+            continue;
+        }
+        match late_request(lane, td.lo) {
+            Some((_, exchange)) => {
+                let sent = exchange.sent.map_or(exchange.begun, |sent| sent.hi);
+                match within(sent, td, half) {
+                    Within::Surely => {
+                        tally.exercise();
+                        judge_exchange(case, lane, exchange, tally);
+                    }
+                    Within::Perhaps if !exchange.answered() => {
+                        tally.doubt(case, format!("Td is uncertain by {}", Span(td.hi - td.lo)));
+                    }
+                    Within::Perhaps | Within::No => {}
+                }
+            }
+            None => closed_first(case, lane, idle, half, tally),
+        }
+    }
+}
+
+/// An idle connection that was closed before its last request could be sent.
+fn closed_first(case: &Case<'_>, lane: &Lane, idle: Micros, half: Micros, tally: &mut Tally) {
+    let Some(end) = lane.end.filter(|end| matches!(end.how, Ending::Fin | Ending::Reset)) else { return };
+    let announced = lane.exchanges.iter().any(Exchange::closes);
+    let Some(td) = case.td_of(lane) else { return };
+    if announced || !matches!(within(end.at, td, half), Within::Surely) {
+        return;
+    }
+    tally.exercise();
+    let how = if end.how == Ending::Fin { "FIN" } else { "RST" };
+    let seen =
+        format!("{how} unannounced, on a connection idle for {}, before it could ask again", Span(idle));
+    tally.break_on(case, lane, end.at, "closed-first", "one more request is answered before the close", seen);
+}
+
+fn fresh_request(case: &Case<'_>, tally: &mut Tally) {
+    let Some(t0) = case.t0() else { return };
+    let half = case.limits.idle_max / 2;
+    for lane in case.restart_lanes().filter(|lane| lane.armed.is_some_and(|at| at <= t0.hi)) {
+        let Some(td) = case.td_of(lane) else {
+            note_unknown_owner(case, lane, tally);
+            continue;
+        };
+        let first = lane.exchanges.first();
+        if first.is_some_and(|first| first.begun < td.lo) {
+            continue;
+        }
+        let at =
+            first.map(|first| first.sent.map_or(first.begun, |sent| sent.hi)).or(lane.end.map(|end| end.at));
+        match at.map(|at| within(at, td, half)) {
+            Some(Within::Surely) => match first {
+                Some(exchange) => {
+                    tally.exercise();
+                    judge_exchange(case, lane, exchange, tally);
+                }
+                None => fresh_closed(case, lane, tally),
+            },
+            Some(Within::Perhaps) if first.is_none_or(|first| !first.answered()) => {
+                tally.doubt(case, format!("Td is uncertain by {}", Span(td.hi - td.lo)));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn fresh_closed(case: &Case<'_>, lane: &Lane, tally: &mut Tally) {
+    let Some(end) = lane.end.filter(|end| matches!(end.how, Ending::Fin | Ending::Reset)) else { return };
+    tally.exercise();
+    let how = if end.how == Ending::Fin { "FIN" } else { "RST" };
+    let seen = format!("{how} on a connection that never sent a byte");
+    tally.break_on(case, lane, end.at, "closed-first", "its first request is answered", seen);
+}
+
+fn answered_throughout(case: &Case<'_>, tally: &mut Tally) {
+    let Some(t0) = case.t0() else { return };
+    let tx = case.timeline.tx().map_or(case.end, |tx| tx.hi);
+    for lane in case.restart_lanes() {
+        let td = case.td_of(lane);
+        for (n, exchange) in lane.exchanges.iter().enumerate() {
+            let sent = exchange.sent.map_or(exchange.begun, |sent| sent.hi);
+            let in_window = exchange.begun >= t0.hi && exchange.begun <= tx;
+            let announced = lane.exchanges.iter().take(n).any(Exchange::closes);
+            let idle = idle_at(lane, exchange.begun).unwrap_or_default();
+            let early = td.is_none_or(|td| sent + case.delta <= td.lo + case.limits.idle_max / 2);
+            let kept = n == 0 || idle <= case.timeline.control_idle / 2;
+            if !in_window || announced || !early || !kept {
+                continue;
+            }
+            tally.exercise();
+            judge_exchange(case, lane, exchange, tally);
+        }
+        for fetch in lane.fetches.iter().filter(|fetch| fetch.from >= t0.hi && fetch.from <= tx) {
+            tally.exercise();
+            if let Err((kind, message)) = &fetch.result {
+                tally.break_on(
+                    case,
+                    lane,
+                    fetch.at,
+                    kind,
+                    "an ordinary client notices nothing",
+                    message.clone(),
+                );
+            }
+        }
+    }
+}
+
+fn only_one(case: &Case<'_>, tally: &mut Tally) {
+    for lane in case.restart_lanes() {
+        let td = case.td_of(lane);
+        let last = lane.exchanges.iter().enumerate().find(|(_, exchange)| {
+            let late = td.is_some_and(|td| exchange.begun > td.hi + case.delta);
+            exchange.answered() && (exchange.closes() || late)
+        });
+        let Some((n, exchange)) = last else { continue };
+        tally.exercise();
+        let over = exchange.body.as_ref().map_or(0, |body| body.at);
+        let further = lane.exchanges.iter().skip(n + 1).find_map(|next| next.head.as_ref());
+        let extra = lane.extra.filter(|(at, _)| *at >= over).map(|(at, _)| at);
+        if let Some(at) = further.map(|head| head.at).or(extra) {
+            let seen = "another answer on the same connection".to_owned();
+            tally.break_on(case, lane, at, "one-more", "nothing further is answered", seen);
+        }
+    }
+}
+
+fn not_before_ready(case: &Case<'_>, tally: &mut Tally) {
+    let (Some(t0), Some(tr)) = (case.t0(), case.timeline.tr()) else {
+        if case.t0().is_some() {
+            tally.doubt(case, "no successor was seen to serve");
+        }
+        return;
+    };
+    for (lane, n, exchange) in case.exchanges() {
+        let Some(head) = exchange.head.as_ref() else { continue };
+        if head.at < t0.lo || exchange.begun > tr.hi || case.old_owner(lane).is_none() {
+            continue;
+        }
+        // A client that asked for the close gets it announced at any time.
+        if n >= case.control.ordinals || lane.role.ends_with("closing") {
+            continue;
+        }
+        tally.exercise();
+        if head.close && head.at < tr.lo {
+            let before = Span(tr.lo - head.at);
+            let seen = format!("`Connection: close` {before} before the successor was born");
+            tally.break_on(
+                case,
+                lane,
+                head.at,
+                "early-close",
+                "no close before the successor is ready",
+                seen,
+            );
+        }
+    }
+}
+
+fn fin_not_reset(case: &Case<'_>, tally: &mut Tally) {
+    let Some(t0) = case.t0() else { return };
+    for lane in case.restart_lanes() {
+        let Some(end) = lane.end.filter(|end| end.at >= t0.lo && end.stage == Stage::Idle) else { continue };
+        match end.how {
+            Ending::Fin | Ending::ResetAfterFin => tally.exercise(),
+            Ending::Reset => {
+                tally.exercise();
+                let seen = format!("RST with nothing unanswered (errno {})", end.errno.unwrap_or_default());
+                tally.break_on(case, lane, end.at, "reset", "FIN", seen);
+            }
+            Ending::Lane | Ending::GaveUp => {}
+        }
+    }
+}
+
+fn crossing_request(case: &Case<'_>, tally: &mut Tally) {
+    let Some(t0) = case.t0() else { return };
+    for (lane, n, exchange) in case.exchanges() {
+        if n == 0 || exchange.begun < t0.lo || case.old_owner(lane).is_none() {
+            continue;
+        }
+        tally.exercise();
+        let Some(end) = lane.end.filter(|_| !exchange.answered()) else { continue };
+        let open = lane.unanswered().is_some_and(|(first, _)| first == n);
+        if open && matches!(end.stage, Stage::InHead | Stage::InBody) && end.how != Ending::Lane {
+            let seen = "a part of a response".to_owned();
+            tally.break_on(
+                case,
+                lane,
+                end.at,
+                "cut",
+                "a complete response or end of file with no byte",
+                seen,
+            );
+        }
+    }
+}
+
+fn normal_otherwise(case: &Case<'_>, tally: &mut Tally) {
+    let Some(t0) = case.t0() else { return };
+    if case.control.ordinals == 0 {
+        tally.rule_out("control shows that the target never keeps a connection alive");
+        return;
+    }
+    for (lane, n, exchange) in case.exchanges() {
+        let Some(head) = exchange.head.as_ref() else { continue };
+        let before = head.at < t0.lo;
+        if n >= case.control.ordinals || !(before || case.by_successor(lane)) {
+            continue;
+        }
+        tally.exercise();
+        if head.close {
+            let seen = format!("`Connection: close` on answer {}", n + 1);
+            let expected = format!("kept alive, as in control up to answer {}", case.control.ordinals);
+            tally.break_on(case, lane, head.at, "closes", &expected, seen);
+        }
+    }
+    for lane in case.restart_lanes().filter(|lane| case.by_successor(lane)) {
+        let Some(end) = lane.end.filter(|end| end.how == Ending::Fin && end.stage == Stage::Idle) else {
+            continue;
+        };
+        let Some(idle) = idle_at(lane, end.at) else { continue };
+        let announced = lane.exchanges.iter().any(Exchange::closes);
+        if !announced && lane.exchanges.len() < case.control.ordinals && idle < case.timeline.control_idle / 2
+        {
+            let seen = format!("FIN after {} of silence", Span(idle));
+            let expected = format!("kept for {} at least, as in control", Span(case.timeline.control_idle));
+            tally.break_on(case, lane, end.at, "closed-idle", &expected, seen);
+        }
+    }
+}

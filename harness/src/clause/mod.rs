@@ -1,0 +1,27 @@
+//! What must hold. Every clause is one entry and one pure function over a [`Case`]: no clock, no
+//! socket, no process.
+//!
+//! - [`case`]: one scenario's history, folded, with what control showed
+//! - [`tally`]: what a clause says of a case
+//! - [`registry`]: all clauses, their levels and sources
+//! - [`judge`]: from histories to results
+//! - one file per group: [`availability`], [`in_flight`], [`keep_alive`], [`idle`], [`drain`], [`process`]
+//! - [`planned`]: what is in the catalogue and not built yet
+
+pub mod availability;
+pub mod case;
+pub mod control;
+pub mod drain;
+pub mod idle;
+pub mod in_flight;
+pub mod judge;
+pub mod keep_alive;
+pub mod planned;
+pub mod process;
+pub mod registry;
+pub mod result;
+pub mod tally;
+
+pub use case::Case;
+pub use registry::{Clause, Level};
+pub use tally::Tally;

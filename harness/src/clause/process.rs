@@ -1,0 +1,117 @@
+//! A new generation comes up, and it is the new one that serves.
+
+use super::{Case, Clause, Tally};
+use crate::declaration::{Profile, Span};
+use crate::history::Model;
+use crate::history::event::Owner;
+
+/// The clauses of this group that are built.
+pub const CLAUSES: &[Clause] = &[
+    Clause {
+        id: "process.new-generation",
+        must: "FR",
+        should: "",
+        requirement: "The trigger leads to a successor that serves within ready_max of T0 (falcore: the same program, forked and executed).",
+        why: "A restart that restarts nothing loses no connection either.",
+        source: "seed",
+        judge: Some(new_generation),
+    },
+    Clause {
+        id: "process.effective",
+        must: "FRI",
+        should: "",
+        requirement: "A marker that the harness controls, or the process that answers, changes with the trigger: after Tr + drain_start_max no new connection shows the old one.",
+        why: "Otherwise ignoring the trigger would pass everything.",
+        source: "hotspec",
+        judge: Some(effective),
+    },
+];
+
+fn new_generation(case: &Case<'_>, tally: &mut Tally) {
+    let Some(t0) = case.t0() else {
+        tally.doubt(case, "the restart was not triggered");
+        return;
+    };
+    let expected = format!("a successor that serves within {} of the trigger", Span(case.limits.ready_max));
+    if let Some(tr) = case.timeline.tr() {
+        tally.exercise();
+        let took = tr.hi.saturating_sub(t0.hi);
+        // The successor is looked for with one new connection after another: it may have been there one earlier.
+        if took.saturating_sub(case.own_gaps(t0.lo, tr.hi)) > case.limits.ready_max + case.delta {
+            let seen = format!("its first answer came after {}", Span(took));
+            tally.break_by(case, "successor".to_owned(), tr.hi, "late", &expected, seen);
+        }
+        if case.profile == Profile::Falcore {
+            same_program(case, tally);
+        }
+        return;
+    }
+    if let Some(why) = case.owners_withheld() {
+        tally.withhold(why);
+    } else if case.end >= t0.hi + case.limits.ready_max || ended_without_anybody(case) {
+        tally.exercise();
+        let born = case.generations.successors.len();
+        let seen = format!(
+            "none answered in {} ({born} processes were born after the trigger)",
+            Span(case.end - t0.hi)
+        );
+        tally.break_by(case, "none".to_owned(), case.end, "none", &expected, seen);
+    } else {
+        tally.doubt(case, "the scenario ended before ready_max");
+    }
+}
+
+/// Every process of the target ended after the trigger.
+fn ended_without_anybody(case: &Case<'_>) -> bool {
+    let procs = &case.timeline.procs;
+    !procs.is_empty() && procs.values().all(|proc| proc.gone.is_some())
+}
+
+fn same_program(case: &Case<'_>, tally: &mut Tally) {
+    let Some(root) = case.timeline.root() else { return };
+    let served = case.generations.successors.iter().filter_map(|id| case.timeline.procs.get(id));
+    for proc in served.filter(|proc| proc.first_answer.is_some() && proc.name != root.name) {
+        let seen = format!("`{}` answers after the restart", proc.name);
+        let expected = format!("the same program, `{}`", root.name);
+        tally.break_by(
+            case,
+            case.timeline.describe(Owner::Process(proc.id)),
+            proc.seen,
+            "other-program",
+            &expected,
+            seen,
+        );
+    }
+}
+
+fn effective(case: &Case<'_>, tally: &mut Tally) {
+    let Some(tr) = case.timeline.tr() else {
+        if let Some(why) = case.owners_withheld().filter(|_| case.marker.is_none()) {
+            tally.withhold(why);
+        } else {
+            tally.doubt(case, "neither a new process nor a new marker was seen");
+        }
+        return;
+    };
+    let since = tr.hi + case.limits.drain_start_max;
+    let fresh = case.restart_lanes().filter(|lane| lane.opened > since);
+    for lane in fresh {
+        let shown = lane.exchanges.iter().find_map(|exchange| exchange.marker());
+        if let (Some(marker), Some(shown)) = (&case.marker, shown) {
+            tally.exercise();
+            if shown != marker {
+                let seen = format!("marker `{shown}`");
+                tally.break_on(case, lane, lane.opened, "old-marker", &format!("marker `{marker}`"), seen);
+            }
+        } else if let Owner::Process(_) = lane.owner {
+            if case.generations.model == Model::InPlace {
+                continue;
+            }
+            tally.exercise();
+            if case.old_owner(lane).is_some() {
+                let seen = "a process of the old generation accepted it".to_owned();
+                tally.break_on(case, lane, lane.opened, "old-process", "the new generation answers", seen);
+            }
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! What a run comes to: the one structure that every report is made from.
+
+use serde::{Deserialize, Serialize};
+
+use super::Level;
+use super::tally::Violation;
+use crate::declaration::{Known, Profile};
+use crate::history::{Interval, Micros, Model};
+
+/// What is said of one clause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Exercised, and held for every placement of every uncertain instant.
+    Pass,
+    /// Exercised, and broken for every placement.
+    Fail,
+    /// Broken as the target file says.
+    Known,
+    /// The state was not reached, or the instants are too uncertain.
+    Inconclusive,
+    /// This machine withholds the witness that the clause needs.
+    NoEvidence,
+    /// The target's model, protocol or declaration rules it out.
+    Unsupported,
+    /// In the catalogue, not built yet.
+    Planned,
+    /// hotspec's own fault.
+    Error,
+}
+
+impl Verdict {
+    /// The word that reports use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Pass => "pass",
+            Verdict::Fail => "fail",
+            Verdict::Known => "known",
+            Verdict::Inconclusive => "inconclusive",
+            Verdict::NoEvidence => "no-evidence",
+            Verdict::Unsupported => "unsupported",
+            Verdict::Planned => "planned",
+            Verdict::Error => "error",
+        }
+    }
+}
+
+/// What is said of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunVerdict {
+    /// It conforms.
+    Pass,
+    /// It does not.
+    Fail,
+    /// That could not be decided.
+    Inconclusive,
+    /// hotspec's own fault.
+    Error,
+    /// The target did not start, or fails without a restart.
+    Invalid,
+}
+
+/// One clause of a run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ClauseResult {
+    /// Its id.
+    pub id: String,
+    /// Its level in this profile.
+    pub level: Level,
+    /// What is said of it.
+    pub verdict: Verdict,
+    /// How often it was put to the test.
+    pub exercised: u64,
+    /// What broke it.
+    pub violations: Vec<Violation>,
+    /// What broke it as the target file says.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub known: Vec<Violation>,
+    /// Why it is not a pass, where that is no violation.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub reasons: Vec<String>,
+}
+
+/// One restart of a run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Restart {
+    /// The scenario in which it was.
+    pub scenario: String,
+    /// The trigger.
+    pub t0_us: Option<Interval>,
+    /// The successor was first seen serving.
+    pub tr_us: Option<Interval>,
+    /// The last of the old generation began to drain.
+    pub td_us: Option<Interval>,
+    /// The old generation was gone.
+    pub tx_us: Option<Interval>,
+    /// The model, told or declared.
+    pub model: Model,
+    /// Connections from T0 on.
+    pub lanes: u64,
+    /// Requests from T0 on.
+    pub requests: u64,
+    /// The longest stretch from T0 to Tx with no connect under way.
+    pub unprobed_us: Option<Micros>,
+    /// The longest gap between two samples of the listening sockets.
+    pub sample_gap_us: Option<Micros>,
+}
+
+/// The limits that held.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LimitsShown {
+    /// Milliseconds.
+    pub ready_max_ms: u64,
+    /// Milliseconds.
+    pub idle_max_ms: u64,
+    /// Milliseconds.
+    pub drain_start_max_ms: u64,
+    /// Milliseconds.
+    pub drain_max_ms: u64,
+    /// Milliseconds.
+    pub exit_max_ms: u64,
+    /// Milliseconds.
+    pub stall_max_ms: u64,
+    /// Milliseconds.
+    pub hard_limit_ms: Option<u64>,
+    /// Which were assumed.
+    pub assumed: Vec<String>,
+}
+
+/// What a run comes to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunResult {
+    /// The schema of this structure.
+    pub schema: u32,
+    /// The version of hotspec that made the run.
+    pub hotspec: String,
+    /// The target's name.
+    pub target: String,
+    /// The command that started it.
+    pub command: Vec<String>,
+    /// The profile that it is judged by.
+    pub profile: Profile,
+    /// How it restarts, as declared.
+    pub model: Model,
+    /// The seed of the plan.
+    pub seed: u64,
+    /// How the target was isolated.
+    pub isolation: String,
+    /// Witnesses, and what is missing.
+    pub evidence: Vec<String>,
+    /// The limits that held.
+    pub limits: LimitsShown,
+    /// What is said of the run.
+    pub verdict: RunVerdict,
+    /// Why, where that is no violation: the target did not start, control failed, our own fault.
+    pub problems: Vec<Problem>,
+    /// The run was broken off.
+    pub interrupted: bool,
+    /// The clauses of the profile that were selected, and the planned ones.
+    pub clauses: Vec<ClauseResult>,
+    /// Entries of `[[known]]` that were exercised and not seen.
+    pub stale: Vec<Known>,
+    /// The restarts.
+    pub restarts: Vec<Restart>,
+    /// Things worth knowing.
+    pub notes: Vec<String>,
+}
+
+/// A reason for which a scenario could not be judged.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Problem {
+    /// The scenario.
+    pub scenario: String,
+    /// start, control or harness.
+    pub stage: crate::history::event::Stop,
+    /// What was expected, what was seen, what to do.
+    pub message: String,
+}

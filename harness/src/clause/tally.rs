@@ -1,0 +1,129 @@
+//! What a clause says of one case: how often it was exercised, what broke it, what stays in doubt.
+
+use serde::{Deserialize, Serialize};
+
+use super::Case;
+use crate::history::{Lane, Micros};
+
+/// One breach of a requirement, with what was expected and what was seen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Violation {
+    /// The scenario.
+    pub scenario: String,
+    /// The lane's role and number, if it was seen on one.
+    pub lane: Option<String>,
+    /// When, on the run's clock.
+    pub at_us: Micros,
+    /// Where in the restart that was.
+    pub phase: String,
+    /// The process that held the server's side.
+    pub process: String,
+    /// Its kind, in a word: what `[[known]]` entries name.
+    pub kind: String,
+    /// What was expected.
+    pub expected: String,
+    /// What was seen.
+    pub seen: String,
+}
+
+/// What a clause says of the cases it was shown.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// How often the requirement was put to the test.
+    pub exercised: u64,
+    /// Breaches that hold for every placement of every uncertain instant.
+    pub violations: Vec<Violation>,
+    /// Why something could not be decided.
+    pub doubts: Vec<String>,
+    /// Witnesses that the machine withholds.
+    pub withheld: Vec<String>,
+    /// Why the target's declaration rules the clause out.
+    pub unsupported: Vec<String>,
+}
+
+impl Tally {
+    /// The requirement was put to the test once.
+    pub fn exercise(&mut self) {
+        self.exercised += 1;
+    }
+
+    /// A breach on a lane.
+    pub fn break_on(
+        &mut self,
+        case: &Case<'_>,
+        lane: &Lane,
+        at: Micros,
+        kind: &str,
+        expected: &str,
+        seen: String,
+    ) {
+        self.violations.push(Violation {
+            scenario: case.scenario.to_owned(),
+            lane: Some(format!("{}#{}", lane.role, lane.id)),
+            at_us: at,
+            phase: case.phase_at(at),
+            process: case.timeline.describe(lane.owner),
+            kind: kind.to_owned(),
+            expected: expected.to_owned(),
+            seen,
+        });
+    }
+
+    /// A breach that belongs to a process, or to none.
+    pub fn break_by(
+        &mut self,
+        case: &Case<'_>,
+        process: String,
+        at: Micros,
+        kind: &str,
+        expected: &str,
+        seen: String,
+    ) {
+        self.violations.push(Violation {
+            scenario: case.scenario.to_owned(),
+            lane: None,
+            at_us: at,
+            phase: case.phase_at(at),
+            process,
+            kind: kind.to_owned(),
+            expected: expected.to_owned(),
+            seen,
+        });
+    }
+
+    /// Something could not be decided.
+    pub fn doubt(&mut self, case: &Case<'_>, why: impl Into<String>) {
+        push_once(&mut self.doubts, format!("{}: {}", case.scenario, why.into()));
+    }
+
+    /// A witness is missing on this machine.
+    pub fn withhold(&mut self, why: impl Into<String>) {
+        push_once(&mut self.withheld, why.into());
+    }
+
+    /// The target rules the clause out.
+    pub fn rule_out(&mut self, why: impl Into<String>) {
+        push_once(&mut self.unsupported, why.into());
+    }
+
+    /// Adds what was said of another case.
+    pub fn add(&mut self, other: Tally) {
+        self.exercised += other.exercised;
+        self.violations.extend(other.violations);
+        for (mine, theirs) in [
+            (&mut self.doubts, other.doubts),
+            (&mut self.withheld, other.withheld),
+            (&mut self.unsupported, other.unsupported),
+        ] {
+            for text in theirs {
+                push_once(mine, text);
+            }
+        }
+    }
+}
+
+fn push_once(list: &mut Vec<String>, text: String) {
+    if !list.contains(&text) {
+        list.push(text);
+    }
+}

@@ -1,0 +1,476 @@
+//! The vocabulary of a history. Every event is one line of NDJSON: `{"t":…,"e":"…",…}`.
+//!
+//! `t` is when the harness noticed, in microseconds of CLOCK_MONOTONIC since the run began. Where
+//! something happened at an unknown moment before, a second field bounds it from below, so that
+//! each instant is an interval and never a guess.
+
+use serde::{Deserialize, Serialize};
+
+/// Microseconds of CLOCK_MONOTONIC since the run began.
+pub type Micros = u64;
+/// One connection of a scenario, numbered in the order of opening.
+pub type LaneId = u32;
+/// One epoch of one process: the same pid that executes again is another one.
+pub type ProcId = u32;
+
+/// The schema of history files; raised whenever a reader of the last one would be misled.
+pub const SCHEMA: u32 = 1;
+
+/// Two bounds of one instant: it was not yet so at `lo`, and it was so at `hi`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "[Micros; 2]", into = "[Micros; 2]")]
+pub struct Interval {
+    /// Not earlier than this.
+    pub lo: Micros,
+    /// Not later than this.
+    pub hi: Micros,
+}
+
+impl Interval {
+    /// The interval with these bounds; a lower bound above the upper one is drawn down to it.
+    pub fn new(lo: Micros, hi: Micros) -> Self {
+        Self { lo: lo.min(hi), hi }
+    }
+}
+
+impl From<[Micros; 2]> for Interval {
+    fn from([lo, hi]: [Micros; 2]) -> Self {
+        Self::new(lo, hi)
+    }
+}
+
+impl From<Interval> for [Micros; 2] {
+    fn from(interval: Interval) -> Self {
+        [interval.lo, interval.hi]
+    }
+}
+
+/// One thing that happened, and when it was noticed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// When the harness noticed.
+    pub t: Micros,
+    /// What it was.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// The parts that a scenario has, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// The same lanes with no restart.
+    Control,
+    /// Lanes are brought into their states, and the restart follows.
+    Restart,
+    /// The old generation is gone; load goes on, as an exit may disturb late.
+    Settle,
+    /// Over.
+    End,
+}
+
+/// Who holds the server's side of a lane, by socket inode.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Owner {
+    /// This process alone.
+    Process(ProcId),
+    /// Nobody yet: it waits in an accept queue.
+    Queued,
+    /// More than one process.
+    Several,
+    /// Not looked up, or the machine withholds it.
+    #[default]
+    Unknown,
+}
+
+/// Why a connection did not come about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConnectTrouble {
+    /// ECONNREFUSED: nobody listens.
+    Refused,
+    /// No answer in time.
+    TimedOut,
+    /// EAGAIN on a unix socket: its queue is full.
+    QueueFull,
+    /// ENOENT: the path of a unix socket is not there.
+    Missing,
+    /// The harness ran out of something (ports, descriptors): never the target's fault.
+    Local,
+    /// Another error, with its number.
+    Other,
+}
+
+/// How a connection ended, as the client's kernel saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    /// FIN: an orderly end of file.
+    Fin,
+    /// RST.
+    Reset,
+    /// FIN, then RST for bytes that the client sent after it: the lane's own doing.
+    ResetAfterFin,
+    /// The lane closed it, having read all there was.
+    Lane,
+    /// The lane gave up waiting.
+    GaveUp,
+}
+
+/// How far the response that was awaited had come when the connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// Nothing was awaited.
+    Idle,
+    /// A part of a request was sent, and not its last byte.
+    HalfSent,
+    /// The request was sent whole, and no byte of the response had come.
+    NoByte,
+    /// A part of the response's head.
+    InHead,
+    /// The head and a part of the body.
+    InBody,
+}
+
+/// Where a scenario could not go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stop {
+    /// The target did not start, or did not answer as a server of HTTP.
+    Start,
+    /// The same lanes fail with no restart at all.
+    Control,
+    /// The harness's own fault.
+    Harness,
+}
+
+/// A listening socket, as the kernel's socket table shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListenerRow {
+    /// Its inode, the one that `/proc/PID/fd` shows.
+    pub inode: u64,
+    /// Its identity, never reused (SO_COOKIE).
+    pub cookie: u64,
+    /// The backlog it was given.
+    pub backlog: u32,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "e", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum What {
+    /// The first line of a history.
+    Begin {
+        /// The schema of this file.
+        schema: u32,
+        /// The scenario that ran.
+        scenario: String,
+    },
+    /// A part of the scenario begins.
+    Phase {
+        /// Which.
+        phase: Phase,
+    },
+    /// The scenario was broken off; what is there is still judged.
+    Interrupted,
+    /// The scenario could not go on.
+    Failed {
+        /// start (the target), control (without a restart) or harness (our own fault).
+        stage: Stop,
+        /// What was expected, what was seen, what to do.
+        message: String,
+    },
+    /// The harness itself was not running between `from` and now.
+    Gap {
+        /// Its last sign of life before.
+        from: Micros,
+    },
+    /// Something that the harness could not bring about or observe, and that matters to a verdict.
+    Note {
+        /// A sentence.
+        text: String,
+    },
+
+    /// A process of the target is seen for the first time, or has executed another program.
+    Process {
+        /// The number that later events use.
+        proc: ProcId,
+        /// Its process id.
+        pid: i32,
+        /// Its parent's process id.
+        ppid: i32,
+        /// Field 22 of /proc/PID/stat: clock ticks from boot to its birth.
+        start: u64,
+        /// Field 28: the address of its stack, which an execution changes. 0 if withheld.
+        stack: u64,
+        /// When it was born.
+        born: Interval,
+        /// Its short name.
+        name: String,
+        /// The epoch of the same pid that executed and so became this one.
+        executed_from: Option<ProcId>,
+    },
+    /// The set of listening sockets that a process holds has changed.
+    Holds {
+        /// The process.
+        proc: ProcId,
+        /// Inodes of the listening sockets that it holds now.
+        listeners: Vec<u64>,
+        /// When the set was last seen as it had been.
+        from: Micros,
+    },
+    /// A process has ended (or is a zombie).
+    Gone {
+        /// The process.
+        proc: ProcId,
+        /// When it was last seen alive.
+        from: Micros,
+    },
+    /// The warden reaped a process.
+    Exit {
+        /// Its process id.
+        pid: i32,
+        /// Exit status, if it exited.
+        code: Option<i32>,
+        /// Signal number, if one killed it.
+        signal: Option<i32>,
+    },
+    /// The listening sockets on the target's address have changed.
+    Listeners {
+        /// All of them now.
+        rows: Vec<ListenerRow>,
+        /// When the set was last seen as it had been.
+        from: Micros,
+    },
+    /// The longest stretch between two samples of the listening sockets since T0.
+    Sampled {
+        /// Microseconds.
+        longest_gap: Micros,
+    },
+    /// The machine withholds a witness.
+    Withheld {
+        /// Which, and why.
+        why: String,
+    },
+
+    /// A step of the trigger was carried out, between `from` and now.
+    Trigger {
+        /// Its number, from 0.
+        step: u32,
+        /// What was done.
+        what: String,
+        /// The moment before.
+        from: Micros,
+        /// Whether this is the step after which the old generation is to drain.
+        drain: bool,
+    },
+    /// The marker in the target's configuration was changed; answers from now on may show it.
+    Marker {
+        /// Its new value.
+        value: String,
+    },
+    /// Processes were stopped (SIGSTOP) or continued.
+    Frozen {
+        /// Which.
+        procs: Vec<ProcId>,
+        /// Stopped (true) or continued.
+        on: bool,
+    },
+
+    /// A lane begins to connect.
+    Open {
+        /// The lane.
+        lane: LaneId,
+        /// The lane's name in the scenario file.
+        role: String,
+        /// Where it connects to.
+        address: String,
+    },
+    /// The connection is there.
+    Connected {
+        /// The lane.
+        lane: LaneId,
+        /// Retransmissions that it took (TCP_INFO).
+        retransmits: u32,
+    },
+    /// It did not come about.
+    ConnectFailed {
+        /// The lane.
+        lane: LaneId,
+        /// Why.
+        why: ConnectTrouble,
+        /// The error number.
+        errno: Option<i32>,
+    },
+    /// Who holds the server's side of the lane.
+    Owner {
+        /// The lane.
+        lane: LaneId,
+        /// Who.
+        owner: Owner,
+    },
+    /// The lane is in the state that the scenario wants it in when the restart is triggered.
+    Armed {
+        /// The lane.
+        lane: LaneId,
+    },
+    /// The first byte of a request is about to be sent.
+    Request {
+        /// The lane.
+        lane: LaneId,
+        /// Its number on this connection, from 0.
+        request: u32,
+        /// The endpoint it asks for: fast, slow, stream, large, upload.
+        endpoint: String,
+        /// GET, POST, …
+        method: String,
+    },
+    /// A request was sent whole: its last byte left between `from` and now.
+    Sent {
+        /// The lane.
+        lane: LaneId,
+        /// The request.
+        request: u32,
+        /// The moment before its last byte.
+        from: Micros,
+    },
+    /// Sending failed.
+    SendFailed {
+        /// The lane.
+        lane: LaneId,
+        /// The request.
+        request: u32,
+        /// Broken (EPIPE), reset or timed out.
+        why: String,
+    },
+    /// The head of a response is complete.
+    Head {
+        /// The lane.
+        lane: LaneId,
+        /// The request.
+        request: u32,
+        /// When its first byte came.
+        from: Micros,
+        /// The status code.
+        status: u16,
+        /// 10 or 11.
+        version: u8,
+        /// none, length, chunked or eof.
+        framing: String,
+        /// `Connection: close` is among the tokens.
+        close: bool,
+        /// `Connection: keep-alive` is among the tokens.
+        keep_alive: bool,
+        /// The marker, if the target has one and the head shows it.
+        marker: Option<String>,
+    },
+    /// A response is complete.
+    Body {
+        /// The lane.
+        lane: LaneId,
+        /// The request.
+        request: u32,
+        /// Bytes of the decoded body.
+        length: u64,
+        /// Their XXH3 hash, 16 hexadecimal digits.
+        hash: String,
+        /// The marker, if the target has one and the body shows it.
+        marker: Option<String>,
+    },
+    /// What came is no HTTP.
+    Malformed {
+        /// The lane.
+        lane: LaneId,
+        /// The request.
+        request: u32,
+        /// What was expected, and an escaped excerpt of what was seen.
+        why: String,
+    },
+    /// Bytes came that nobody asked for.
+    Extra {
+        /// The lane.
+        lane: LaneId,
+        /// How many.
+        bytes: u64,
+    },
+    /// The lane waited for a response, or for an announced close, and it did not come.
+    Overdue {
+        /// The lane.
+        lane: LaneId,
+        /// The wait began.
+        from: Micros,
+        /// What was awaited: response, close.
+        awaited: String,
+    },
+    /// The lane closed its sending side.
+    HalfClosed {
+        /// The lane.
+        lane: LaneId,
+    },
+    /// The connection is over.
+    End {
+        /// The lane.
+        lane: LaneId,
+        /// How.
+        how: Ending,
+        /// The error number, if there was one.
+        errno: Option<i32>,
+        /// How far the awaited response had come.
+        stage: Stage,
+    },
+    /// A pooled client's request was answered.
+    Fetched {
+        /// The lane.
+        lane: LaneId,
+        /// When it was asked.
+        from: Micros,
+        /// The status code.
+        status: u16,
+        /// Bytes of the body.
+        length: u64,
+    },
+    /// A pooled client's request failed, as its user would have seen it.
+    FetchFailed {
+        /// The lane.
+        lane: LaneId,
+        /// When it was asked.
+        from: Micros,
+        /// refused, reset, closed, timeout or other.
+        kind: String,
+        /// The client's words.
+        message: String,
+    },
+    /// The origin behind a proxy finished a request.
+    Executed {
+        /// The identity that the lane gave its request.
+        id: String,
+    },
+}
+
+impl What {
+    /// The lane that the event belongs to, if any.
+    pub fn lane(&self) -> Option<LaneId> {
+        match self {
+            What::Open { lane, .. }
+            | What::Connected { lane, .. }
+            | What::ConnectFailed { lane, .. }
+            | What::Owner { lane, .. }
+            | What::Armed { lane }
+            | What::Request { lane, .. }
+            | What::Sent { lane, .. }
+            | What::SendFailed { lane, .. }
+            | What::Head { lane, .. }
+            | What::Body { lane, .. }
+            | What::Malformed { lane, .. }
+            | What::Extra { lane, .. }
+            | What::Overdue { lane, .. }
+            | What::HalfClosed { lane }
+            | What::End { lane, .. }
+            | What::Fetched { lane, .. }
+            | What::FetchFailed { lane, .. } => Some(*lane),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The append-only stream of one scenario: in memory for whoever steers, on disk for whoever judges.
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::time::Instant;
+
+use super::event::{Event, LaneId, Micros, What};
+use super::timeline::{Model, Timeline};
+
+/// Stamps events and keeps them. One per scenario, on that scenario's thread.
+///
+/// Events are written in the order in which they were noticed, and each is folded into a
+/// [`Timeline`] at once, so that steering and judging see the same instants.
+pub struct Recorder {
+    origin: Instant,
+    inner: RefCell<Inner>,
+}
+
+struct Inner {
+    file: BufWriter<File>,
+    trouble: Option<std::io::Error>,
+    timeline: Timeline,
+    lanes: LaneId,
+    last: Micros,
+}
+
+impl Recorder {
+    /// Creates the file at `path`; `origin` is when the run began.
+    ///
+    /// # Errors
+    /// When the file can't be created.
+    pub fn create(path: &Path, origin: Instant, model: Model) -> std::io::Result<Self> {
+        let file = BufWriter::new(File::create(path)?);
+        let inner = Inner { file, trouble: None, timeline: Timeline::new(model), lanes: 0, last: 0 };
+        Ok(Self { origin, inner: RefCell::new(inner) })
+    }
+
+    /// Now, on the run's clock.
+    pub fn now(&self) -> Micros {
+        self.at(Instant::now())
+    }
+
+    /// `instant` on the run's clock.
+    pub fn at(&self, instant: Instant) -> Micros {
+        instant.saturating_duration_since(self.origin).as_micros() as Micros
+    }
+
+    /// The instant that is `at` on the run's clock.
+    pub fn instant(&self, at: Micros) -> Instant {
+        self.origin + std::time::Duration::from_micros(at)
+    }
+
+    /// Records something noticed now.
+    pub fn record(&self, what: What) {
+        self.record_at(self.now(), what);
+    }
+
+    /// Records something noticed at `t`. Trouble with the disk is kept for [`Recorder::finish`].
+    pub fn record_at(&self, t: Micros, what: What) {
+        let mut inner = self.inner.borrow_mut();
+        let event = Event { t, what };
+        inner.last = inner.last.max(t);
+        inner.timeline.feed(&event);
+        let written = serde_json::to_writer(&mut inner.file, &event)
+            .map_err(std::io::Error::from)
+            .and_then(|()| inner.file.write_all(b"\n"));
+        if let Err(error) = written {
+            inner.trouble.get_or_insert(error);
+        }
+    }
+
+    /// The next lane's number.
+    pub fn new_lane(&self) -> LaneId {
+        let mut inner = self.inner.borrow_mut();
+        let lane = inner.lanes;
+        inner.lanes += 1;
+        lane
+    }
+
+    /// Reads the timeline as it stands.
+    pub fn timeline<T>(&self, read: impl FnOnce(&Timeline) -> T) -> T {
+        read(&self.inner.borrow().timeline)
+    }
+
+    /// Puts what was recorded on the disk.
+    ///
+    /// # Errors
+    /// The first trouble with the disk since the beginning: the history is then incomplete.
+    pub fn finish(&self) -> std::io::Result<()> {
+        let mut inner = self.inner.borrow_mut();
+        let flushed = inner.file.flush();
+        match inner.trouble.take() {
+            Some(error) => Err(error),
+            None => flushed,
+        }
+    }
+}

@@ -1,0 +1,438 @@
+//! Processes, generations and the instants T0, Tr, Td and Tx: one fold over the events, used live to
+//! steer lanes and afterwards to judge, so that the two can't disagree.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::event::{Ending, Event, Interval, LaneId, Micros, Owner, Phase, ProcId, Stage, What};
+
+/// How a target restarts: it decides which processes are old, which stay, which succeed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Model {
+    /// Told from what happens.
+    #[default]
+    Auto,
+    /// The server forks and executes its successor.
+    ForkExec,
+    /// A permanent master replaces its workers.
+    MasterWorkers,
+    /// The master executes a new master beside itself.
+    NewMaster,
+    /// A second instance is started by somebody else and takes over.
+    SecondInstance,
+    /// One process restarts inside itself.
+    InPlace,
+}
+
+/// One epoch of one process of the target, and what it was seen to do.
+#[derive(Clone, Debug)]
+pub struct Proc {
+    /// Its number in the history.
+    pub id: ProcId,
+    /// Its process id.
+    pub pid: i32,
+    /// Its short name.
+    pub name: String,
+    /// When it was born.
+    pub born: Interval,
+    /// When it was first seen.
+    pub seen: Micros,
+    /// The epoch of the same pid that executed and became this one.
+    pub executed_from: Option<ProcId>,
+    /// When it ended.
+    pub gone: Option<Interval>,
+    /// The listening sockets that it holds now.
+    pub listeners: Vec<u64>,
+    /// When it was first seen to hold none any more.
+    pub no_listener: Option<Micros>,
+    /// Lanes that it owned.
+    pub lanes: u32,
+    /// First byte of the first response on a lane that it owns.
+    pub first_answer: Option<Micros>,
+    /// Its latest sign of not draining: the request was sent, or the connection begun, then.
+    pub last_open: Option<Micros>,
+    /// First announced close on a canary where control shows none at that ordinal.
+    pub announced: Option<Micros>,
+    /// First end of file on a canary that control would have kept.
+    pub canary_closed: Option<Micros>,
+    /// Canary lanes that it owned when the restart began.
+    pub canaries: u32,
+}
+
+/// Which processes belong to which life.
+#[derive(Clone, Debug, Default)]
+pub struct Generations {
+    /// The model, told or declared.
+    pub model: Model,
+    /// The old generation, O.
+    pub old: Vec<ProcId>,
+    /// Processes that stay.
+    pub permanent: Vec<ProcId>,
+    /// Processes born after T0.
+    pub successors: Vec<ProcId>,
+}
+
+/// What the fold knows of a lane.
+#[derive(Clone, Debug, Default)]
+struct Track {
+    canary: bool,
+    opened: Micros,
+    owner: Owner,
+    counted: bool,
+    sent: Vec<Micros>,
+    idle_since: Option<Micros>,
+}
+
+/// The fold. Feed it events in their order; ask it at any time.
+#[derive(Clone, Debug, Default)]
+pub struct Timeline {
+    declared: Model,
+    phase: Option<Phase>,
+    /// Around the first step of the trigger.
+    pub t0: Option<Interval>,
+    /// Around the step after which the old generation is to drain.
+    pub drain_step: Option<Interval>,
+    marker: Option<String>,
+    marker_seen: Option<Micros>,
+    /// Every process epoch, by number.
+    pub procs: BTreeMap<ProcId, Proc>,
+    lanes: BTreeMap<LaneId, Track>,
+    /// The longest a connection stayed open in control, idle after an answer.
+    pub control_idle: Micros,
+    /// Requests answered in control on one connection with no announced close.
+    pub control_ordinals: u32,
+    /// The longest gap of the harness's heartbeat in control.
+    pub control_gap: Micros,
+    /// Processes that were stopped at least once.
+    pub frozen: Vec<(Interval, Vec<ProcId>)>,
+}
+
+impl Timeline {
+    /// An empty one, for a target of this model.
+    pub fn new(declared: Model) -> Self {
+        Self { declared, ..Self::default() }
+    }
+
+    /// Folds a whole history.
+    pub fn of(declared: Model, events: &[Event]) -> Self {
+        let mut timeline = Self::new(declared);
+        for event in events {
+            timeline.feed(event);
+        }
+        timeline
+    }
+
+    /// Folds one event.
+    pub fn feed(&mut self, event: &Event) {
+        let t = event.t;
+        match &event.what {
+            What::Phase { phase } => self.phase = Some(*phase),
+            What::Gap { from } if self.phase == Some(Phase::Control) => {
+                self.control_gap = self.control_gap.max(t.saturating_sub(*from));
+            }
+            What::Trigger { step, from, drain, .. } => {
+                let around = Interval::new(*from, t);
+                if *step == 0 {
+                    self.t0.get_or_insert(around);
+                    self.count_canaries();
+                }
+                if *drain {
+                    self.drain_step = Some(around);
+                }
+            }
+            What::Marker { value } => self.marker = Some(value.clone()),
+            What::Frozen { procs, on: true } => {
+                self.frozen.push((Interval { lo: t, hi: Micros::MAX }, procs.clone()));
+            }
+            What::Frozen { on: false, .. } => {
+                if let Some((interval, _)) = self.frozen.last_mut() {
+                    interval.hi = t;
+                }
+            }
+            What::Process { .. } | What::Holds { .. } | What::Gone { .. } => self.feed_process(event),
+            _ => self.feed_lane(event),
+        }
+    }
+
+    fn feed_process(&mut self, event: &Event) {
+        match &event.what {
+            What::Process { proc, pid, born, name, executed_from, .. } => {
+                if let Some(before) = executed_from.and_then(|before| self.procs.get_mut(&before)) {
+                    before.gone.get_or_insert(Interval::new(before.seen, event.t));
+                }
+                self.procs.insert(
+                    *proc,
+                    Proc {
+                        id: *proc,
+                        pid: *pid,
+                        name: name.clone(),
+                        born: *born,
+                        seen: event.t,
+                        executed_from: *executed_from,
+                        gone: None,
+                        listeners: Vec::new(),
+                        no_listener: None,
+                        lanes: 0,
+                        first_answer: None,
+                        last_open: None,
+                        announced: None,
+                        canary_closed: None,
+                        canaries: 0,
+                    },
+                );
+            }
+            What::Holds { proc, listeners, .. } => {
+                if let Some(known) = self.procs.get_mut(proc) {
+                    if listeners.is_empty() && !known.listeners.is_empty() && self.t0.is_some() {
+                        known.no_listener.get_or_insert(event.t);
+                    }
+                    known.listeners.clone_from(listeners);
+                }
+            }
+            What::Gone { proc, from } => {
+                if let Some(known) = self.procs.get_mut(proc) {
+                    known.gone.get_or_insert(Interval::new(*from, event.t));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn feed_lane(&mut self, event: &Event) {
+        let Some(id) = event.what.lane() else { return };
+        let t = event.t;
+        let after_t0 = self.t0.is_some();
+        let control = self.phase == Some(Phase::Control);
+        let lane = self.lanes.entry(id).or_default();
+        match &event.what {
+            What::Open { role, .. } => {
+                lane.canary = role.starts_with("canary");
+                lane.opened = t;
+            }
+            What::Owner { owner, .. } => {
+                lane.owner = *owner;
+                if let Owner::Process(proc) = owner
+                    && let Some(known) = self.procs.get_mut(proc)
+                    && !std::mem::replace(&mut lane.counted, true)
+                {
+                    known.lanes += 1;
+                    known.last_open = known.last_open.max(Some(lane.opened));
+                }
+            }
+            What::Request { .. } => {
+                if control && let Some(since) = lane.idle_since {
+                    self.control_idle = self.control_idle.max(t.saturating_sub(since));
+                }
+                lane.idle_since = None;
+            }
+            What::Sent { from, .. } => lane.sent.push(*from),
+            What::Head { request, from, close, marker, .. } => {
+                let sent = lane.sent.get(*request as usize).copied();
+                if let Some(marker) = marker {
+                    self.note_marker(marker.clone(), *from);
+                }
+                self.note_answer(id, *request, *from, t, sent, *close, control, after_t0);
+            }
+            What::Body { marker, .. } => {
+                lane.idle_since = Some(t);
+                if let Some(marker) = marker {
+                    self.note_marker(marker.clone(), t);
+                }
+            }
+            What::End { how, stage, .. } => {
+                let idle = lane.idle_since.map(|since| t.saturating_sub(since));
+                if control
+                    && *how == Ending::Lane
+                    && let Some(idle) = idle
+                {
+                    self.control_idle = self.control_idle.max(idle);
+                }
+                let kept = idle.is_some_and(|idle| idle < self.control_idle / 2);
+                if after_t0 && lane.canary && *how == Ending::Fin && *stage == Stage::Idle && kept {
+                    let owner = lane.owner;
+                    self.note_canary_closed(owner, t);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn note_marker(&mut self, marker: String, at: Micros) {
+        if self.t0.is_some() && self.marker.as_ref() == Some(&marker) {
+            self.marker_seen.get_or_insert(at);
+        }
+    }
+
+    fn note_canary_closed(&mut self, owner: Owner, t: Micros) {
+        if let Owner::Process(proc) = owner
+            && let Some(known) = self.procs.get_mut(&proc)
+        {
+            known.canary_closed.get_or_insert(t);
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn note_answer(
+        &mut self,
+        lane: LaneId,
+        request: u32,
+        from: Micros,
+        t: Micros,
+        sent: Option<Micros>,
+        close: bool,
+        control: bool,
+        after_t0: bool,
+    ) {
+        if control && !close {
+            self.control_ordinals = self.control_ordinals.max(request + 1);
+        }
+        let Some(track) = self.lanes.get(&lane) else { return };
+        let Owner::Process(proc) = track.owner else { return };
+        let canary = track.canary;
+        let expected_open = request < self.control_ordinals;
+        let Some(known) = self.procs.get_mut(&proc) else { return };
+        known.first_answer.get_or_insert(from);
+        if close {
+            if after_t0 && canary && expected_open {
+                known.announced.get_or_insert(t);
+            }
+        } else {
+            known.last_open = known.last_open.max(sent);
+        }
+    }
+
+    /// At T0: how many canaries each process has.
+    fn count_canaries(&mut self) {
+        for lane in self.lanes.values().filter(|lane| lane.canary) {
+            if let Owner::Process(proc) = lane.owner
+                && let Some(known) = self.procs.get_mut(&proc)
+            {
+                known.canaries += 1;
+            }
+        }
+    }
+
+    /// The first process that was seen and still is there, at T0: the one that the trigger is for.
+    pub fn root(&self) -> Option<&Proc> {
+        let t0 = self.t0.map_or(Micros::MAX, |t0| t0.lo);
+        let alive = |proc: &&Proc| proc.gone.is_none_or(|gone| gone.hi > t0) && proc.seen <= t0;
+        self.procs.values().find(alive)
+    }
+
+    /// Who is old, who stays, who succeeds. Before T0 everybody is old.
+    pub fn generations(&self) -> Generations {
+        let t0 = self.t0.map_or(Micros::MAX, |t0| t0.lo);
+        let (before, after): (Vec<&Proc>, Vec<&Proc>) = self.procs.values().partition(|proc| proc.seen <= t0);
+        let before: Vec<&Proc> =
+            before.into_iter().filter(|proc| proc.gone.is_none_or(|gone| gone.hi >= t0)).collect();
+        let model = match self.declared {
+            Model::Auto => self.told_model(&before, &after),
+            declared => declared,
+        };
+        let root = self.root().map(|root| root.id);
+        let serves = |proc: &&&Proc| {
+            proc.lanes > 0
+                || proc.canaries > 0
+                || !proc.listeners.is_empty()
+                || proc.no_listener.is_some()
+                || Some(proc.id) == root
+        };
+        let mut generations = Generations { model, ..Generations::default() };
+        generations.successors = after.iter().map(|proc| proc.id).collect();
+        for proc in before.iter().filter(serves) {
+            let stays = match model {
+                Model::MasterWorkers => Some(proc.id) == root,
+                Model::InPlace => true,
+                _ => false,
+            };
+            let list = if stays { &mut generations.permanent } else { &mut generations.old };
+            list.push(proc.id);
+        }
+        generations
+    }
+
+    fn told_model(&self, before: &[&Proc], after: &[&Proc]) -> Model {
+        let Some(root) = self.root() else { return Model::ForkExec };
+        let executed = after.iter().any(|proc| proc.pid == root.pid && proc.executed_from.is_some());
+        if executed && root.lanes > 0 {
+            return Model::InPlace;
+        }
+        let others = before.iter().any(|proc| proc.id != root.id && proc.lanes > 0);
+        if root.lanes == 0 && root.gone.is_none() && others {
+            return Model::MasterWorkers;
+        }
+        Model::ForkExec
+    }
+
+    /// Tr: the successor was born, and its first response byte came. In place: the new marker was seen.
+    pub fn tr(&self) -> Option<Interval> {
+        let t0 = self.t0?;
+        let generations = self.generations();
+        let by_process = generations
+            .successors
+            .iter()
+            .filter_map(|id| self.procs.get(id))
+            .filter_map(|proc| Some(Interval::new(proc.born.lo.max(t0.lo), proc.first_answer?)))
+            .min_by_key(|tr| tr.hi);
+        by_process.or_else(|| self.marker_seen.map(|seen| Interval::new(t0.lo, seen)))
+    }
+
+    /// Td of one old process: its latest sign of not draining, and the earliest of its draining.
+    pub fn td(&self, proc: ProcId, drain_start_max: Micros) -> Option<Interval> {
+        let t0 = self.t0?;
+        let known = self.procs.get(&proc)?;
+        let seen = self.drain_evidence(known);
+        let begin = self.drain_step.map_or(0, |step| step.hi);
+        let last = self.tr().map(|tr| tr.hi.max(begin).saturating_add(drain_start_max));
+        let hi = seen.into_iter().chain(last).min()?;
+        Some(Interval::new(known.last_open.unwrap_or(0).max(t0.lo), hi))
+    }
+
+    /// The earliest evidence that a process drains, with no assumption about when it must.
+    pub fn drain_evidence(&self, proc: &Proc) -> Option<Micros> {
+        let gone = proc.gone.map(|gone| gone.hi);
+        [proc.announced, proc.canary_closed, proc.no_listener, gone].into_iter().flatten().min()
+    }
+
+    /// Td of the whole old generation: from the first that may drain to the last that surely does.
+    pub fn td_last(&self, drain_start_max: Micros) -> Option<Interval> {
+        let old = self.generations().old;
+        let each: Option<Vec<Interval>> = old.iter().map(|proc| self.td(*proc, drain_start_max)).collect();
+        let each = each.filter(|each| !each.is_empty())?;
+        let lo = each.iter().map(|td| td.lo).max()?;
+        let hi = each.iter().map(|td| td.hi).max()?;
+        Some(Interval::new(lo, hi))
+    }
+
+    /// Tx: the last process of the old generation is gone.
+    pub fn tx(&self) -> Option<Interval> {
+        self.t0?;
+        let old = self.generations().old;
+        let gone: Option<Vec<Interval>> =
+            old.iter().map(|proc| self.procs.get(proc).and_then(|proc| proc.gone)).collect();
+        gone.filter(|gone| !gone.is_empty())?.into_iter().max_by_key(|gone| gone.hi)
+    }
+
+    /// The process with this number, as a reader would name it.
+    pub fn describe(&self, owner: Owner) -> String {
+        let Owner::Process(id) = owner else {
+            return match owner {
+                Owner::Queued => "nobody (not yet accepted)".to_owned(),
+                Owner::Several => "several processes".to_owned(),
+                _ => "unknown".to_owned(),
+            };
+        };
+        let Some(proc) = self.procs.get(&id) else { return "unknown".to_owned() };
+        let generations = self.generations();
+        let life = if generations.old.contains(&id) {
+            "old"
+        } else if generations.successors.contains(&id) {
+            "successor"
+        } else {
+            "permanent"
+        };
+        format!("{} {} ({life})", proc.name, proc.pid)
+    }
+}

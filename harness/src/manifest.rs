@@ -1,0 +1,110 @@
+//! What a run was: written before it begins, read by whoever judges it.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clause::Level;
+use crate::declaration::{DeclaredLimits, Known, Profile};
+use crate::history::Model;
+
+/// The schema of manifests and results.
+pub const SCHEMA: u32 = 1;
+
+/// What a run was.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The schema of this file.
+    pub schema: u32,
+    /// The version of hotspec that made the run.
+    pub hotspec: String,
+    /// The target's name.
+    pub target: String,
+    /// The command that started it.
+    pub command: Vec<String>,
+    /// The steps of its restart, for people.
+    pub restart: Vec<String>,
+    /// The profile that it is judged by.
+    pub profile: Profile,
+    /// How it restarts, as declared.
+    pub model: Model,
+    /// Fixes the plan and the order of what is done, not the kernel's scheduling.
+    pub seed: u64,
+    /// How the target was isolated: net or none.
+    pub isolation: String,
+    /// Why not better, if so.
+    pub isolation_why: Option<String>,
+    /// Limits as declared.
+    pub limits: DeclaredLimits,
+    /// SHOULD counts as well.
+    pub level: Level,
+    /// Ids of the clauses that were selected.
+    pub clauses: Vec<String>,
+    /// The scenarios, in their order.
+    pub scenarios: Vec<ScenarioEntry>,
+    /// Deviations that are known.
+    pub known: Vec<Known>,
+    /// The kernel: `uname -r`.
+    pub kernel: String,
+}
+
+/// A scenario of a run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ScenarioEntry {
+    /// Its name; also the name of its history file.
+    pub name: String,
+    /// What it does.
+    pub title: String,
+    /// Clauses that it exercises.
+    pub clauses: Vec<String>,
+    /// Why it was not run, if so.
+    pub unsupported: Option<String>,
+}
+
+/// Why a run directory can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// There is no manifest that can be read.
+    #[error("failed to read {path}: {source}; expected the directory of a run")]
+    Read {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It is no manifest of this schema.
+    #[error("{path}:{line}: expected a manifest of schema {SCHEMA}, {why}")]
+    Parse {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// What was found.
+        why: String,
+    },
+}
+
+impl Manifest {
+    /// Reads the manifest of a run directory.
+    ///
+    /// # Errors
+    /// With the file, the line and what was expected.
+    pub fn read(path: &Path) -> Result<Self, ManifestError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ManifestError::Read { path: path.to_owned(), source })?;
+        let parse_error = |error: serde_json::Error| ManifestError::Parse {
+            path: path.to_owned(),
+            line: error.line(),
+            why: format!("found {error}"),
+        };
+        let value: serde_json::Value = serde_json::from_str(&text).map_err(parse_error)?;
+        match value.get("schema").and_then(serde_json::Value::as_u64) {
+            Some(found) if found == u64::from(SCHEMA) => serde_json::from_value(value).map_err(parse_error),
+            found => {
+                let found = found.map_or_else(|| "no schema".to_owned(), |found| format!("schema {found}"));
+                let why = format!("found {found}; use the hotspec that wrote it");
+                Err(ManifestError::Parse { path: path.to_owned(), line: 1, why })
+            }
+        }
+    }
+}

@@ -1,0 +1,367 @@
+//! Scenario files: a stimulus as data. Lanes with their steps, and when the old generation is stopped.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::declaration::{Limits, Span};
+use crate::history::Micros;
+
+/// A scenario as its file says it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Scenario {
+    /// Its name on the command line and in reports.
+    pub name: String,
+    /// What it does, in a line.
+    pub title: String,
+    /// Clauses that it exercises.
+    pub clauses: Vec<String>,
+    /// Endpoints that the target must have for it.
+    #[serde(default)]
+    pub needs: Vec<EndpointName>,
+    /// Load goes on after the old generation is gone.
+    #[serde(default)]
+    pub settle: bool,
+    /// Two connections are kept on every old process to see when it starts to drain.
+    #[serde(default = "yes")]
+    pub canaries: bool,
+    /// New connections look for the successor.
+    #[serde(default = "yes")]
+    pub probes: bool,
+    /// The old generation is stopped for a while.
+    pub stop: Option<Stop>,
+    /// Its lanes.
+    #[serde(default, rename = "lane")]
+    pub lanes: Vec<LaneSpec>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// When the old generation is stopped (SIGSTOP). It goes on as soon as every lane is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stop {
+    /// Before the trigger, until it has been sent.
+    AtTrigger,
+    /// When the successor is born, until it has answered or half of `stall_max` has passed.
+    AtHandover,
+}
+
+/// Lanes of one kind.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LaneSpec {
+    /// Their name in histories and reports.
+    pub role: String,
+    /// How many are opened at the beginning.
+    #[serde(default)]
+    pub count: u32,
+    /// Instead: one is opened again and again, this far apart.
+    pub every: Option<Length>,
+    /// Whether a lane that is over is followed by another, as an ordinary client would do.
+    #[serde(default)]
+    pub reconnect: bool,
+    /// A pooled client of an ordinary library instead of a raw socket; steps are `ask` only.
+    #[serde(default)]
+    pub pooled: bool,
+    /// What each does.
+    pub steps: Vec<Step>,
+}
+
+/// An endpoint by what it does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndpointName {
+    /// Answers at once.
+    #[default]
+    Fast,
+    /// Answers after a while.
+    Slow,
+    /// Sends chunk after chunk.
+    Stream,
+    /// Answers with a large body.
+    Large,
+    /// Takes a body.
+    Upload,
+}
+
+impl EndpointName {
+    /// Its name in histories.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            EndpointName::Fast => "fast",
+            EndpointName::Slow => "slow",
+            EndpointName::Stream => "stream",
+            EndpointName::Large => "large",
+            EndpointName::Upload => "upload",
+        }
+    }
+}
+
+/// An instant of the restart that lanes wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Anchor {
+    /// Every lane is armed, and the trigger is about to be sent.
+    Ready,
+    /// The old generation is stopped (`stop` of the scenario), and at a handover the successor answers.
+    Stopped,
+    /// The trigger was sent.
+    T0,
+    /// The successor was first seen serving.
+    Tr,
+    /// The whole old generation drains.
+    Td,
+    /// The old generation is gone.
+    Tx,
+    /// The scenario's load ends.
+    Over,
+}
+
+/// One thing that a lane does.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Step {
+    /// Connect, and look up who accepted.
+    Connect(ConnectSpec),
+    /// Send a request, or a part of it.
+    Send(SendSpec),
+    /// Send what is left of it.
+    Rest,
+    /// Send the body of an upload, piece by piece.
+    Upload(UploadSpec),
+    /// Receive a response.
+    Response(ResponseSpec),
+    /// The lane is in the state that the restart is to find it in.
+    Armed,
+    /// The lane is in the state for which the old generation is stopped.
+    Loaded,
+    /// Wait for an instant, or for a while after it.
+    Wait(WaitSpec),
+    /// Request after request until an instant.
+    Ask(AskSpec),
+    /// Wait for the other side to end the connection.
+    End(EndSpec),
+    /// Close the sending side.
+    HalfClose,
+    /// Close.
+    Close,
+}
+
+/// How to connect.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ConnectSpec {
+    /// SO_RCVBUF in bytes, for slow readers.
+    pub buffer: Option<u32>,
+}
+
+/// Which part of a request to send.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    /// All of it, in one segment.
+    Whole,
+    /// All of it; before its last byte the owner is looked up.
+    #[default]
+    Traced,
+    /// The first half of its head.
+    Half,
+    /// All but its last byte.
+    AllButLast,
+    /// Its head, with the body to come.
+    Head,
+}
+
+/// What to send.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SendSpec {
+    /// What it asks for.
+    #[serde(default)]
+    pub endpoint: EndpointName,
+    /// How much of it.
+    #[serde(default)]
+    pub part: Part,
+    /// How long the answer should take (slow, stream).
+    #[serde(default)]
+    pub lasting: Option<Length>,
+    /// Say `Connection: close`.
+    #[serde(default)]
+    pub close: bool,
+    /// This many requests in one segment.
+    #[serde(default)]
+    pub pipelined: Option<u32>,
+    /// How long the upload is to take (head part only).
+    #[serde(default)]
+    pub body: u32,
+}
+
+/// How to send the body of an upload.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct UploadSpec {
+    /// From its first piece to its last but one.
+    pub over: Length,
+    /// Between two pieces.
+    pub gap: Length,
+    /// When the last piece is sent.
+    pub last: Option<WaitSpec>,
+}
+
+/// How to receive.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ResponseSpec {
+    /// At most this many bytes at a time …
+    pub bytes: Option<u32>,
+    /// … this far apart …
+    pub gap: Option<Length>,
+    /// … until this instant; then as fast as it comes.
+    pub until: Option<WaitSpec>,
+    /// The head alone.
+    #[serde(default)]
+    pub head: bool,
+}
+
+/// An instant and a while after it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct WaitSpec {
+    /// The instant.
+    #[serde(rename = "for")]
+    pub anchor: Anchor,
+    /// A while after it.
+    #[serde(default)]
+    pub plus: Length,
+    /// The lanes of one kind are spread evenly over this much more.
+    #[serde(default)]
+    pub spread: Length,
+}
+
+/// Request after request.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct AskSpec {
+    /// What they ask for.
+    #[serde(default)]
+    pub endpoint: EndpointName,
+    /// From the answer to the next request; drawn anew between half and one and a half of it.
+    pub every: Length,
+    /// Until then.
+    pub until: WaitSpec,
+}
+
+/// How long to wait for the end.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct EndSpec {
+    /// This long.
+    pub within: Length,
+}
+
+/// A length of time, or of a limit: `300ms`, `2*idle_max + 500ms`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Length(Vec<(f64, Option<String>)>);
+
+impl Length {
+    /// Its value under these limits.
+    pub fn resolve(&self, limits: &Limits) -> Micros {
+        let term = |(factor, name): &(f64, Option<String>)| match name {
+            Some(name) => factor * limits.named(name).unwrap_or_default() as f64,
+            None => *factor,
+        };
+        self.0.iter().map(term).sum::<f64>().max(0.0).round() as Micros
+    }
+}
+
+impl std::str::FromStr for Length {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = crate::declaration::DeclaredLimits::default().resolve();
+        let term = |part: &str| -> Result<(f64, Option<String>), String> {
+            let part = part.trim();
+            let (factor, name) = match part.split_once('*') {
+                Some((factor, name)) => (factor.trim(), name.trim()),
+                None => ("1", part),
+            };
+            if known.named(name).is_some() {
+                let factor: f64 =
+                    factor.parse().map_err(|_| format!("expected a number before `*`, found `{factor}`"))?;
+                return Ok((factor, Some(name.to_owned())));
+            }
+            let span: Span = part
+                .parse()
+                .map_err(|error| format!("{error}; or a limit such as idle_max or 0.5*stall_max"))?;
+            Ok((span.0 as f64, None))
+        };
+        text.split('+').map(term).collect::<Result<_, _>>().map(Length)
+    }
+}
+
+impl<'de> Deserialize<'de> for Length {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// Why a scenario can't be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}:{line}: {message}")]
+pub struct ScenarioError {
+    /// The file.
+    pub path: PathBuf,
+    /// Counted from 1.
+    pub line: usize,
+    /// What was expected and what was found.
+    pub message: String,
+}
+
+impl Scenario {
+    /// Parses the text of a scenario file; `path` is for messages.
+    ///
+    /// # Errors
+    /// With the place and what was expected.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ScenarioError> {
+        let at = |line, message: String| ScenarioError { path: path.to_owned(), line, message };
+        let scenario: Scenario = toml::from_str(text).map_err(|error| {
+            let offset = error.span().map_or(0, |span| span.start);
+            let line = text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1;
+            at(line, error.message().to_owned())
+        })?;
+        for lane in &scenario.lanes {
+            if (lane.count > 0) == lane.every.is_some() {
+                let message = format!("lane `{}`: expected either count or every", lane.role);
+                return Err(at(1, message));
+            }
+        }
+        Ok(scenario)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::declaration::DeclaredLimits;
+
+    #[test]
+    fn a_length_is_a_sum_of_times_and_limits() {
+        let limits = DeclaredLimits::default().resolve();
+        let length: Length = "2*idle_max + 500ms".parse().expect("a length");
+        assert_eq!(length.resolve(&limits), 30_500_000);
+        let error = "2*idle".parse::<Length>().expect_err("no such limit");
+        assert!(error.contains("expected"), "{error}");
+    }
+
+    #[test]
+    fn a_lane_needs_a_count_or_an_interval_and_not_both() {
+        let base = "name='x'\ntitle='x'\nclauses=[]\n[[lane]]\nrole='a'\nsteps=[]\n";
+        assert!(Scenario::parse(Path::new("x"), base).is_err());
+        let both = format!("{base}count=1\nevery='1s'\n");
+        assert!(Scenario::parse(Path::new("x"), &both).is_err());
+    }
+}

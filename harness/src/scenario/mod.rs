@@ -1,0 +1,3 @@
+//! What we do.
+
+pub mod file;
