@@ -64,10 +64,12 @@ impl FromStr for Span {
             _ => return Err(expected()),
         };
         let number: f64 = number.trim().parse().map_err(|_| expected())?;
-        if !number.is_finite() || !(0.0..=86_400.0).contains(&number) {
+        let micros = number * micros_per_unit;
+        // A day is more than any restart may take; NaN is in no range.
+        if !(0.0..=86_400e6).contains(&micros) {
             return Err(expected());
         }
-        Ok(Span((number * micros_per_unit).round() as Micros))
+        Ok(Span(micros.round() as Micros))
     }
 }
 

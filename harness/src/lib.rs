@@ -4,19 +4,24 @@
 //!
 //! The way data flows, and so the way modules may know each other:
 //!
-//! - `cli`: the command line, one file per verb
+//! - [`cli`]: the command line, one file per verb
 //! - [`scenario`]: what we do: scenario files, the plan, the runner
 //! - [`target`]: what is under test: target files, the warden, network namespaces
-//! - `client`: how we talk: sockets, HTTP/1.1, lanes and their steps
-//! - `witness`: what else saw it: processes, the socket table
+//! - [`client`]: how we talk: sockets, HTTP/1.1, lanes and their steps
+//! - [`witness`]: what else saw it: processes, the socket table
 //! - [`history`]: what happened: events, the recorder, the file format, the instants
 //! - [`clause`]: what must hold: one pure function per clause
-//! - `report`: who is told: one file per format
+//! - [`report`]: who is told: one file per format
 //! - [`declaration`], [`manifest`]: what a target declares, and what a run was
 
 pub mod clause;
+pub mod cli;
+pub mod client;
 pub mod declaration;
+pub mod exit;
 pub mod history;
 pub mod manifest;
+pub mod report;
 pub mod scenario;
 pub mod target;
+pub mod witness;

@@ -59,6 +59,8 @@ pub struct ScenarioEntry {
     pub clauses: Vec<String>,
     /// Why it was not run, if so.
     pub unsupported: Option<String>,
+    /// It uses an endpoint that the target did not declare: where control fails, the scenario is ruled out.
+    pub assumed: bool,
 }
 
 /// Why a run directory can't be used.

@@ -222,6 +222,10 @@ fn fetched(case: &Case<'_>, tally: &mut Tally) {
     let t0 = case.t0().map_or(u64::MAX, |t0| t0.lo);
     for lane in case.restart_lanes() {
         for fetch in lane.fetches.iter().filter(|fetch| fetch.from >= t0) {
+            if matches!(&fetch.result, Err((kind, _)) if kind == "local") {
+                tally.doubt(case, "the pooled client could not open a connection of its own");
+                continue;
+            }
             tally.exercise();
             let Err((kind, message)) = &fetch.result else { continue };
             // Outside falcore an unannounced close of a pooled connection is the server's right.

@@ -58,7 +58,7 @@ impl Control {
             let (Some(head), Some(body), Some(sent)) = (&exchange.head, &exchange.body, exchange.sent) else {
                 continue;
             };
-            if !head.close {
+            if !head.last {
                 self.ordinals = self.ordinals.max(ordinal + 1);
             }
             let endpoint = exchange.endpoint.clone();

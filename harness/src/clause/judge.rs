@@ -1,6 +1,6 @@
 //! From histories to results. Pure: the same manifest and histories give the same results.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::result::{ClauseResult, LimitsShown, Problem, Restart, RunResult, RunVerdict, Verdict};
@@ -30,17 +30,23 @@ pub fn judge(manifest: &Manifest, recorded: &[Recorded<'_>]) -> RunResult {
         })
         .collect();
     let problems = problems(recorded, &cases);
-    let broken: BTreeSet<&str> = problems.iter().map(|problem| problem.scenario.as_str()).collect();
+    let ruled_out = ruled_out(manifest, &cases);
+    let broken: BTreeSet<&str> = problems
+        .iter()
+        .map(|problem| &problem.scenario)
+        .chain(ruled_out.keys())
+        .map(String::as_str)
+        .collect();
     let judged: Vec<&(&ScenarioEntry, Case<'_>)> =
         cases.iter().filter(|(entry, _)| !broken.contains(entry.name.as_str())).collect();
     let mut clauses = Vec::new();
     let mut stale = Vec::new();
     for clause in registry::all() {
         let Some(level) = clause.level(manifest.profile) else { continue };
-        if clause.judge.is_some() && !manifest.clauses.iter().any(|id| id == clause.id) {
+        if !manifest.clauses.iter().any(|id| id == clause.id) {
             continue;
         }
-        let tally = tally(clause, &judged, manifest);
+        let tally = tally(clause, &judged, manifest, &ruled_out);
         clauses.push(conclude(clause, level, tally, manifest, &mut stale));
     }
     let interrupted = cases.iter().any(|(_, case)| case.interrupted);
@@ -68,10 +74,27 @@ pub fn judge(manifest: &Manifest, recorded: &[Recorded<'_>]) -> RunResult {
     }
 }
 
+/// Scenarios that the target can't be put through, and why: it lacks an endpoint, or control shows that one which was only
+/// assumed does not do what it would have to.
+fn ruled_out(manifest: &Manifest, cases: &[(&ScenarioEntry, Case<'_>)]) -> BTreeMap<String, String> {
+    let declared =
+        manifest.scenarios.iter().filter_map(|entry| Some((entry.name.clone(), entry.unsupported.clone()?)));
+    let shown = cases.iter().filter(|(entry, _)| entry.assumed).filter_map(|(entry, case)| {
+        let trouble = case.control.troubles.first()?;
+        let why = format!(
+            "scenario {}: the target was not told to have a path for uploads, and without any restart: {trouble}",
+            entry.name
+        );
+        Some((entry.name.clone(), why))
+    });
+    declared.chain(shown).collect()
+}
+
 fn tally(
     clause: &Clause,
     cases: &[&(&ScenarioEntry, Case<'_>)],
     manifest: &Manifest,
+    ruled_out: &BTreeMap<String, String>,
 ) -> Result<Tally, String> {
     let mut total = Tally::default();
     let Some(judge) = clause.judge else { return Ok(total) };
@@ -85,10 +108,8 @@ fn tally(
         }
         total.add(one);
     }
-    for entry in &manifest.scenarios {
-        if let Some(why) =
-            entry.unsupported.as_ref().filter(|_| entry.clauses.iter().any(|id| id == clause.id))
-        {
+    for entry in manifest.scenarios.iter().filter(|entry| entry.clauses.iter().any(|id| id == clause.id)) {
+        if let Some(why) = ruled_out.get(&entry.name) {
             total.rule_out(why.clone());
         }
     }
@@ -205,7 +226,7 @@ fn problems(recorded: &[Recorded<'_>], cases: &[(&ScenarioEntry, Case<'_>)]) -> 
         });
         if let Some((stage, message)) = failed {
             problems.push(Problem { scenario, stage, message });
-        } else if let Some(first) = case.control.troubles.first() {
+        } else if let Some(first) = case.control.troubles.first().filter(|_| !one.entry.assumed) {
             let more = match case.control.troubles.len() - 1 {
                 0 => String::new(),
                 more => format!(" (and {more} more)"),

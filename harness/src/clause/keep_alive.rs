@@ -341,7 +341,7 @@ fn not_before_ready(case: &Case<'_>, tally: &mut Tally) {
             continue;
         }
         tally.exercise();
-        if head.close && head.at < tr.lo {
+        if head.last && head.at < tr.lo {
             let before = Span(tr.lo - head.at);
             let seen = format!("`Connection: close` {before} before the successor was born");
             tally.break_on(
@@ -408,7 +408,7 @@ fn normal_otherwise(case: &Case<'_>, tally: &mut Tally) {
             continue;
         }
         tally.exercise();
-        if head.close {
+        if head.last {
             let seen = format!("`Connection: close` on answer {}", n + 1);
             let expected = format!("kept alive, as in control up to answer {}", case.control.ordinals);
             tally.break_on(case, lane, head.at, "closes", &expected, seen);

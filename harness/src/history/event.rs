@@ -316,6 +316,11 @@ pub enum What {
         /// The lane.
         lane: LaneId,
     },
+    /// The lane is in the state that the old generation was stopped for.
+    Loaded {
+        /// The lane.
+        lane: LaneId,
+    },
     /// The first byte of a request is about to be sent.
     Request {
         /// The lane.
@@ -359,8 +364,10 @@ pub enum What {
         version: u8,
         /// none, length, chunked or eof.
         framing: String,
-        /// `Connection: close` is among the tokens.
+        /// `Connection: close` is among the tokens, or it is HTTP/1.0, which implies it.
         close: bool,
+        /// By the rules of HTTP nothing can follow on the connection.
+        last: bool,
         /// `Connection: keep-alive` is among the tokens.
         keep_alive: bool,
         /// The marker, if the target has one and the head shows it.
@@ -458,6 +465,7 @@ impl What {
             | What::ConnectFailed { lane, .. }
             | What::Owner { lane, .. }
             | What::Armed { lane }
+            | What::Loaded { lane }
             | What::Request { lane, .. }
             | What::Sent { lane, .. }
             | What::SendFailed { lane, .. }

@@ -36,8 +36,10 @@ pub struct Head {
     pub status: u16,
     /// none, length, chunked or eof.
     pub framing: String,
-    /// `Connection: close` was among the tokens.
+    /// `Connection: close` was among the tokens, or implied by HTTP/1.0.
     pub close: bool,
+    /// By the rules of HTTP nothing can follow on the connection.
+    pub last: bool,
     /// The marker it showed.
     pub marker: Option<String>,
 }
@@ -67,9 +69,9 @@ impl Exchange {
         head.or_else(|| self.body.as_ref().and_then(|body| body.marker.as_deref()))
     }
 
-    /// The response said `Connection: close`.
+    /// The response was announced as the connection's last.
     pub fn closes(&self) -> bool {
-        self.head.as_ref().is_some_and(|head| head.close)
+        self.head.as_ref().is_some_and(|head| head.last)
     }
 }
 
@@ -199,13 +201,14 @@ impl Lane {
             What::SendFailed { request, why, .. } => {
                 self.exchange(*request).send_failed = Some(why.clone());
             }
-            What::Head { request, from, status, framing, close, marker, .. } => {
+            What::Head { request, from, status, framing, close, last, marker, .. } => {
                 let head = Head {
                     first_byte: *from,
                     at: t,
                     status: *status,
                     framing: framing.clone(),
                     close: *close,
+                    last: *last,
                     marker: marker.clone(),
                 };
                 self.exchange(*request).head = Some(head);

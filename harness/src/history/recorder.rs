@@ -9,12 +9,26 @@ use std::time::Instant;
 use super::event::{Event, LaneId, Micros, What};
 use super::timeline::{Model, Timeline};
 
+/// When a run began: zero on its clock.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin {
+    instant: Instant,
+    monotonic_ns: u64,
+}
+
+impl Origin {
+    /// Now, given CLOCK_MONOTONIC in nanoseconds (the clock that [`Instant`] reads too).
+    pub fn now(monotonic_ns: u64) -> Self {
+        Self { instant: Instant::now(), monotonic_ns }
+    }
+}
+
 /// Stamps events and keeps them. One per scenario, on that scenario's thread.
 ///
 /// Events are written in the order in which they were noticed, and each is folded into a
 /// [`Timeline`] at once, so that steering and judging see the same instants.
 pub struct Recorder {
-    origin: Instant,
+    origin: Origin,
     inner: RefCell<Inner>,
 }
 
@@ -31,7 +45,7 @@ impl Recorder {
     ///
     /// # Errors
     /// When the file can't be created.
-    pub fn create(path: &Path, origin: Instant, model: Model) -> std::io::Result<Self> {
+    pub fn create(path: &Path, origin: Origin, model: Model) -> std::io::Result<Self> {
         let file = BufWriter::new(File::create(path)?);
         let inner = Inner { file, trouble: None, timeline: Timeline::new(model), lanes: 0, last: 0 };
         Ok(Self { origin, inner: RefCell::new(inner) })
@@ -44,12 +58,17 @@ impl Recorder {
 
     /// `instant` on the run's clock.
     pub fn at(&self, instant: Instant) -> Micros {
-        instant.saturating_duration_since(self.origin).as_micros() as Micros
+        instant.saturating_duration_since(self.origin.instant).as_micros() as Micros
     }
 
     /// The instant that is `at` on the run's clock.
     pub fn instant(&self, at: Micros) -> Instant {
-        self.origin + std::time::Duration::from_micros(at)
+        self.origin.instant + std::time::Duration::from_micros(at)
+    }
+
+    /// CLOCK_MONOTONIC in nanoseconds, on the run's clock.
+    pub fn at_ns(&self, monotonic_ns: u64) -> Micros {
+        monotonic_ns.saturating_sub(self.origin.monotonic_ns) / 1000
     }
 
     /// Records something noticed now.
@@ -82,6 +101,14 @@ impl Recorder {
     /// Reads the timeline as it stands.
     pub fn timeline<T>(&self, read: impl FnOnce(&Timeline) -> T) -> T {
         read(&self.inner.borrow().timeline)
+    }
+
+    /// Hands what was recorded to the system, so that a killed harness leaves it behind.
+    pub fn flush(&self) {
+        let mut inner = self.inner.borrow_mut();
+        if let Err(error) = inner.file.flush() {
+            inner.trouble.get_or_insert(error);
+        }
     }
 
     /// Puts what was recorded on the disk.

@@ -81,6 +81,7 @@ struct Track {
     opened: Micros,
     owner: Owner,
     counted: bool,
+    ended: bool,
     sent: Vec<Micros>,
     idle_since: Option<Micros>,
 }
@@ -242,6 +243,7 @@ impl Timeline {
                 }
             }
             What::End { how, stage, .. } => {
+                lane.ended = true;
                 let idle = lane.idle_since.map(|since| t.saturating_sub(since));
                 if control
                     && *how == Ending::Lane
@@ -303,13 +305,22 @@ impl Timeline {
         }
     }
 
+    /// How many canaries stand on each process.
+    pub fn canaries(&self) -> BTreeMap<ProcId, u32> {
+        let mut count = BTreeMap::new();
+        for lane in self.lanes.values().filter(|lane| lane.canary && !lane.ended) {
+            if let Owner::Process(proc) = lane.owner {
+                *count.entry(proc).or_default() += 1;
+            }
+        }
+        count
+    }
+
     /// At T0: how many canaries each process has.
     fn count_canaries(&mut self) {
-        for lane in self.lanes.values().filter(|lane| lane.canary) {
-            if let Owner::Process(proc) = lane.owner
-                && let Some(known) = self.procs.get_mut(&proc)
-            {
-                known.canaries += 1;
+        for (proc, canaries) in self.canaries() {
+            if let Some(known) = self.procs.get_mut(&proc) {
+                known.canaries = canaries;
             }
         }
     }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::client::step::{Anchor, Part};
 use crate::declaration::{Limits, Span};
 use crate::history::Micros;
 
@@ -101,26 +102,6 @@ impl EndpointName {
     }
 }
 
-/// An instant of the restart that lanes wait for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Anchor {
-    /// Every lane is armed, and the trigger is about to be sent.
-    Ready,
-    /// The old generation is stopped (`stop` of the scenario), and at a handover the successor answers.
-    Stopped,
-    /// The trigger was sent.
-    T0,
-    /// The successor was first seen serving.
-    Tr,
-    /// The whole old generation drains.
-    Td,
-    /// The old generation is gone.
-    Tx,
-    /// The scenario's load ends.
-    Over,
-}
-
 /// One thing that a lane does.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -159,23 +140,6 @@ pub struct ConnectSpec {
     pub buffer: Option<u32>,
 }
 
-/// Which part of a request to send.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Part {
-    /// All of it, in one segment.
-    Whole,
-    /// All of it; before its last byte the owner is looked up.
-    #[default]
-    Traced,
-    /// The first half of its head.
-    Half,
-    /// All but its last byte.
-    AllButLast,
-    /// Its head, with the body to come.
-    Head,
-}
-
 /// What to send.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -195,9 +159,6 @@ pub struct SendSpec {
     /// This many requests in one segment.
     #[serde(default)]
     pub pipelined: Option<u32>,
-    /// How long the upload is to take (head part only).
-    #[serde(default)]
-    pub body: u32,
 }
 
 /// How to send the body of an upload.

@@ -1,3 +1,13 @@
-//! What we do.
+//! What we do: scenario files, the concrete plan, and the runner that drives a target through it.
 
+pub mod builtin;
+mod conductor;
 pub mod file;
+mod lanes;
+mod monitor;
+pub mod plan;
+mod ready;
+pub mod runner;
+mod stages;
+mod stop;
+mod trigger;

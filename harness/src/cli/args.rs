@@ -1,0 +1,267 @@
+//! The command line as typed.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::clause::Level;
+use crate::declaration::{DeclaredLimits, Profile, Span};
+
+const AFTER_HELP: &str = "\
+Exit status: 0 conforms, 1 does not, 2 inconclusive, 3 the target did not start or fails without a restart,
+4 nothing selected, 64 wrong command line, 65 bad file, 70 hotspec's own fault, 130 interrupted.";
+
+/// Judges hot restarts: starts a server, replays traffic, restarts it, and says which promise was broken.
+#[derive(Debug, Parser)]
+#[command(name = "hotspec", version, after_help = AFTER_HELP, max_term_width = 100)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Start a server, restart it under traffic, and judge what happened
+    Run(Box<RunArgs>),
+    /// Show what there is: clauses, scenarios, targets
+    List(ListArgs),
+    /// Say what a clause demands, why, and how it is put to the test
+    Explain(ExplainArgs),
+    /// Judge a stored run again
+    Check(CheckArgs),
+    /// Run the reference server (`hotspec serve --help` for its own options)
+    #[command(disable_help_flag = true)]
+    Serve {
+        /// Its arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// Clauses, groups or scenarios, with `*` for any part of a name; default: all of the profile
+    #[arg(value_name = "SELECTOR")]
+    pub(super) selectors: Vec<String>,
+    /// A target by name, or a target file; default: the built-in reference server
+    #[arg(long, value_name = "NAME|FILE", conflicts_with = "command")]
+    pub(super) target: Option<String>,
+    /// Restart by sending this signal to the main process [default for a command: HUP]
+    #[arg(long, value_name = "SIGNAL", conflicts_with = "restart_command")]
+    pub(super) restart: Option<String>,
+    /// Restart by running this shell command
+    #[arg(long, value_name = "COMMAND")]
+    pub(super) restart_command: Option<String>,
+    /// What the target promises [default for a command: reload]
+    #[arg(long, value_enum)]
+    pub(super) profile: Option<Profile>,
+    /// How the target restarts [default: told from what happens]
+    #[arg(long, value_enum)]
+    pub(super) model: Option<ModelArg>,
+    /// Clauses, groups or scenarios to leave out
+    #[arg(long, value_name = "SELECTOR")]
+    pub(super) exclude: Vec<String>,
+    /// Whether SHOULD counts as well
+    #[arg(long, value_enum, default_value = "must")]
+    pub(super) level: Level,
+    #[command(flatten)]
+    pub(super) limits: LimitArgs,
+    #[command(flatten)]
+    pub(super) endpoints: EndpointArgs,
+    /// Fixes the plan: which lanes, which bytes, when
+    #[arg(long)]
+    pub(super) seed: Option<u64>,
+    /// Scenarios at the same time [default: 8 per processor]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(super) jobs: Option<u16>,
+    /// Also write a report: json or human, to a file or (default) to standard output
+    #[arg(long, value_name = "FORMAT[=PATH]")]
+    pub(super) report: Vec<ReportArg>,
+    /// Where the run is stored [default: a new directory under target/ or the user's state directory]
+    #[arg(long, value_name = "DIR")]
+    pub(super) run_dir: Option<PathBuf>,
+    /// Whether each scenario gets a network namespace of its own
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(super) isolation: IsolationArg,
+    /// The command that starts the server; {address}, {host}, {port} and {dir} are filled in
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(super) command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Limits that the target declares")]
+pub(super) struct LimitArgs {
+    /// From the trigger to a successor that serves [default: 10s]
+    #[arg(long, value_name = "TIME")]
+    ready_max: Option<Span>,
+    /// How long an idle connection may be kept while draining [default: 15s]
+    #[arg(long, value_name = "TIME")]
+    idle_max: Option<Span>,
+    /// From the successor's first answer to the beginning of the drain [default: 1s]
+    #[arg(long, value_name = "TIME")]
+    drain_start_max: Option<Span>,
+    /// How long in-flight work may take to drain [default: 30s]
+    #[arg(long, value_name = "TIME")]
+    drain_max: Option<Span>,
+    /// From the old generation's last connection to its own end [default: idle-max + 1s]
+    #[arg(long, value_name = "TIME")]
+    exit_max: Option<Span>,
+    /// How much longer than in control a new connection may wait [default: 1s]
+    #[arg(long, value_name = "TIME")]
+    stall_max: Option<Span>,
+}
+
+impl LimitArgs {
+    pub(super) fn declared(&self) -> DeclaredLimits {
+        DeclaredLimits {
+            ready_max: self.ready_max,
+            idle_max: self.idle_max,
+            drain_start_max: self.drain_start_max,
+            drain_max: self.drain_max,
+            exit_max: self.exit_max,
+            stall_max: self.stall_max,
+            hard_limit: None,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Paths of the target by what they do")]
+pub(super) struct EndpointArgs {
+    /// Answers at once [default: /]
+    #[arg(long, value_name = "PATH")]
+    pub(super) path: Option<String>,
+    /// Answers after {ms} milliseconds
+    #[arg(long, value_name = "PATH")]
+    pub(super) slow_path: Option<String>,
+    /// Sends {chunks} chunks, one every {ms} milliseconds
+    #[arg(long, value_name = "PATH")]
+    pub(super) stream_path: Option<String>,
+    /// A body of {n} bytes, or one of some megabytes
+    #[arg(long, value_name = "PATH")]
+    pub(super) large_path: Option<String>,
+    /// Takes a POST and answers when it is read whole [default: the one that answers at once]
+    #[arg(long, value_name = "PATH")]
+    pub(super) upload_path: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum ModelArg {
+    /// Told from what happens
+    Auto,
+    /// The server forks and executes its successor
+    ForkExec,
+    /// A permanent master replaces its workers
+    MasterWorkers,
+    /// The master executes a new master beside itself
+    NewMaster,
+    /// A second instance takes over
+    SecondInstance,
+    /// One process restarts inside itself
+    InPlace,
+}
+
+impl From<ModelArg> for crate::history::Model {
+    fn from(model: ModelArg) -> Self {
+        match model {
+            ModelArg::Auto => Self::Auto,
+            ModelArg::ForkExec => Self::ForkExec,
+            ModelArg::MasterWorkers => Self::MasterWorkers,
+            ModelArg::NewMaster => Self::NewMaster,
+            ModelArg::SecondInstance => Self::SecondInstance,
+            ModelArg::InPlace => Self::InPlace,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum IsolationArg {
+    /// A network namespace where permitted
+    Auto,
+    /// A network namespace, or an error
+    Net,
+    /// None: ports are shared with everything else on this machine
+    None,
+}
+
+/// A report that was asked for.
+#[derive(Clone, Debug)]
+pub(super) struct ReportArg {
+    pub(super) format: Format,
+    pub(super) path: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    Human,
+    Json,
+}
+
+impl std::str::FromStr for ReportArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (format, path) = match text.split_once('=') {
+            Some((format, path)) => (format, Some(PathBuf::from(path))),
+            None => (text, None),
+        };
+        let format = match format {
+            "human" => Format::Human,
+            "json" => Format::Json,
+            other => return Err(format!("expected human or json, found `{other}`")),
+        };
+        if path.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
+            return Err("expected a path after `=`".to_owned());
+        }
+        Ok(Self { format, path })
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    /// What to show
+    #[arg(value_enum)]
+    pub(super) what: Listed,
+    /// For clauses: only those of this profile
+    #[arg(long, value_enum)]
+    pub(super) profile: Option<Profile>,
+    /// For clauses: as a table for people, or as Markdown
+    #[arg(long, value_enum, default_value = "table")]
+    pub(super) format: ListFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Listed {
+    /// What must hold
+    Clauses,
+    /// What is done to a server
+    Scenarios,
+    /// Servers that hotspec knows how to start and restart
+    Targets,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ListFormat {
+    /// A table
+    Table,
+    /// Markdown
+    Markdown,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExplainArgs {
+    /// The clause, as `keep-alive.one-last-request`
+    #[arg(value_name = "CLAUSE")]
+    pub(super) id: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// The directory of a run
+    #[arg(value_name = "RUN-DIR")]
+    pub(super) run_dir: PathBuf,
+    /// Also write a report: json or human, to a file or (default) to standard output
+    #[arg(long, value_name = "FORMAT[=PATH]")]
+    pub(super) report: Vec<ReportArg>,
+}

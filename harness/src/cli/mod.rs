@@ -1,0 +1,50 @@
+//! The command line: one file per verb.
+
+mod args;
+mod check;
+mod explain;
+mod list;
+mod present;
+mod run;
+mod run_dir;
+mod select;
+mod session;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::exit;
+use args::{Cli, Verb};
+
+/// Runs the program. Called first thing in `main`, before any thread exists: a user namespace can
+/// be entered only then, and a server that is told to serve must own its signals from the start.
+pub fn main() -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    if words.get(1).is_some_and(|word| word == "serve") {
+        let program = words.first().cloned().unwrap_or_default();
+        return reference_server::cli::main(std::iter::once(program).chain(words.into_iter().skip(2)));
+    }
+    let cli = match Cli::try_parse_from(&words) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors; everything else is a wrong command line.
+            let status = if error.use_stderr() { exit::USAGE } else { exit::CONFORMS };
+            let _ = error.print();
+            return ExitCode::from(status);
+        }
+    };
+    let done = match cli.verb {
+        Verb::Run(args) => run::run(&args),
+        Verb::List(args) => list::list(&args),
+        Verb::Explain(args) => explain::explain(&args),
+        Verb::Check(args) => check::check(&args),
+        // Reached only with options before the verb, of which there are none.
+        Verb::Serve { .. } => Ok(exit::USAGE),
+    };
+    match done {
+        Ok(status) => ExitCode::from(status),
+        Err(failure) => failure.tell(),
+    }
+}

@@ -1,0 +1,152 @@
+//! Judges a stored run and hands the result to whoever is to be told.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{IsTerminal, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use super::args::{Format, ReportArg};
+use crate::clause::judge::{self, Recorded};
+use crate::clause::result::RunResult;
+use crate::exit::{self, Failure};
+use crate::history::{Event, file};
+use crate::manifest::Manifest;
+use crate::report::{self, Evidence, Human};
+
+/// The end of a target's output that is shown.
+const TAIL_BYTES: u64 = 8 << 10;
+/// Results are stored under this name.
+pub(super) const RESULTS: &str = "results.json";
+
+/// A stored run, judged.
+pub(super) struct Judged {
+    pub(super) result: RunResult,
+    histories: BTreeMap<String, Vec<Event>>,
+    outputs: BTreeMap<String, Vec<u8>>,
+}
+
+/// Reads a run directory and judges what is in it.
+///
+/// # Errors
+/// A file that can't be read or is of another schema.
+pub(super) fn judge(dir: &Path) -> Result<Judged, Failure> {
+    let manifest = Manifest::read(&dir.join("manifest.json")).map_err(bad_file)?;
+    let mut histories = BTreeMap::new();
+    let mut outputs = BTreeMap::new();
+    for entry in manifest.scenarios.iter().filter(|entry| entry.unsupported.is_none()) {
+        let path = dir.join("history").join(format!("{}.ndjson", entry.name));
+        if !path.exists() {
+            // Broken off before this scenario began.
+            continue;
+        }
+        let stored = file::read(&path).map_err(bad_file)?;
+        if let Some(cut) = stored.cut {
+            anstream::eprintln!("hotspec: {}", report::style::clean(&cut));
+        }
+        histories.insert(entry.name.clone(), stored.events);
+        outputs.insert(entry.name.clone(), tail(&dir.join("output").join(format!("{}.log", entry.name))));
+    }
+    let recorded: Vec<Recorded<'_>> = manifest
+        .scenarios
+        .iter()
+        .filter_map(|entry| Some(Recorded { entry, events: histories.get(&entry.name)?.clone() }))
+        .collect();
+    let result = judge::judge(&manifest, &recorded);
+    Ok(Judged { result, histories, outputs })
+}
+
+fn bad_file(error: impl std::fmt::Display) -> Failure {
+    Failure::new(exit::BAD_FILE, error)
+}
+
+fn tail(path: &Path) -> Vec<u8> {
+    let read = || -> std::io::Result<Vec<u8>> {
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
+        let mut bytes = Vec::new();
+        file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    read().unwrap_or_default()
+}
+
+/// Opened before the run, so that a report that can't be written is told before an hour is spent.
+pub(super) struct Sink {
+    format: Format,
+    file: Option<(File, std::path::PathBuf)>,
+}
+
+/// Opens what the reports go to.
+///
+/// # Errors
+/// A file that can't be written.
+pub(super) fn open(reports: &[ReportArg]) -> Result<Vec<Sink>, Failure> {
+    let open = |report: &ReportArg| {
+        let file = match &report.path {
+            None => None,
+            Some(path) => {
+                let file = File::create(path).map_err(|error| {
+                    Failure::usage(format!("failed to write the report {}: {error}", path.display()))
+                })?;
+                Some((file, path.clone()))
+            }
+        };
+        Ok(Sink { format: report.format, file })
+    };
+    reports.iter().map(open).collect()
+}
+
+impl Judged {
+    /// Stores the results, writes every report that was asked for, and tells a person unless standard output is taken.
+    ///
+    /// # Errors
+    /// Something can't be written.
+    pub(super) fn tell(&self, dir: &Path, sinks: Vec<Sink>) -> Result<u8, Failure> {
+        let json = report::json::json(&self.result).map_err(Failure::own)?;
+        let results = dir.join(RESULTS);
+        fs::write(&results, &json)
+            .map_err(|error| Failure::own(format!("failed to write {}: {error}", results.display())))?;
+        let taken = sinks.iter().any(|sink| sink.file.is_none());
+        for sink in sinks {
+            let text = match sink.format {
+                Format::Json => json.clone(),
+                Format::Human => self.human(dir, 100, false),
+            };
+            match sink.file {
+                Some((mut file, path)) => file
+                    .write_all(text.as_bytes())
+                    .map_err(|error| Failure::own(format!("failed to write {}: {error}", path.display())))?,
+                None => print(&text),
+            }
+        }
+        if !taken {
+            let colour = anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never;
+            print(&self.human(dir, width(), colour));
+        }
+        Ok(exit::of_run(&self.result))
+    }
+
+    fn human(&self, dir: &Path, width: usize, colour: bool) -> String {
+        let evidence = Evidence { histories: &self.histories, outputs: &self.outputs, run_dir: dir };
+        Human { width, colour }.render(&self.result, &evidence)
+    }
+}
+
+/// Prints to standard output; a reader that has gone away is no error.
+pub(super) fn print(text: &str) {
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}
+
+/// Whether standard output shows colours.
+pub(super) fn colour() -> bool {
+    anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
+}
+
+/// The columns of the terminal; 100 where there is none.
+pub(super) fn width() -> usize {
+    if !std::io::stdout().is_terminal() {
+        return 100;
+    }
+    terminal_size::terminal_size().map_or(100, |(columns, _)| usize::from(columns.0)).clamp(40, 200)
+}

@@ -1,0 +1,218 @@
+//! `hotspec run`: from arguments to a plan, to a stored run, to a verdict.
+
+use std::fs;
+use std::path::Path;
+
+use super::args::{IsolationArg, RunArgs};
+use super::run_dir::RunDir;
+use super::select::{Selection, select};
+use super::{present, session};
+use crate::client::http1::Request;
+use crate::declaration::DeclaredLimits;
+use crate::exit::{self, Failure};
+use crate::history::recorder::Origin;
+use crate::manifest::{self, Manifest, ScenarioEntry};
+use crate::scenario::builtin;
+use crate::scenario::file::EndpointName;
+use crate::scenario::plan::{Plan, ask};
+use crate::scenario::runner::Job;
+use crate::target::builtin as targets;
+use crate::target::file::{Endpoints, Target, TriggerStep, parse_signal};
+use crate::target::namespace::{self, Isolation};
+use crate::target::warden::DescriptorLimit;
+use crate::witness::process::monotonic_ns;
+
+/// Runs, stores, judges, tells.
+///
+/// # Errors
+/// Whatever keeps a run from being made; what happens within it is told by its result.
+pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
+    let target = target(args)?;
+    if let Some(missing) = targets::missing(&target) {
+        return Err(Failure::new(exit::INVALID, format!("target {} can't run here: {missing}", target.name)));
+    }
+    let selection =
+        select(&args.selectors, &args.exclude, target.profile, builtin::scenarios().map_err(Failure::own)?)?;
+    let sinks = present::open(&args.report)?;
+    let (own_network, isolation_why) = isolation(args.isolation)?;
+    let seed = args.seed.unwrap_or_else(rand::random);
+    let run_dir = RunDir::create(args.run_dir.as_deref())?;
+    let manifest = manifest(args, &target, &selection, seed, own_network, isolation_why);
+    let text = serde_json::to_string_pretty(&manifest).map_err(Failure::own)?;
+    let path = run_dir.path.join("manifest.json");
+    fs::write(&path, text)
+        .map_err(|error| Failure::own(format!("failed to write {}: {error}", path.display())))?;
+    let jobs = jobs(&target, &selection, &manifest, &run_dir.path, own_network)?;
+    session::run_all(jobs, at_once(args, &target, own_network))?;
+    present::judge(&run_dir.path)?.tell(&run_dir.path, sinks)
+}
+
+/// The target, with what the command line says on top.
+fn target(args: &RunArgs) -> Result<Target, Failure> {
+    let mut target = match (&args.target, args.command.is_empty()) {
+        (Some(name), _) => targets::find(name).map_err(|error| {
+            let status = match error {
+                crate::target::file::TargetError::Unknown { .. } => exit::USAGE,
+                _ => exit::BAD_FILE,
+            };
+            Failure::new(status, error)
+        })?,
+        (None, true) => targets::find(targets::REFERENCE).map_err(Failure::own)?,
+        (None, false) => Target {
+            name: "command".to_owned(),
+            title: args.command.join(" "),
+            start: args.command.clone(),
+            restart: vec![TriggerStep { signal: Some("HUP".to_owned()), ..TriggerStep::default() }],
+            ..Target::default()
+        },
+    };
+    if let Some(signal) = &args.restart {
+        parse_signal(signal).map_err(Failure::usage)?;
+        target.restart = vec![TriggerStep { signal: Some(signal.clone()), ..TriggerStep::default() }];
+    }
+    if let Some(command) = &args.restart_command {
+        let words = ["sh", "-c", command].map(str::to_owned).to_vec();
+        target.restart = vec![TriggerStep { command: Some(words), ..TriggerStep::default() }];
+    }
+    target.profile = args.profile.unwrap_or(target.profile);
+    target.model = args.model.map_or(target.model, Into::into);
+    target.limits = target.limits.overridden_by(args.limits.declared());
+    let given = &args.endpoints;
+    for (endpoint, path) in [
+        (&mut target.endpoints.fast, &given.path),
+        (&mut target.endpoints.slow, &given.slow_path),
+        (&mut target.endpoints.stream, &given.stream_path),
+        (&mut target.endpoints.large, &given.large_path),
+        (&mut target.endpoints.upload, &given.upload_path),
+    ] {
+        if path.is_some() {
+            endpoint.clone_from(path);
+        }
+    }
+    check_paths(&target.endpoints)?;
+    Ok(target)
+}
+
+/// Every path must be one that can be asked for.
+fn check_paths(endpoints: &Endpoints) -> Result<(), Failure> {
+    let names = [
+        EndpointName::Fast,
+        EndpointName::Slow,
+        EndpointName::Stream,
+        EndpointName::Large,
+        EndpointName::Upload,
+    ];
+    for name in names {
+        let path = ask(endpoints, name, 1_000_000).path;
+        if !path.starts_with('/') {
+            return Err(Failure::usage(format!("expected a path that begins with `/`, found `{path}`")));
+        }
+        Request::get(&path, "localhost").encode().map_err(Failure::usage)?;
+    }
+    Ok(())
+}
+
+/// Whether scenarios get network namespaces, and if not, why not.
+fn isolation(asked: IsolationArg) -> Result<(bool, Option<String>), Failure> {
+    if asked == IsolationArg::None {
+        return Ok((false, Some("switched off by --isolation none".to_owned())));
+    }
+    match namespace::prepare_process() {
+        Ok(Isolation::Net) => Ok((true, None)),
+        Ok(_) => Ok((false, Some("not available on this system".to_owned()))),
+        Err(denied) if asked == IsolationArg::Net => Err(Failure::own(denied)),
+        Err(denied) => Ok((false, Some(denied.to_string()))),
+    }
+}
+
+fn manifest(
+    args: &RunArgs,
+    target: &Target,
+    selection: &Selection,
+    seed: u64,
+    own_network: bool,
+    isolation_why: Option<String>,
+) -> Manifest {
+    let scenarios = selection.scenarios.iter().map(|(scenario, clauses)| ScenarioEntry {
+        name: scenario.name.clone(),
+        title: scenario.title.clone(),
+        clauses: clauses.clone(),
+        unsupported: Plan::unsupported(scenario, &target.endpoints),
+        assumed: scenario.needs.contains(&EndpointName::Upload) && target.endpoints.upload.is_none(),
+    });
+    Manifest {
+        schema: manifest::SCHEMA,
+        hotspec: env!("CARGO_PKG_VERSION").to_owned(),
+        target: target.name.clone(),
+        command: target.start.clone(),
+        restart: target.restart.iter().map(TriggerStep::describe).collect(),
+        profile: target.profile,
+        model: target.model,
+        seed,
+        isolation: if own_network { "net" } else { "none" }.to_owned(),
+        isolation_why,
+        limits: target.limits,
+        level: args.level,
+        clauses: selection.clauses.clone(),
+        scenarios: scenarios.collect(),
+        known: target.known.clone(),
+        kernel: kernel(),
+    }
+}
+
+fn kernel() -> String {
+    nix::sys::utsname::uname()
+        .map_or_else(|_| String::new(), |name| name.release().to_string_lossy().into_owned())
+}
+
+fn jobs(
+    target: &Target,
+    selection: &Selection,
+    manifest: &Manifest,
+    dir: &Path,
+    own_network: bool,
+) -> Result<Vec<Job>, Failure> {
+    let limits = DeclaredLimits::resolve(&manifest.limits);
+    let origin = Origin::now(monotonic_ns());
+    let descriptor_limit = raise_descriptor_limit();
+    let mut jobs = Vec::new();
+    for ((scenario, _), entry) in selection.scenarios.iter().zip(&manifest.scenarios) {
+        if entry.unsupported.is_some() {
+            continue;
+        }
+        let own = dir.join("target").join(&scenario.name);
+        fs::create_dir_all(&own)
+            .map_err(|error| Failure::own(format!("failed to make {}: {error}", own.display())))?;
+        jobs.push(Job {
+            target: target.clone(),
+            plan: Plan::new(scenario, &target.endpoints, &limits, manifest.seed),
+            limits,
+            model: target.model,
+            dir: own,
+            history: dir.join("history").join(format!("{}.ndjson", scenario.name)),
+            output: dir.join("output").join(format!("{}.log", scenario.name)),
+            own_network,
+            origin,
+            seed: manifest.seed,
+            descriptor_limit,
+        });
+    }
+    Ok(jobs)
+}
+
+/// Lanes need descriptors: raises our own soft limit, and returns what the target is to get.
+fn raise_descriptor_limit() -> Option<DescriptorLimit> {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+    let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    Some(DescriptorLimit { soft, hard })
+}
+
+/// How many scenarios at a time. Without a network of their own, targets that choose their own port would collide.
+fn at_once(args: &RunArgs, target: &Target, own_network: bool) -> usize {
+    if !own_network && !target.names_address() {
+        return 1;
+    }
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    args.jobs.map_or(8 * processors, usize::from)
+}

@@ -1,0 +1,134 @@
+//! Where runs are stored: one directory each, a link to the last, and not too many of them.
+
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use nix::fcntl::{Flock, FlockArg};
+
+use crate::exit::Failure;
+
+/// So many runs are kept.
+const RUNS_MAX: usize = 30;
+/// So many bytes of runs are kept.
+const BYTES_MAX: u64 = 2 << 30;
+const PREFIX: &str = "run-";
+const LOCK: &str = "lock";
+
+/// The directory of a run that is being made. While it lives nobody removes it.
+#[derive(Debug)]
+pub(super) struct RunDir {
+    /// Its path, absolute.
+    pub(super) path: PathBuf,
+    _lock: Flock<File>,
+}
+
+impl RunDir {
+    /// Makes the directory that was asked for, or a new one among the user's runs.
+    ///
+    /// # Errors
+    /// It can't be made, or holds a run already.
+    pub(super) fn create(asked: Option<&Path>) -> Result<Self, Failure> {
+        match asked {
+            Some(path) => {
+                if path.join("manifest.json").exists() {
+                    let message = format!("{} holds a run already; name another directory", path.display());
+                    return Err(Failure::usage(message));
+                }
+                Self::make(path)
+            }
+            None => {
+                let base = base();
+                remove_old(&base);
+                let run = Self::make(&base.join(fresh_name()))?;
+                link_last(&base, &run.path);
+                Ok(run)
+            }
+        }
+    }
+
+    fn make(path: &Path) -> Result<Self, Failure> {
+        let failed = |error: std::io::Error| {
+            Failure::usage(format!(
+                "failed to make the run directory {}: {error}; --run-dir names another",
+                path.display()
+            ))
+        };
+        for part in ["history", "output", "target"] {
+            fs::create_dir_all(path.join(part)).map_err(failed)?;
+        }
+        let path = fs::canonicalize(path).map_err(failed)?;
+        let file = File::create(path.join(LOCK)).map_err(failed)?;
+        let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| {
+            Failure::usage(format!("{} is in use by another hotspec ({errno})", path.display()))
+        })?;
+        Ok(Self { path, _lock: lock })
+    }
+}
+
+/// `target/hotspec` in a cargo project, the user's state directory elsewhere.
+fn base() -> PathBuf {
+    if let Some(dir) = std::env::var_os("CARGO_TARGET_DIR") {
+        return PathBuf::from(dir).join("hotspec");
+    }
+    let here = std::env::current_dir().unwrap_or_default();
+    if let Some(project) = here.ancestors().find(|dir| dir.join("Cargo.lock").exists()) {
+        return project.join("target").join("hotspec");
+    }
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
+    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).or_else(home);
+    state.unwrap_or_else(std::env::temp_dir).join("hotspec")
+}
+
+fn fresh_name() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("{PREFIX}{:012}-{:03}-{}", now.as_secs(), now.subsec_millis(), std::process::id())
+}
+
+/// The link is made beside its place and renamed, so that it is never absent.
+fn link_last(base: &Path, run: &Path) {
+    let beside = base.join(format!(".last-{}", std::process::id()));
+    let linked = run
+        .file_name()
+        .map(|name| symlink(name, &beside).and_then(|()| fs::rename(&beside, base.join("last"))));
+    if !matches!(linked, Some(Ok(()))) {
+        let _ = fs::remove_file(&beside);
+    }
+}
+
+/// Removes the oldest runs beyond the limits, but none that is being made.
+fn remove_old(base: &Path) {
+    let Ok(entries) = fs::read_dir(base) else { return };
+    let mut runs: Vec<PathBuf> = entries
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX))
+        .map(|entry| entry.path())
+        .collect();
+    runs.sort();
+    runs.reverse();
+    let mut bytes = 0;
+    for (index, run) in runs.iter().enumerate() {
+        bytes += size(run);
+        if index + 1 < RUNS_MAX && bytes <= BYTES_MAX {
+            continue;
+        }
+        let free =
+            File::open(run.join(LOCK)).ok().map(|file| Flock::lock(file, FlockArg::LockExclusiveNonblock));
+        if matches!(free, None | Some(Ok(_))) {
+            let _ = fs::remove_dir_all(run);
+        }
+    }
+}
+
+fn size(dir: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(dir) else { return 0 };
+    entries
+        .flatten()
+        .map(|entry| match entry.metadata() {
+            Ok(meta) if meta.is_dir() => size(&entry.path()),
+            Ok(meta) => meta.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}

@@ -1,0 +1,139 @@
+//! Runs the scenarios of a plan, several at a time, each on a thread of its own.
+
+use std::collections::VecDeque;
+use std::io::IsTerminal;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::sync::watch;
+
+use crate::exit::{self, Failure};
+use crate::scenario::runner::{self, Job, Progress};
+
+/// Runs all jobs, at most `at_once` at a time. A first Ctrl-C (or SIGTERM) breaks them off in order, a second at once.
+///
+/// # Errors
+/// A history could not be written, or a thread could not be had.
+pub(super) fn run_all(jobs: Vec<Job>, at_once: usize) -> Result<(), Failure> {
+    let interrupt = watch_signals()?;
+    let (sender, progress) = mpsc::channel();
+    let mut waiting: VecDeque<Job> = jobs.into();
+    let mut bar = Bar::new(waiting.len());
+    let mut running: Vec<JoinHandle<std::io::Result<()>>> = Vec::new();
+    let mut trouble = None;
+    while !waiting.is_empty() || !running.is_empty() {
+        while running.len() < at_once && !*interrupt.borrow() {
+            let Some(job) = waiting.pop_front() else { break };
+            running.push(start(job, interrupt.clone(), sender.clone())?);
+        }
+        if *interrupt.borrow() {
+            waiting.clear();
+        }
+        if let Ok(news) = progress.recv_timeout(Duration::from_millis(50)) {
+            bar.show(&news);
+        }
+        let (ended, going): (Vec<_>, Vec<_>) = running.into_iter().partition(JoinHandle::is_finished);
+        running = going;
+        for thread in ended {
+            match thread.join() {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => trouble = Some(format!("failed to write the history: {error}")),
+                Err(_) => {
+                    trouble = Some("a scenario's thread panicked; this is a fault of hotspec".to_owned())
+                }
+            }
+        }
+    }
+    bar.clear();
+    trouble.map_or(Ok(()), |why| Err(Failure::own(why)))
+}
+
+/// A thread is never used twice: it may have entered a network namespace.
+fn start(
+    job: Job,
+    interrupt: watch::Receiver<bool>,
+    progress: mpsc::Sender<Progress>,
+) -> Result<JoinHandle<std::io::Result<()>>, Failure> {
+    std::thread::Builder::new()
+        .name(job.plan.name.clone())
+        .spawn(move || runner::run(&job, interrupt, &progress))
+        .map_err(|error| Failure::own(format!("failed to start a thread: {error}")))
+}
+
+/// Turns SIGINT and SIGTERM into a word to all scenarios.
+fn watch_signals() -> Result<watch::Receiver<bool>, Failure> {
+    let (sender, receiver) = watch::channel(false);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::own)?;
+    let (ready, is_ready) = mpsc::channel();
+    let watched = move || {
+        runtime.block_on(async move {
+            use tokio::signal::unix::{SignalKind, signal};
+            let (Ok(mut int), Ok(mut term)) =
+                (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+            else {
+                return;
+            };
+            let _ = ready.send(());
+            loop {
+                tokio::select! {
+                    _ = int.recv() => {}
+                    _ = term.recv() => {}
+                }
+                if sender.send_replace(true) {
+                    // The wardens notice that we are gone, and take their trees down.
+                    std::process::exit(i32::from(exit::INTERRUPTED));
+                }
+                anstream::eprintln!(
+                    "hotspec: breaking off; what was recorded is still reported (again: at once)"
+                );
+            }
+        });
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(watched).map_err(Failure::own)?;
+    is_ready.recv().map_err(|_| Failure::own("failed to watch for SIGINT and SIGTERM"))?;
+    Ok(receiver)
+}
+
+/// One line on a terminal that says what goes on; nothing elsewhere.
+struct Bar {
+    bar: Option<ProgressBar>,
+    doing: std::collections::BTreeMap<String, &'static str>,
+}
+
+impl Bar {
+    fn new(scenarios: usize) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new(scenarios as u64);
+            let style =
+                ProgressStyle::with_template("{spinner} {pos}/{len} scenarios  {elapsed}  {wide_msg}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar
+        });
+        Self { bar, doing: std::collections::BTreeMap::new() }
+    }
+
+    fn show(&mut self, news: &Progress) {
+        let Some(bar) = &self.bar else { return };
+        if news.done {
+            self.doing.remove(&news.scenario);
+            bar.inc(1);
+        } else {
+            self.doing.insert(news.scenario.clone(), news.doing);
+        }
+        let mut count: std::collections::BTreeMap<&str, usize> = std::collections::BTreeMap::new();
+        for doing in self.doing.values() {
+            *count.entry(doing).or_default() += 1;
+        }
+        let message: Vec<String> = count.iter().map(|(doing, many)| format!("{many} {doing}")).collect();
+        bar.set_message(message.join(", "));
+    }
+
+    fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

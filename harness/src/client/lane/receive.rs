@@ -1,0 +1,256 @@
+//! What comes in on a lane: responses, ends, and what nobody asked for.
+
+use std::time::{Duration, Instant};
+
+use super::super::http1::{self, Body, Framing, Progress, Version};
+use super::super::socket::{End, Received};
+use super::super::step::Slowly;
+use super::{Broken, CLOSE_WATCH, Flow, Lane, READ_MAX, has_come};
+use crate::history::event::{Ending, Stage, What};
+
+impl Lane {
+    /// Waits, for ever if need be, until the server ends the connection; what it says is recorded.
+    pub(super) async fn watch(&mut self) -> Flow {
+        loop {
+            let Some(socket) = &self.socket else { return std::future::pending().await };
+            socket.readable().await;
+            self.receive(READ_MAX, Instant::now()).await?;
+        }
+    }
+
+    /// Receives once and feeds the parser. `Err` when the connection is over.
+    async fn receive(&mut self, max: usize, deadline: Instant) -> Flow {
+        let Some(socket) = &self.socket else { return Err(Broken) };
+        self.buffer.clear();
+        let received = socket.recv(&mut self.buffer, max, deadline).await;
+        match received {
+            Received::Data { at, .. } => {
+                let bytes = std::mem::take(&mut self.buffer);
+                let flow = self.parse(&bytes, at);
+                self.buffer = bytes;
+                flow
+            }
+            Received::End { end, at } => {
+                self.ends(end, at);
+                Err(Broken)
+            }
+            Received::TimedOut { .. } => Ok(()),
+        }
+    }
+
+    fn ends(&mut self, end: End, at: Instant) {
+        let (how, errno) = match end {
+            End::Fin => (Ending::Fin, None),
+            End::Reset { errno } => (Ending::Reset, Some(errno)),
+            End::ResetAfterFin => (Ending::ResetAfterFin, None),
+            End::Failed { errno } => (Ending::GaveUp, Some(errno)),
+        };
+        if matches!(how, Ending::Fin | Ending::ResetAfterFin) {
+            self.complete_by_eof(at);
+        }
+        self.end(at, how, errno);
+    }
+
+    /// A body framed by the end of the connection is complete with it.
+    fn complete_by_eof(&mut self, at: Instant) {
+        let Some(parser) = self.parser.take() else { return };
+        if let http1::Ending::Complete(body) = parser.finish_at_eof() {
+            self.note(Progress::Complete(body), at);
+        }
+    }
+
+    /// Ends the lane and closes its socket.
+    pub(super) fn end(&mut self, at: Instant, how: Ending, errno: Option<i32>) {
+        let stage = self.stage();
+        self.record_at(at, What::End { lane: self.id, how, errno, stage });
+        self.over = true;
+        self.socket = None;
+    }
+
+    fn stage(&self) -> Stage {
+        match self.outstanding.front() {
+            None => Stage::Idle,
+            Some(open) if self.in_body => {
+                debug_assert!(open.sent || !self.rest.is_empty());
+                Stage::InBody
+            }
+            Some(_) if self.first_byte.is_some() => Stage::InHead,
+            Some(open) if open.sent => Stage::NoByte,
+            Some(_) => Stage::HalfSent,
+        }
+    }
+
+    /// Feeds received bytes to the parser, and records what they complete.
+    fn parse(&mut self, bytes: &[u8], at: Instant) -> Flow {
+        let Some(mut parser) = self.parser.take() else { return Err(Broken) };
+        let unasked = parser.extra_bytes();
+        if parser.outstanding() > 0 {
+            self.first_byte.get_or_insert(at);
+        }
+        let fed = parser.feed(bytes);
+        while let Some(progress) = parser.next_event() {
+            self.note(progress, at);
+        }
+        if parser.has_begun() {
+            self.first_byte.get_or_insert(at);
+        }
+        let extra = parser.extra_bytes() - unasked;
+        self.parser = Some(parser);
+        if extra > 0 {
+            self.record_at(at, What::Extra { lane: self.id, bytes: extra });
+        }
+        fed.map_err(|malformed| {
+            let request = self.outstanding.front().map_or(self.next, |open| open.number);
+            let why = malformed.to_string();
+            self.record_at(at, What::Malformed { lane: self.id, request, why });
+            self.end(at, Ending::GaveUp, None);
+            Broken
+        })
+    }
+
+    /// Records what the parser found.
+    fn note(&mut self, progress: Progress, at: Instant) {
+        let Some(number) = self.outstanding.front().map(|open| open.number) else { return };
+        match progress {
+            Progress::Interim(_) => {}
+            Progress::Head(head) => {
+                self.in_body = true;
+                self.look_up_owner();
+                self.closing = head.close;
+                let implied = head.version == Version::Http10 && head.close;
+                let what = What::Head {
+                    lane: self.id,
+                    request: number,
+                    from: self.context.recorder.at(self.first_byte.unwrap_or(at)),
+                    status: head.status,
+                    version: if head.version == Version::Http10 { 10 } else { 11 },
+                    framing: framing_name(head.framing).to_owned(),
+                    close: head.announces_close_explicitly || implied,
+                    last: head.close,
+                    keep_alive: head.keep_alive,
+                    marker: head.fields().find_map(|(_, value)| self.marker_in(value)),
+                };
+                self.record_at(at, what);
+            }
+            Progress::Complete(body) => self.complete(number, &body, at),
+        }
+    }
+
+    fn complete(&mut self, number: u32, body: &Body, at: Instant) {
+        let what = What::Body {
+            lane: self.id,
+            request: number,
+            length: body.length,
+            hash: format!("{:016x}", body.hash),
+            marker: self.marker_in(&String::from_utf8_lossy(&body.prefix)),
+        };
+        self.record_at(at, what);
+        self.outstanding.pop_front();
+        self.first_byte = None;
+        self.in_body = false;
+        self.announced = self.closing;
+    }
+
+    fn marker_in(&self, text: &str) -> Option<String> {
+        self.context.markers.iter().find(|marker| text.contains(marker.as_str())).cloned()
+    }
+
+    /// Receives until every outstanding request is answered. After an announced close, until the end.
+    pub(super) async fn responses(&mut self, slowly: Option<Slowly>) -> Flow {
+        self.receive_while(slowly, |lane| !lane.outstanding.is_empty() && !lane.announced).await?;
+        if self.announced { self.await_announced_close().await } else { Ok(()) }
+    }
+
+    /// Receives until the head of the awaited response is there.
+    pub(super) async fn head(&mut self) -> Flow {
+        self.receive_while(None, |lane| !lane.outstanding.is_empty() && !lane.in_body).await
+    }
+
+    async fn receive_while(&mut self, slowly: Option<Slowly>, more: impl Fn(&Self) -> bool) -> Flow {
+        let began = self.context.recorder.now();
+        let mut deadline = Instant::now() + self.context.patience;
+        while more(self) {
+            let slow = slowly.filter(|slowly| !has_come(&self.context, slowly.until));
+            let max = slow.map_or(READ_MAX, |slowly| slowly.bytes);
+            self.receive(max, deadline).await?;
+            if let Some(slowly) = slow {
+                tokio::time::sleep(Duration::from_micros(slowly.gap)).await;
+                // A slow reader is slow on purpose: its own pace is no reason to lose patience.
+                deadline = Instant::now() + self.context.patience;
+            }
+            if Instant::now() >= deadline && more(self) {
+                self.record(What::Overdue { lane: self.id, from: began, awaited: "response".to_owned() });
+                self.end(Instant::now(), Ending::GaveUp, None);
+                return Err(Broken);
+            }
+        }
+        Ok(())
+    }
+
+    /// The server said that it closes: watches it do so.
+    async fn await_announced_close(&mut self) -> Flow {
+        let began = self.context.recorder.now();
+        if tokio::time::timeout(CLOSE_WATCH, self.watch()).await.is_err() {
+            self.record(What::Overdue { lane: self.id, from: began, awaited: "close".to_owned() });
+            self.end(Instant::now(), Ending::GaveUp, None);
+        }
+        Err(Broken)
+    }
+
+    /// Waits for the server to end the connection, and closes it if it does not.
+    pub(super) async fn await_end(&mut self, within: Duration) -> Flow {
+        let mut anchors = self.context.anchors.clone();
+        let over = async move {
+            let _ = anchors.wait_for(|anchors| anchors.get(super::Anchor::Over).is_some()).await;
+        };
+        tokio::select! {
+            biased;
+            _ = self.watch() => {}
+            () = tokio::time::sleep(within) => {}
+            () = over => {}
+        }
+        if !self.over {
+            self.end(Instant::now(), Ending::Lane, None);
+        }
+        Err(Broken)
+    }
+
+    /// Reads what is there and closes; what a lane still awaits is received first.
+    pub(super) async fn finish(&mut self) {
+        if !self.outstanding.is_empty() && self.responses(None).await.is_err() {
+            return;
+        }
+        self.close_now();
+    }
+
+    /// Closes at once, after having read what has already come: a close with unread bytes sends RST.
+    pub(super) fn close_now(&mut self) {
+        let mut bytes = Vec::new();
+        while let Some(received) =
+            self.socket.as_ref().and_then(|socket| socket.try_recv(&mut bytes, READ_MAX))
+        {
+            match received {
+                Received::Data { at, .. } => {
+                    let taken = std::mem::take(&mut bytes);
+                    if self.parse(&taken, at).is_err() {
+                        return;
+                    }
+                }
+                Received::End { end, at } => return self.ends(end, at),
+                Received::TimedOut { .. } => break,
+            }
+        }
+        if self.socket.is_some() {
+            self.end(Instant::now(), Ending::Lane, None);
+        }
+    }
+}
+
+fn framing_name(framing: Framing) -> &'static str {
+    match framing {
+        Framing::None => "none",
+        Framing::Length(_) => "length",
+        Framing::Chunked => "chunked",
+        Framing::Eof => "eof",
+    }
+}

@@ -1,0 +1,36 @@
+//! Who is told. Reporters are pure consumers: a [`RunResult`](crate::clause::result::RunResult), and
+//! what lies beside it, in; text out. Nothing here decides a verdict, opens a file or asks the
+//! terminal anything.
+//!
+//! - [`human`]: for those who read it in a terminal
+//! - [`json`]: for programs
+//! - [`catalogue`]: what there is: clauses, scenarios, targets
+//! - [`lane_log`]: what happened on one connection, and to the servers meanwhile
+//! - [`style`]: colours, widths, and [`style::clean`], through which all text goes
+//! - `page`, `table`: paragraphs and columns that keep within a width
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::history::Event;
+
+pub mod catalogue;
+pub mod human;
+pub mod json;
+pub mod lane_log;
+mod page;
+pub mod style;
+mod table;
+
+pub use human::Human;
+
+/// What lies beside a result and explains it. Whatever is missing is left out of the report.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence<'a> {
+    /// Histories by scenario.
+    pub histories: &'a BTreeMap<String, Vec<Event>>,
+    /// The last of what the target wrote, some KiB, by scenario.
+    pub outputs: &'a BTreeMap<String, Vec<u8>>,
+    /// Where all of it is stored.
+    pub run_dir: &'a Path,
+}

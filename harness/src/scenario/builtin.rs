@@ -1,0 +1,62 @@
+//! The scenarios and target files that come with the program.
+
+use std::path::Path;
+
+use super::file::{Scenario, ScenarioError};
+
+/// Names and texts of the scenario files, in the order in which they are run and listed.
+const SCENARIOS: &[(&str, &str)] = &[
+    ("new-connections", include_str!("../../scenarios/new-connections.toml")),
+    ("keep-alive-traffic", include_str!("../../scenarios/keep-alive-traffic.toml")),
+    ("idle-last-request", include_str!("../../scenarios/idle-last-request.toml")),
+    ("fresh-first-request", include_str!("../../scenarios/fresh-first-request.toml")),
+    ("in-flight-slow", include_str!("../../scenarios/in-flight-slow.toml")),
+    ("in-flight-streamed", include_str!("../../scenarios/in-flight-streamed.toml")),
+    ("in-flight-large", include_str!("../../scenarios/in-flight-large.toml")),
+    ("in-flight-upload", include_str!("../../scenarios/in-flight-upload.toml")),
+    ("half-sent-head", include_str!("../../scenarios/half-sent-head.toml")),
+    ("sent-before-trigger", include_str!("../../scenarios/sent-before-trigger.toml")),
+    ("queued-at-trigger", include_str!("../../scenarios/queued-at-trigger.toml")),
+    ("queued-at-handover", include_str!("../../scenarios/queued-at-handover.toml")),
+    ("accepted-unread", include_str!("../../scenarios/accepted-unread.toml")),
+    ("zero-traffic", include_str!("../../scenarios/zero-traffic.toml")),
+    ("pooled-client", include_str!("../../scenarios/pooled-client.toml")),
+];
+
+/// All scenarios.
+///
+/// # Errors
+/// A file that does not parse: a fault of the program's own, which its tests rule out.
+pub fn scenarios() -> Result<Vec<Scenario>, ScenarioError> {
+    SCENARIOS
+        .iter()
+        .map(|(name, text)| Scenario::parse(Path::new(&format!("scenarios/{name}.toml")), text))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clause::registry;
+
+    #[test]
+    fn every_scenario_parses_and_names_clauses_that_exist() {
+        for scenario in scenarios().expect("scenario files parse") {
+            assert!(!scenario.clauses.is_empty(), "{}", scenario.name);
+            for clause in &scenario.clauses {
+                let known = registry::find(clause).unwrap_or_else(|| panic!("{}: {clause}", scenario.name));
+                assert!(known.judge.is_some(), "{}: {clause} is planned only", scenario.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_built_clause_is_exercised_by_a_scenario() {
+        let scenarios = scenarios().expect("scenario files parse");
+        for clause in registry::all().iter().filter(|clause| clause.judge.is_some()) {
+            let exercised =
+                scenarios.iter().any(|scenario| scenario.clauses.iter().any(|id| id == clause.id));
+            assert!(exercised, "{}", clause.id);
+        }
+    }
+}

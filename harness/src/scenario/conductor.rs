@@ -1,0 +1,200 @@
+//! Conducts a scenario: starts the target, runs the control phase, triggers the restart, and sees it through.
+//!
+//! The stages are in `stages`, the trigger in `trigger`, stopping the old generation in `stop`, waiting for the
+//! target to answer in `ready`. Everything waited for a condition that is looked at again
+//! whenever something was seen; nothing sleeps in the hope that something has happened meanwhile.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::monitor::Monitor;
+use super::runner::{Halt, Job, Progress, tell};
+use crate::client::step::{Anchor, Anchors};
+use crate::history::event::{Micros, What};
+use crate::history::{ProcId, Recorder};
+use crate::target::launch::Launch;
+use crate::target::warden::{Event as WardenEvent, Warden, WardenSpec};
+use crate::witness::process::{Exit, Frozen};
+
+/// From one look at processes and listening sockets to the next.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How often a condition that no event announces is looked at again.
+const CHECK_EVERY: Duration = Duration::from_millis(4);
+/// How often the history is handed to the system.
+const FLUSH_EVERY: Duration = Duration::from_millis(200);
+
+/// The one who conducts.
+pub struct Conductor<'a> {
+    pub(super) job: &'a Job,
+    pub(super) recorder: Rc<Recorder>,
+    pub(super) monitor: Rc<Monitor>,
+    pub(super) warden: Warden,
+    pub(super) launch: Launch,
+    pub(super) main: i32,
+    pub(super) address: SocketAddr,
+    pub(super) interrupt: watch::Receiver<bool>,
+    pub(super) progress: mpsc::Sender<Progress>,
+    pub(super) frozen: Option<(Frozen, Vec<ProcId>)>,
+    anchors: watch::Sender<Anchors>,
+    looked: Instant,
+    flushed: Instant,
+}
+
+impl<'a> Conductor<'a> {
+    /// Starts the target and waits until it answers.
+    pub async fn start(
+        job: &'a Job,
+        recorder: Rc<Recorder>,
+        interrupt: watch::Receiver<bool>,
+        progress: mpsc::Sender<Progress>,
+    ) -> Result<Self, Halt> {
+        tell(&progress, job, "starting", false);
+        let launch = Launch::prepare(&job.target, &job.dir, &job.output, job.own_network, job.seed)
+            .map_err(Halt::harness)?;
+        let spec = WardenSpec { commands: launch.commands(), descriptor_limit: job.descriptor_limit };
+        let mut warden = Warden::start(&spec).map_err(Halt::start)?;
+        let monitor = Rc::new(Monitor::new(Rc::clone(&recorder), warden.pid()).map_err(Halt::harness)?);
+        let started = warden.start_command(0).await.map_err(Halt::start)?;
+        let mut conductor = Self {
+            job,
+            recorder,
+            monitor,
+            warden,
+            launch,
+            main: started.pid,
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            interrupt,
+            progress,
+            frozen: None,
+            anchors: watch::Sender::new(Anchors::default()),
+            looked: Instant::now(),
+            flushed: Instant::now(),
+        };
+        conductor.address = match conductor.until_ready().await {
+            Ok(address) => address,
+            Err(halt) => {
+                let ended = conductor.end().await;
+                return Err(match (halt, ended) {
+                    (halt @ Halt::Interrupted, _) | (halt, Ok(())) => halt,
+                    (_, Err(worse)) => worse,
+                });
+            }
+        };
+        conductor.monitor.set_address(conductor.address);
+        Ok(conductor)
+    }
+
+    /// Waits until a condition holds, or until `deadline` on the run's clock; meanwhile looks at processes and listening
+    /// sockets, and lets lanes know of the instants that have come. Returns whether the condition holds.
+    ///
+    /// # Errors
+    /// The user broke the run off, or the warden was lost.
+    pub(super) async fn until(
+        &mut self,
+        deadline: Micros,
+        holds: impl Fn(&Self) -> bool,
+    ) -> Result<bool, Halt> {
+        loop {
+            self.look_if_due();
+            if holds(self) {
+                return Ok(true);
+            }
+            if self.recorder.now() >= deadline {
+                return Ok(false);
+            }
+            let event = tokio::select! {
+                event = self.warden.next_event() => Some(event),
+                () = tokio::time::sleep(CHECK_EVERY) => None,
+            };
+            if let Some(event) = event {
+                let lost = || Halt::harness("the warden ended before it was told to");
+                let event = event.map_err(Halt::harness)?.ok_or_else(lost)?;
+                self.note_warden(&event);
+            }
+            if *self.interrupt.borrow() {
+                return Err(Halt::Interrupted);
+            }
+        }
+    }
+
+    pub(super) fn look_if_due(&mut self) {
+        if self.looked.elapsed() >= LOOK_EVERY {
+            self.monitor.look();
+            self.looked = Instant::now();
+        }
+        if self.flushed.elapsed() >= FLUSH_EVERY {
+            self.recorder.flush();
+            self.flushed = Instant::now();
+        }
+        self.publish();
+    }
+
+    /// Lets lanes know of the instants that have come.
+    pub(super) fn publish(&self) {
+        let now = self.recorder.now();
+        let drain_start_max = self.job.limits.drain_start_max;
+        let (tr, td, tx) = self
+            .recorder
+            .timeline(|timeline| (timeline.tr(), timeline.td_last(drain_start_max), timeline.tx()));
+        for (anchor, instant) in [(Anchor::Tr, tr), (Anchor::Td, td), (Anchor::Tx, tx)] {
+            if let Some(instant) = instant.filter(|instant| instant.hi <= now) {
+                self.reach(anchor, instant.hi);
+            }
+        }
+    }
+
+    /// An instant has come; lanes that wait for it go on.
+    pub(super) fn reach(&self, anchor: Anchor, at: Micros) {
+        self.anchors.send_if_modified(|anchors| anchors.reach(anchor, at));
+    }
+
+    /// Whether an instant has come.
+    pub(super) fn reached(&self, anchor: Anchor) -> bool {
+        self.anchors.borrow().get(anchor).is_some()
+    }
+
+    /// The instants begin anew; returns what lanes are to watch.
+    pub(super) fn new_anchors(&mut self) -> watch::Receiver<Anchors> {
+        let (sender, receiver) = watch::channel(Anchors::default());
+        self.anchors = sender;
+        receiver
+    }
+
+    /// Writes down what the warden told.
+    pub(super) fn note_warden(&self, event: &WardenEvent) {
+        match event {
+            WardenEvent::Exited { pid, exit, at_ns, .. } => {
+                let (code, signal) = match exit {
+                    Exit::Code(code) => (Some(*code), None),
+                    Exit::Signal { signo, .. } => (None, Some(*signo)),
+                };
+                let at = self.recorder.at_ns(*at_ns);
+                self.recorder.record_at(at, What::Exit { pid: *pid, code, signal });
+            }
+            WardenEvent::Signalled { signo, from_pid, .. } => {
+                let text = format!(
+                    "process {from_pid} sent signal {signo} to the warden, which stands above the target"
+                );
+                self.recorder.record(What::Note { text });
+            }
+            WardenEvent::Survivor { pid, errno, .. } => {
+                let text = format!("process {pid} could not be taken down (errno {errno})");
+                self.recorder.record(What::Note { text });
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes the target down.
+    ///
+    /// # Errors
+    /// Processes were left behind.
+    pub async fn end(&mut self) -> Result<(), Halt> {
+        self.frozen = None;
+        self.warden.end().await.map_err(Halt::harness)
+    }
+}

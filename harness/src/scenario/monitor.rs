@@ -1,0 +1,301 @@
+//! Watches the target's processes and listening sockets, and writes down what changes.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use crate::history::event::{Interval, ListenerRow, Owner, What};
+use crate::history::{Micros, ProcId, Recorder};
+use crate::witness::process::{Epoch, Tree, sockets, start_interval};
+use crate::witness::socket_table::{Holder, Listener, Owners, SocketTable};
+
+/// Every so many looks all descriptors are read, not only those that were listening sockets.
+const THOROUGH_EVERY: u32 = 8;
+
+/// The eyes on one target. It lives on the scenario's thread, in its network namespace.
+pub struct Monitor {
+    recorder: Rc<Recorder>,
+    inner: RefCell<Inner>,
+}
+
+struct Inner {
+    tree: Tree,
+    table: Option<SocketTable>,
+    owners: Owners,
+    address: Option<SocketAddr>,
+    known: HashMap<Epoch, Known>,
+    next: ProcId,
+    listeners: Option<(Micros, Vec<ListenerRow>)>,
+    last_look: Micros,
+    last_sample: Option<Micros>,
+    longest_gap: Micros,
+    looks: u32,
+    withheld: Option<String>,
+}
+
+struct Known {
+    proc: ProcId,
+    gone: bool,
+    seen: Micros,
+    /// Descriptors of listening sockets, by inode, and when they were last looked at.
+    listening: BTreeMap<u64, i32>,
+    looked: Option<Micros>,
+}
+
+impl Monitor {
+    /// Watches the processes below the warden.
+    ///
+    /// # Errors
+    /// /proc can't be read.
+    pub fn new(recorder: Rc<Recorder>, warden: i32) -> std::io::Result<Self> {
+        let (table, withheld) = match SocketTable::open() {
+            Ok(table) => (Some(table), None),
+            Err(error) => (None, Some(format!("socket table: {error}"))),
+        };
+        if let Some(why) = &withheld {
+            recorder.record(What::Withheld { why: why.clone() });
+        }
+        let inner = Inner {
+            tree: Tree::new(warden)?,
+            table,
+            owners: Owners::new(),
+            address: None,
+            known: HashMap::new(),
+            next: 0,
+            listeners: None,
+            last_look: recorder.now(),
+            last_sample: None,
+            longest_gap: 0,
+            looks: 0,
+            withheld,
+        };
+        Ok(Self { recorder, inner: RefCell::new(inner) })
+    }
+
+    /// From now on the listening sockets on this address are watched.
+    pub fn set_address(&self, address: SocketAddr) {
+        self.inner.borrow_mut().address = Some(address);
+    }
+
+    /// Whether the machine lets owners be looked up.
+    pub fn sees_owners(&self) -> bool {
+        self.inner.borrow().table.is_some()
+    }
+
+    /// Looks once at everything.
+    pub fn look(&self) {
+        self.inner.borrow_mut().look(&self.recorder);
+    }
+
+    /// From now on gaps between samples of the listening sockets count.
+    pub fn start_sampling(&self) {
+        let mut inner = self.inner.borrow_mut();
+        inner.last_sample = None;
+        inner.longest_gap = 0;
+    }
+
+    /// Writes down how well the listening sockets were sampled.
+    pub fn tell_sampling(&self) {
+        let inner = self.inner.borrow();
+        if inner.table.is_some() {
+            self.recorder.record(What::Sampled { longest_gap: inner.longest_gap });
+        }
+    }
+
+    /// Who holds the server's side of a connection.
+    pub fn owner(&self, server: SocketAddr, client: SocketAddr) -> Owner {
+        self.inner.borrow_mut().owner(&self.recorder, server, client)
+    }
+
+    /// The processes that are alive, oldest first.
+    pub fn alive(&self) -> Vec<(ProcId, Epoch)> {
+        let inner = self.inner.borrow();
+        let mut alive: Vec<(ProcId, Epoch)> = inner
+            .known
+            .iter()
+            .filter(|(_, known)| !known.gone)
+            .map(|(epoch, known)| (known.proc, *epoch))
+            .collect();
+        alive.sort_unstable_by_key(|(proc, _)| *proc);
+        alive
+    }
+
+    /// Processes that are alive and hold a listening socket.
+    pub fn listening(&self) -> Vec<ProcId> {
+        let inner = self.inner.borrow();
+        let holds = |known: &&Known| !known.gone && !known.listening.is_empty();
+        inner.known.values().filter(holds).map(|known| known.proc).collect()
+    }
+
+    /// Listening TCP sockets that processes of the target hold.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let mut inner = self.inner.borrow_mut();
+        let Some(rows) = inner.table.as_mut().and_then(|table| table.listeners().ok()) else {
+            return Vec::new();
+        };
+        let pids: Vec<i32> =
+            inner.known.iter().filter(|(_, known)| !known.gone).map(|(epoch, _)| epoch.pid).collect();
+        let held: Vec<u64> =
+            pids.into_iter().filter_map(|pid| sockets(pid).ok()).flatten().map(|(_, inode)| inode).collect();
+        let mut addresses: Vec<SocketAddr> =
+            rows.iter().filter(|row| held.contains(&row.inode)).map(|row| row.address).collect();
+        addresses.sort_unstable();
+        addresses.dedup();
+        addresses
+    }
+}
+
+impl Inner {
+    fn look(&mut self, recorder: &Recorder) {
+        self.look_at_processes(recorder);
+        self.look_at_listeners(recorder);
+        self.last_look = recorder.now();
+        self.looks = self.looks.wrapping_add(1);
+    }
+
+    fn look_at_processes(&mut self, recorder: &Recorder) {
+        let before = recorder.now();
+        let Ok(stats) = self.tree.descendants() else { return };
+        let now = recorder.now();
+        let mut alive: Vec<Epoch> = Vec::with_capacity(stats.len());
+        for stat in stats.iter().filter(|stat| !stat.ended()) {
+            alive.push(stat.epoch);
+            if let Some(known) = self.known.get_mut(&stat.epoch) {
+                known.seen = before;
+                continue;
+            }
+            let born = start_interval(stat.epoch.start);
+            let born = Interval::new(recorder.at_ns(born.lo_ns), recorder.at_ns(born.hi_ns).min(now));
+            let executed_from = self.executed_from(&stat.epoch);
+            let proc = self.next;
+            self.next += 1;
+            recorder.record_at(
+                now,
+                What::Process {
+                    proc,
+                    pid: stat.epoch.pid,
+                    ppid: stat.ppid,
+                    start: stat.epoch.start,
+                    stack: stat.epoch.stack,
+                    born,
+                    name: stat.comm.clone(),
+                    executed_from,
+                },
+            );
+            let known = Known { proc, gone: false, seen: before, listening: BTreeMap::new(), looked: None };
+            self.known.insert(stat.epoch, known);
+        }
+        for (epoch, known) in &mut self.known {
+            if !known.gone && !alive.contains(epoch) {
+                known.gone = true;
+                recorder.record_at(now, What::Gone { proc: known.proc, from: known.seen });
+            }
+        }
+    }
+
+    /// The epoch of the same process before it executed; it is over then.
+    fn executed_from(&mut self, epoch: &Epoch) -> Option<ProcId> {
+        let same = |(other, known): &(&Epoch, &mut Known)| {
+            !known.gone && other.same_process(epoch) && *other != epoch
+        };
+        let (_, known) = self.known.iter_mut().find(same)?;
+        known.gone = true;
+        Some(known.proc)
+    }
+
+    fn look_at_listeners(&mut self, recorder: &Recorder) {
+        let (Some(address), Some(table)) = (self.address, self.table.as_mut()) else { return };
+        let begun = recorder.now();
+        let Ok(rows) = table.listeners() else { return };
+        let now = recorder.now();
+        if let Some(last) = self.last_sample {
+            self.longest_gap = self.longest_gap.max(now.saturating_sub(last));
+        }
+        self.last_sample = Some(begun);
+        let mut ours: Vec<ListenerRow> = rows
+            .iter()
+            .filter(|row| serves(row, address))
+            .map(|row| ListenerRow { inode: row.inode, cookie: row.cookie, backlog: row.backlog })
+            .collect();
+        ours.sort_unstable_by_key(|row| row.inode);
+        let changed = self.listeners.as_ref().is_none_or(|(_, before)| *before != ours);
+        let from = self.listeners.as_ref().map_or(begun, |(at, _)| *at);
+        if changed {
+            recorder.record_at(now, What::Listeners { rows: ours.clone(), from });
+        }
+        let inodes: Vec<u64> = ours.iter().map(|row| row.inode).collect();
+        self.listeners = Some((begun, ours));
+        self.look_at_holders(recorder, &inodes);
+    }
+
+    fn look_at_holders(&mut self, recorder: &Recorder, inodes: &[u64]) {
+        let thorough = self.looks.is_multiple_of(THOROUGH_EVERY);
+        for (epoch, known) in self.known.iter_mut().filter(|(_, known)| !known.gone) {
+            let since = known.looked.unwrap_or(known.seen);
+            let unchanged = || {
+                known
+                    .listening
+                    .iter()
+                    .all(|(inode, fd)| crate::witness::process::holds_socket(epoch.pid, *fd, *inode))
+            };
+            if known.looked.is_some() && !thorough && unchanged() {
+                known.looked = Some(recorder.now());
+                continue;
+            }
+            let before = recorder.now();
+            let Ok(found) = sockets(epoch.pid) else {
+                if self.withheld.is_none()
+                    && crate::witness::process::Stat::read(epoch.pid).is_some_and(|stat| !stat.ended())
+                {
+                    let why = format!("descriptors of process {} may not be read by this user", epoch.pid);
+                    recorder.record(What::Withheld { why: why.clone() });
+                    self.withheld = Some(why);
+                }
+                continue;
+            };
+            let listening: BTreeMap<u64, i32> = found
+                .into_iter()
+                .filter(|(_, inode)| inodes.contains(inode))
+                .map(|(fd, inode)| (inode, fd))
+                .collect();
+            let first = known.looked.is_none();
+            let changed = !listening.keys().eq(known.listening.keys());
+            known.listening = listening;
+            known.looked = Some(before);
+            if changed || (first && !known.listening.is_empty()) {
+                let listeners = known.listening.keys().copied().collect();
+                recorder.record(What::Holds { proc: known.proc, listeners, from: since });
+            }
+        }
+    }
+
+    fn owner(&mut self, recorder: &Recorder, server: SocketAddr, client: SocketAddr) -> Owner {
+        let Some(table) = self.table.as_mut() else { return Owner::Unknown };
+        let Ok(Some(connection)) = table.connection(server, client) else { return Owner::Unknown };
+        if connection.is_queued() {
+            return Owner::Queued;
+        }
+        for attempt in 0..2 {
+            let processes: Vec<Epoch> =
+                self.known.iter().filter(|(_, known)| !known.gone).map(|(epoch, _)| *epoch).collect();
+            match self.owners.holder(connection.inode, &processes) {
+                Holder::One(epoch) => {
+                    return self.known.get(&epoch).map_or(Owner::Unknown, |known| Owner::Process(known.proc));
+                }
+                Holder::Several(_) => return Owner::Several,
+                Holder::Nobody => return Owner::Unknown,
+                // A process that was born since the last look may hold it.
+                Holder::Unknown(_) if attempt == 0 => self.look_at_processes(recorder),
+                Holder::Unknown(_) => {}
+            }
+        }
+        Owner::Unknown
+    }
+}
+
+/// Whether a listening socket takes connections to this address.
+fn serves(row: &Listener, address: SocketAddr) -> bool {
+    row.address.port() == address.port()
+        && (row.address.ip() == address.ip() || row.address.ip().is_unspecified())
+}

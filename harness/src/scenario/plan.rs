@@ -1,0 +1,170 @@
+//! From a scenario file, a target and a seed to something concrete: which lanes, which bytes, when.
+
+use std::collections::BTreeMap;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::file::{EndpointName, LaneSpec, Scenario, Step, Stop, WaitSpec};
+use crate::client::lane::PIECE_BYTES;
+use crate::client::step::{Anchor, Ask, Do, LanePlan, Moment, Slowly};
+use crate::declaration::Limits;
+use crate::history::Micros;
+use crate::target::file::{Endpoints, fill};
+
+/// A body larger than what both kernels buffer, so that most of it waits in the server's memory.
+const LARGE_BYTES: u64 = 8 << 20;
+/// Between two chunks of a stream.
+const CHUNK_EVERY: Micros = 100_000;
+
+/// A scenario made concrete.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Its name.
+    pub name: String,
+    /// Lanes opened at the beginning, one entry each.
+    pub lanes: Vec<LanePlan>,
+    /// Lanes opened again and again: how far apart, and what each does.
+    pub repeated: Vec<(Micros, LanePlan)>,
+    /// When the old generation is stopped.
+    pub stop: Option<Stop>,
+    /// Connections are kept on every old process.
+    pub canaries: bool,
+    /// New connections look for the successor.
+    pub probes: bool,
+    /// Load goes on after Tx.
+    pub settle: bool,
+}
+
+impl Plan {
+    /// Makes a scenario concrete.
+    pub fn new(scenario: &Scenario, endpoints: &Endpoints, limits: &Limits, seed: u64) -> Self {
+        let mut random = ChaCha8Rng::seed_from_u64(seed ^ hash(&scenario.name));
+        let mut plan = Plan {
+            name: scenario.name.clone(),
+            lanes: Vec::new(),
+            repeated: Vec::new(),
+            stop: scenario.stop,
+            canaries: scenario.canaries,
+            probes: scenario.probes,
+            settle: scenario.settle,
+        };
+        for spec in &scenario.lanes {
+            match &spec.every {
+                Some(every) => {
+                    let lane = lane(spec, 0, endpoints, limits, random.random());
+                    plan.repeated.push((every.resolve(limits), lane));
+                }
+                None => plan.lanes.extend(
+                    (0..spec.count).map(|index| lane(spec, index, endpoints, limits, random.random())),
+                ),
+            }
+        }
+        plan
+    }
+
+    /// Why the target can't be put through this scenario, if so.
+    pub fn unsupported(scenario: &Scenario, endpoints: &Endpoints) -> Option<String> {
+        let missing: Vec<&str> = scenario
+            .needs
+            .iter()
+            .filter(|name| path_of(endpoints, **name).is_none())
+            .map(|name| name.as_str())
+            .collect();
+        (!missing.is_empty()).then(|| {
+            let flags: Vec<String> = missing.iter().map(|name| format!("--{name}-path")).collect();
+            format!(
+                "scenario {} needs an endpoint that the target does not declare ({})",
+                scenario.name,
+                flags.join(", ")
+            )
+        })
+    }
+}
+
+/// FNV-1a: only to draw differently for each scenario.
+fn hash(text: &str) -> u64 {
+    text.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+fn path_of(endpoints: &Endpoints, name: EndpointName) -> Option<&str> {
+    match name {
+        EndpointName::Fast => Some(endpoints.fast.as_deref().unwrap_or("/")),
+        EndpointName::Slow => endpoints.slow.as_deref(),
+        EndpointName::Stream => endpoints.stream.as_deref(),
+        EndpointName::Large => endpoints.large.as_deref(),
+        // Most servers read a body wherever it is sent; control shows whether this one does.
+        EndpointName::Upload => {
+            Some(endpoints.upload.as_deref().unwrap_or_else(|| endpoints.fast.as_deref().unwrap_or("/")))
+        }
+    }
+}
+
+/// A request to an endpoint.
+pub fn ask(endpoints: &Endpoints, name: EndpointName, lasting: Micros) -> Ask {
+    let chunks = (lasting / CHUNK_EVERY).max(1);
+    let ms = if name == EndpointName::Stream { CHUNK_EVERY / 1000 } else { lasting / 1000 };
+    let values = BTreeMap::from([
+        ("ms", ms.to_string()),
+        ("chunks", chunks.to_string()),
+        ("n", LARGE_BYTES.to_string()),
+    ]);
+    let method = if name == EndpointName::Upload { "POST" } else { "GET" };
+    let path = fill(path_of(endpoints, name).unwrap_or("/"), &values);
+    Ask { endpoint: name.as_str(), method, path, close: false, body: 0 }
+}
+
+fn lane(spec: &LaneSpec, index: u32, endpoints: &Endpoints, limits: &Limits, seed: u64) -> LanePlan {
+    let mut steps: Vec<Do> = Vec::with_capacity(spec.steps.len());
+    let body = spec.steps.iter().find_map(|step| match step {
+        Step::Upload(upload) => Some(pieces(upload, limits) as usize * PIECE_BYTES),
+        _ => None,
+    });
+    let share = f64::from(index) / f64::from(spec.count.max(1));
+    let moment = |wait: &WaitSpec| Moment {
+        anchor: wait.anchor,
+        plus: wait.plus.resolve(limits) + (wait.spread.resolve(limits) as f64 * share) as Micros,
+    };
+    for step in &spec.steps {
+        steps.push(match step {
+            Step::Connect(connect) => Do::Connect(connect.buffer),
+            Step::Send(send) => {
+                let lasting = send.lasting.as_ref().map_or(0, |length| length.resolve(limits));
+                let mut ask = ask(endpoints, send.endpoint, lasting);
+                ask.close = send.close;
+                ask.body =
+                    if send.endpoint == EndpointName::Upload { body.unwrap_or(PIECE_BYTES) } else { 0 };
+                Do::Send(ask, send.part, send.pipelined.unwrap_or(1).max(1))
+            }
+            Step::Rest => Do::Rest,
+            Step::Upload(upload) => Do::Upload(
+                pieces(upload, limits),
+                upload.gap.resolve(limits),
+                upload.last.as_ref().map(moment),
+            ),
+            Step::Response(response) if response.head => Do::Head,
+            Step::Response(response) => Do::Response(response.bytes.map(|bytes| Slowly {
+                bytes: bytes.max(1) as usize,
+                gap: response.gap.as_ref().map_or(0, |gap| gap.resolve(limits)),
+                until: response.until.as_ref().map_or(Moment { anchor: Anchor::Over, plus: 0 }, moment),
+            })),
+            Step::Armed => Do::Armed,
+            Step::Loaded => Do::Loaded,
+            Step::Wait(wait) => Do::Wait(moment(wait)),
+            Step::Ask(spec) => {
+                Do::Repeat(ask(endpoints, spec.endpoint, 0), spec.every.resolve(limits), moment(&spec.until))
+            }
+            Step::End(end) => Do::End(end.within.resolve(limits)),
+            Step::HalfClose => Do::HalfClose,
+            Step::Close => Do::Close,
+        });
+    }
+    LanePlan { role: spec.role.clone(), reconnect: spec.reconnect, pooled: spec.pooled, steps, seed }
+}
+
+fn pieces(upload: &super::file::UploadSpec, limits: &Limits) -> u32 {
+    let gap = upload.gap.resolve(limits).max(1);
+    let pieces = upload.over.resolve(limits).div_ceil(gap) + 1;
+    u32::try_from(pieces).unwrap_or(u32::MAX).clamp(2, 100_000)
+}

@@ -1,0 +1,153 @@
+//! Waits until a target listens and answers as a server of HTTP.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::conductor::Conductor;
+use super::file::EndpointName;
+use super::plan::ask;
+use super::runner::Halt;
+use crate::client::address::Address;
+use crate::client::http1::{AnswerTo, Connection, Limits, Parser, Progress, Request};
+use crate::client::socket::{Received, Socket};
+use crate::declaration::Span;
+use crate::target::file::Endpoints;
+use crate::target::warden::Event as WardenEvent;
+use crate::witness::process::Exit;
+
+impl Conductor<'_> {
+    /// Waits until the target listens and answers as a server of HTTP.
+    pub(super) async fn until_ready(&mut self) -> Result<SocketAddr, Halt> {
+        let deadline = self.recorder.now() + self.job.limits.ready_max;
+        let told = self.launch.address;
+        let mut last: Option<String> = None;
+        loop {
+            self.monitor.look();
+            self.until(self.recorder.now() + 2_000, |_| false).await?;
+            if self.monitor.alive().is_empty() {
+                return Err(Halt::start(self.exited_at_once().await));
+            }
+            let address = told.or_else(|| self.monitor.addresses().first().copied());
+            if let Some(address) = address {
+                match ask_once(
+                    reachable(address),
+                    &self.job.target.endpoints,
+                    self.recorder.instant(deadline),
+                )
+                .await
+                {
+                    Answer::Http => return Ok(reachable(address)),
+                    Answer::NotHttp(why) => {
+                        let seen = format!("what listens on {address} speaks no HTTP/1.1: {why}");
+                        return Err(Halt::start(seen));
+                    }
+                    Answer::NotYet(why) => last = Some(format!("{address}: {why}")),
+                }
+            }
+            if self.recorder.now() > deadline {
+                return Err(Halt::start(self.never_ready(last)));
+            }
+        }
+    }
+
+    async fn exited_at_once(&mut self) -> String {
+        let mut how = String::new();
+        while let Ok(Ok(Some(event))) =
+            tokio::time::timeout(Duration::from_millis(100), self.warden.next_event()).await
+        {
+            self.note_warden(&event);
+            if let WardenEvent::Exited { command: Some(0), exit, .. } = event {
+                how = match exit {
+                    Exit::Code(code) => format!(" with status {code}"),
+                    Exit::Signal { signo, .. } => format!(" by signal {signo}"),
+                };
+            }
+        }
+        format!("the target ended before it listened{how}; its own output may say why")
+    }
+
+    fn never_ready(&self, last: Option<String>) -> String {
+        let within = Span(self.job.limits.ready_max);
+        match (self.launch.address, last) {
+            (_, Some(last)) => format!("the target did not answer within {within} (--ready-max): {last}"),
+            (Some(address), None) => {
+                format!("the target did not listen on {address} within {within} (--ready-max)")
+            }
+            (None, None) => format!(
+                "the target did not listen on any TCP address within {within} (--ready-max); if it needs to be told one, say `{{address}}` in its arguments"
+            ),
+        }
+    }
+}
+
+/// Where a listening socket can be reached.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let loopback = |address: SocketAddr| match address {
+        SocketAddr::V4(_) => SocketAddr::from(([127, 0, 0, 1], address.port())),
+        SocketAddr::V6(_) => SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, address.port())),
+    };
+    if address.ip().is_unspecified() { loopback(address) } else { address }
+}
+
+/// What a first request got.
+pub enum Answer {
+    /// A response of HTTP.
+    Http,
+    /// Something else.
+    NotHttp(String),
+    /// Nothing yet; it may still be starting.
+    NotYet(String),
+}
+
+/// Connects once and asks once.
+pub async fn ask_once(address: SocketAddr, endpoints: &Endpoints, deadline: Instant) -> Answer {
+    let socket = match Socket::connect(&Address::Tcp(address), deadline).await {
+        Ok(socket) => socket,
+        Err(failure) => return Answer::NotYet(failure.to_string()),
+    };
+    let ask = ask(endpoints, EndpointName::Fast, 0);
+    let request = Request::get(&ask.path, &address.to_string()).connection(Connection::Close).encode();
+    let request = match request {
+        Ok(request) => request.bytes,
+        Err(invalid) => return Answer::NotHttp(invalid.to_string()),
+    };
+    if let Err(failure) = socket.send_all(&request, deadline).await {
+        return Answer::NotYet(failure.to_string());
+    }
+    let mut parser = Parser::new(AnswerTo::method(ask.method), Limits::default());
+    let mut bytes = Vec::new();
+    loop {
+        bytes.clear();
+        match socket.recv(&mut bytes, 1 << 16, deadline).await {
+            Received::Data { .. } => {
+                if let Err(malformed) = parser.feed(&bytes) {
+                    return Answer::NotHttp(malformed.to_string());
+                }
+                while let Some(progress) = parser.next_event() {
+                    if matches!(progress, Progress::Head(_)) {
+                        finish(&socket, deadline).await;
+                        return Answer::Http;
+                    }
+                }
+            }
+            Received::End { .. } if parser.has_begun() => {
+                return Answer::NotHttp("the connection ended in the middle of the first head".to_owned());
+            }
+            Received::End { .. } => {
+                return Answer::NotYet("it ends connections without an answer".to_owned());
+            }
+            Received::TimedOut { .. } => {
+                return Answer::NotYet("it takes connections and does not answer a request".to_owned());
+            }
+        }
+    }
+}
+
+/// Reads to the end, so that our close never sends RST.
+async fn finish(socket: &Socket, deadline: Instant) {
+    let mut bytes = Vec::new();
+    let soon = deadline.min(Instant::now() + Duration::from_secs(1));
+    while let Received::Data { .. } = socket.recv(&mut bytes, 1 << 16, soon).await {
+        bytes.clear();
+    }
+}

@@ -1,0 +1,147 @@
+//! Drives one target through one scenario: on a thread of its own, in a network namespace of its own
+//! where permitted. What it sees goes into the history; nothing here judges.
+
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::LocalSet;
+
+use super::conductor::Conductor;
+use super::plan::Plan;
+use crate::declaration::Limits;
+use crate::history::event::{Phase, SCHEMA, Stop, What};
+use crate::history::recorder::Origin;
+use crate::history::{Model, Recorder};
+use crate::target::file::Target;
+use crate::target::namespace;
+use crate::target::warden::DescriptorLimit;
+
+/// How often the heart beats.
+const BEAT_EVERY: Duration = Duration::from_millis(5);
+/// A longer gap between two beats is written down, in microseconds.
+const GAP_MIN: u64 = 30_000;
+
+/// All that a scenario needs to run.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The target as declared.
+    pub target: Target,
+    /// What to do to it.
+    pub plan: Plan,
+    /// The limits that hold.
+    pub limits: Limits,
+    /// How it restarts.
+    pub model: Model,
+    /// A directory of its own.
+    pub dir: PathBuf,
+    /// Where the history goes.
+    pub history: PathBuf,
+    /// Where the target's output goes.
+    pub output: PathBuf,
+    /// Make a network namespace for it.
+    pub own_network: bool,
+    /// When the run began.
+    pub origin: Origin,
+    /// Fixes what is drawn.
+    pub seed: u64,
+    /// The descriptor limits that the target is to get.
+    pub descriptor_limit: Option<DescriptorLimit>,
+}
+
+/// How far a scenario is, for progress bars.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    /// The scenario.
+    pub scenario: String,
+    /// What it does now.
+    pub doing: &'static str,
+    /// It is over.
+    pub done: bool,
+}
+
+/// Why a scenario stopped before its end.
+#[derive(Debug)]
+pub enum Halt {
+    /// The user broke the run off.
+    Interrupted,
+    /// It can't go on.
+    Failed(Stop, String),
+}
+
+impl Halt {
+    /// The harness's own fault.
+    pub fn harness(error: impl std::fmt::Display) -> Self {
+        Halt::Failed(Stop::Harness, error.to_string())
+    }
+
+    /// The target did not start, or is no server of HTTP.
+    pub fn start(error: impl std::fmt::Display) -> Self {
+        Halt::Failed(Stop::Start, error.to_string())
+    }
+}
+
+/// Runs a scenario to its end on the calling thread.
+///
+/// # Errors
+/// Only when not even a history could be written: everything else is in the history.
+pub fn run(
+    job: &Job,
+    interrupt: watch::Receiver<bool>,
+    progress: &mpsc::Sender<Progress>,
+) -> std::io::Result<()> {
+    let recorder = Rc::new(Recorder::create(&job.history, job.origin, job.model)?);
+    recorder.record(What::Begin { schema: SCHEMA, scenario: job.plan.name.clone() });
+    let halted = drive(job, &recorder, interrupt, progress);
+    match halted {
+        Ok(()) => {}
+        Err(Halt::Interrupted) => recorder.record(What::Interrupted),
+        Err(Halt::Failed(stage, message)) => recorder.record(What::Failed { stage, message }),
+    }
+    recorder.record(What::Phase { phase: Phase::End });
+    tell(progress, job, "over", true);
+    recorder.finish()
+}
+
+/// Tells how far a scenario is; nobody may be listening any more.
+pub fn tell(progress: &mpsc::Sender<Progress>, job: &Job, doing: &'static str, done: bool) {
+    let _ = progress.send(Progress { scenario: job.plan.name.clone(), doing, done });
+}
+
+fn drive(
+    job: &Job,
+    recorder: &Rc<Recorder>,
+    interrupt: watch::Receiver<bool>,
+    progress: &mpsc::Sender<Progress>,
+) -> Result<(), Halt> {
+    if job.own_network {
+        namespace::enter_network_namespace().map_err(Halt::harness)?;
+    }
+    // Made after the namespace was entered: a runtime's own sockets stay where they were made.
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Halt::harness)?;
+    let local = LocalSet::new();
+    local.block_on(&runtime, async {
+        let heart = tokio::task::spawn_local(beat(Rc::clone(recorder)));
+        let mut conductor = Conductor::start(job, Rc::clone(recorder), interrupt, progress.clone()).await?;
+        let conducted = conductor.conduct().await;
+        heart.abort();
+        let ended = conductor.end().await;
+        conducted.and(ended)
+    })
+}
+
+/// Notices when the harness itself does not run.
+async fn beat(recorder: Rc<Recorder>) {
+    let mut last = recorder.now();
+    loop {
+        tokio::time::sleep(BEAT_EVERY).await;
+        let now = recorder.now();
+        if now.saturating_sub(last) > GAP_MIN {
+            recorder.record(What::Gap { from: last });
+        }
+        last = now;
+    }
+}

@@ -1,0 +1,191 @@
+//! The stages of a scenario: control, the restart, and what follows from it.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::conductor::Conductor;
+use super::file::Stop as StopAt;
+use super::lanes::Lanes;
+use super::runner::{Halt, tell};
+use crate::client::address::Address;
+use crate::client::lane::{Context, FindOwner};
+use crate::client::step::Anchor;
+use crate::history::event::{Micros, Phase, What};
+
+/// The control phase lasts at least this long: what it shows of idle connections is what it waited for.
+const CONTROL_MIN: Micros = 4_000_000;
+/// Lanes in steady use get this long before the trigger.
+const LEAD: Micros = 500_000;
+/// Lanes get this long to reach their state.
+const ARM_WITHIN: Micros = 10_000_000;
+/// Stopped processes stand still for no longer than this while lanes are brought into their states.
+const LOAD_WITHIN: Micros = 2_000_000;
+/// What is still open gets this long when the load ends.
+const WIND_UP: Micros = 12_000_000;
+
+impl Conductor<'_> {
+    /// Control first, then the restart.
+    pub async fn conduct(&mut self) -> Result<(), Halt> {
+        tell(&self.progress, self.job, "control", false);
+        self.control().await?;
+        tell(&self.progress, self.job, "restart", false);
+        self.restart().await
+    }
+
+    async fn control(&mut self) -> Result<(), Halt> {
+        let begun = self.recorder.now();
+        let mut lanes = self.lanes(Phase::Control);
+        self.bring_about(&mut lanes).await?;
+        if self.job.plan.stop == Some(StopAt::AtTrigger) {
+            self.stop_old();
+            self.reach(Anchor::Stopped, self.recorder.now());
+            self.until(self.recorder.now() + LOAD_WITHIN, |_| lanes.all_loaded()).await?;
+            self.go_on();
+        }
+        let t0 = self.recorder.now();
+        for (anchor, after) in [(Anchor::T0, 0), (Anchor::Tr, 60_000), (Anchor::Td, 120_000)] {
+            self.reach(anchor, t0 + after);
+        }
+        if self.job.plan.stop == Some(StopAt::AtHandover) {
+            self.stop_old();
+            self.reach(Anchor::Stopped, self.recorder.now());
+            self.until(self.recorder.now() + LOAD_WITHIN, |_| lanes.all_loaded()).await?;
+            self.go_on();
+        }
+        self.reach(Anchor::Tx, t0 + 300_000);
+        let patience = self.recorder.now() + 3 * self.job.limits.idle_max + self.job.limits.drain_max;
+        self.until(patience, |stage| lanes.all_done() && stage.recorder.now() >= begun + CONTROL_MIN).await?;
+        self.wind_up(&mut lanes).await
+    }
+
+    async fn restart(&mut self) -> Result<(), Halt> {
+        let mut lanes = self.lanes(Phase::Restart);
+        self.bring_about(&mut lanes).await?;
+        self.monitor.look();
+        self.monitor.start_sampling();
+        if self.job.plan.stop == Some(StopAt::AtTrigger) {
+            self.stop_old();
+            self.reach(Anchor::Stopped, self.recorder.now());
+            self.until(self.recorder.now() + LOAD_WITHIN, |_| lanes.all_loaded()).await?;
+        }
+        self.trigger().await?;
+        match self.job.plan.stop {
+            Some(StopAt::AtTrigger) => self.after_trigger().await?,
+            Some(StopAt::AtHandover) => self.at_handover(&lanes).await?,
+            None => {}
+        }
+        self.see_through(&mut lanes).await
+    }
+
+    /// Lanes are opened and brought into their states; canaries and probes stand by.
+    async fn bring_about(&mut self, lanes: &mut Lanes) -> Result<(), Halt> {
+        let plan = &self.job.plan;
+        if plan.canaries {
+            self.place_canaries(lanes).await?;
+        }
+        let begun = self.recorder.now();
+        lanes.start(plan, Some(self.address));
+        if plan.probes {
+            lanes.start_probes(&self.job.target.endpoints);
+        }
+        self.until(begun + ARM_WITHIN, |_| lanes.all_ready()).await?;
+        if !lanes.all_ready() {
+            let text = "not every lane reached its state before the trigger".to_owned();
+            self.recorder.record(What::Note { text });
+        }
+        let steady = !plan.repeated.is_empty() || plan.lanes.iter().any(|lane| lane.reconnect || lane.pooled);
+        if steady {
+            // Not a wait for something to happen: this is load, and its length is the point.
+            self.until(begun + LEAD, |stage| stage.recorder.now() >= begun + LEAD).await?;
+        }
+        self.reach(Anchor::Ready, self.recorder.now());
+        Ok(())
+    }
+
+    /// Two connections of each kind on every process that serves; who accepts can't be chosen, so more are opened until
+    /// every one has its two, or several rounds brought none.
+    async fn place_canaries(&mut self, lanes: &mut Lanes) -> Result<(), Halt> {
+        const ROUNDS: u32 = 6;
+        for round in 0..ROUNDS {
+            lanes.start_canaries(&self.job.target.endpoints, &self.job.limits, 2);
+            let placed = 4 * (round + 1);
+            self.until(self.recorder.now() + 300_000, |stage| {
+                stage.recorder.timeline(|timeline| timeline.canaries().values().sum::<u32>()) >= placed
+            })
+            .await?;
+            self.monitor.look();
+            let listening = self.monitor.listening();
+            let covered = self.recorder.timeline(|timeline| {
+                let canaries = timeline.canaries();
+                let old = timeline.generations().old;
+                let serving = old.iter().filter(|proc| listening.contains(proc));
+                serving.clone().all(|proc| canaries.get(proc).copied().unwrap_or(0) >= 4)
+            });
+            if covered || !self.monitor.sees_owners() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn lanes(&mut self, phase: Phase) -> Lanes {
+        self.recorder.record(What::Phase { phase });
+        let anchors = self.new_anchors();
+        let monitor = Rc::clone(&self.monitor);
+        let find: Rc<FindOwner> = Rc::new(move |server, client| monitor.owner(server, client));
+        let context = Context {
+            recorder: Rc::clone(&self.recorder),
+            anchors,
+            address: Address::Tcp(self.address),
+            owner: self.monitor.sees_owners().then_some(find),
+            patience: Duration::from_micros(self.job.limits.drain_max),
+            markers: Rc::new(self.launch.markers.clone()),
+        };
+        Lanes::new(context)
+    }
+
+    /// Waits for the old generation to go and the lanes to end, goes on with the load for a while, and ends it.
+    async fn see_through(&mut self, lanes: &mut Lanes) -> Result<(), Halt> {
+        let limits = self.job.limits;
+        let t0 = self.recorder.now();
+        let nobody_came = t0 + limits.ready_max + if self.job.plan.probes { 0 } else { limits.exit_max };
+        let patience = |stage: &Self| {
+            let td = stage.recorder.timeline(|timeline| timeline.td_last(limits.drain_start_max));
+            td.map_or(nobody_came, |td| td.hi + limits.drain_max)
+        };
+        loop {
+            let deadline = patience(self);
+            let over = self.until(deadline, |stage| lanes.all_done() && stage.reached(Anchor::Tx)).await?;
+            if over || patience(self) <= self.recorder.now() {
+                break;
+            }
+        }
+        if self.job.plan.settle && self.reached(Anchor::Tx) {
+            tell(&self.progress, self.job, "settling", false);
+            self.recorder.record(What::Phase { phase: Phase::Settle });
+            let until = self.recorder.now() + 2 * limits.idle_max + 5_000_000;
+            // Load for its own sake: an exit may disturb late.
+            self.until(until, |_| false).await?;
+        }
+        self.wind_up(lanes).await?;
+        if !self.reached(Anchor::Tx) {
+            tell(&self.progress, self.job, "waiting for the old generation to go", false);
+            let until = self.recorder.now() + limits.exit_max + 1_500_000;
+            self.until(until, |stage| stage.reached(Anchor::Tx)).await?;
+        }
+        self.monitor.look();
+        self.monitor.tell_sampling();
+        Ok(())
+    }
+
+    /// The load ends: what is under way is finished, and what does not end is called off.
+    async fn wind_up(&mut self, lanes: &mut Lanes) -> Result<(), Halt> {
+        self.reach(Anchor::Over, self.recorder.now());
+        let deadline = self.recorder.now() + WIND_UP;
+        while !lanes.all_over() && self.recorder.now() < deadline {
+            self.until(self.recorder.now() + 10_000, |_| false).await?;
+        }
+        lanes.call_off().await;
+        Ok(())
+    }
+}

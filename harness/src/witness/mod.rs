@@ -1,0 +1,12 @@
+//! What else saw a restart: the process table, the socket table, the kernel's counters.
+//!
+//! * [`process`]: who runs, since when, in which image, below whom, and how it ended;
+//! * [`socket_table`]: listeners, their queues, and which process holds the server's side of a connection;
+//! * [`counters`]: what the network namespace counted: resets, drops, refusals.
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("hotspec reads /proc, pidfds and netlink: it runs on Linux only");
+
+pub mod counters;
+pub mod process;
+pub mod socket_table;

@@ -1,0 +1,138 @@
+//! Who is below whom.
+//!
+//! /proc/PID/task/TID/children would answer directly, but many kernels are built without it, and by proc_pid_task(5) it
+//! is only reliable for stopped processes. A scan of /proc is exact enough (see [`Tree::descendants`]) and, with
+//! the strangers remembered, as fast.
+
+use std::collections::{HashMap, HashSet};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::{fs, io};
+
+use super::Stat;
+use super::raw::{self, RawStat, STAT_BYTES};
+
+/// The living and ended-but-unreaped processes below `root`, without `root`, ordered by start; none if it is gone.
+///
+/// One look without memory, for single questions; [`Tree`] is cheaper for repeated ones.
+///
+/// # Errors
+/// /proc can't be opened or listed.
+pub fn descendants(root: i32) -> io::Result<Vec<Stat>> {
+    Tree::new(root)?.descendants()
+}
+
+/// The processes below one root, looked up again and again.
+///
+/// It remembers the processes that are not below the root, by pid and by the inode number of their /proc entry, which a
+/// pid that is used again does not inherit. A process once outside can't come below the root later: orphans go
+/// up to an ancestor of theirs.
+#[derive(Debug)]
+pub struct Tree {
+    root: i32,
+    dir: OwnedFd,
+    strangers: HashMap<i32, u64>,
+}
+
+impl Tree {
+    /// A tree below `root`; nothing is read yet.
+    ///
+    /// # Errors
+    /// /proc can't be opened.
+    pub fn new(root: i32) -> io::Result<Self> {
+        // A descriptor of its own, since listing moves the offset.
+        Ok(Self { root, dir: fs::File::open("/proc")?.into(), strangers: HashMap::new() })
+    }
+
+    /// The processes below the root now, without the root, ordered by start and pid.
+    ///
+    /// A process that is forked while the list is read may be missing. One whose parent ends meanwhile is not lost: where
+    /// the chain of parents breaks, it is read again and found under the one who adopted it.
+    ///
+    /// # Errors
+    /// /proc can't be listed.
+    pub fn descendants(&mut self) -> io::Result<Vec<Stat>> {
+        let mut candidates = self.candidates()?;
+        let mut below = HashSet::from([self.root]);
+        let mut found = Vec::new();
+        let mut retried = false;
+        loop {
+            let before = found.len();
+            candidates.retain(|_, (stat, _)| {
+                let ours = below.contains(&stat.ppid);
+                if ours {
+                    below.insert(stat.epoch.pid);
+                    found.push(stat.clone());
+                }
+                !ours
+            });
+            if found.len() > before {
+                continue;
+            }
+            if retried || !self.reread_orphans(&mut candidates, &below) {
+                break;
+            }
+            retried = true;
+        }
+        self.remember_strangers(candidates);
+        found.sort_by_key(|stat| (stat.epoch.start, stat.epoch.pid));
+        Ok(found)
+    }
+
+    /// Reads every process that is not a remembered stranger, and forgets strangers that are gone.
+    fn candidates(&mut self) -> io::Result<HashMap<i32, (Stat, u64)>> {
+        let dir = self.dir.as_raw_fd();
+        let root = self.root;
+        let remembered = std::mem::take(&mut self.strangers);
+        let strangers = &mut self.strangers;
+        let mut candidates = HashMap::new();
+        let mut buffer = [0; STAT_BYTES];
+        raw::each_number(dir, |pid, inode| {
+            if remembered.get(&pid) == Some(&inode) {
+                strangers.insert(pid, inode);
+            } else if pid != root
+                && let Ok(stat) = RawStat::read(dir, pid, &mut buffer)
+            {
+                candidates.insert(pid, (Stat::from(stat), inode));
+            }
+            true
+        })
+        .map_err(io::Error::from_raw_os_error)?;
+        Ok(candidates)
+    }
+
+    /// Remembers those whose chain of parents ends outside; one whose chain is broken is not known for certain.
+    fn remember_strangers(&mut self, mut outside: HashMap<i32, (Stat, u64)>) {
+        let mut before = usize::MAX;
+        while outside.len() < before {
+            before = outside.len();
+            outside.retain(|pid, (stat, inode)| {
+                let stranger = matches!(stat.ppid, 0 | 1) || self.strangers.contains_key(&stat.ppid);
+                // Inode 1 stands for "unknown" in directory listings.
+                if stranger && *inode > 1 {
+                    self.strangers.insert(*pid, *inode);
+                }
+                !stranger
+            });
+        }
+    }
+
+    /// Reads those again whose parent is nowhere: it ended after they were read. Whether there were any.
+    fn reread_orphans(&self, candidates: &mut HashMap<i32, (Stat, u64)>, below: &HashSet<i32>) -> bool {
+        let lost = |stat: &Stat| {
+            stat.ppid != 0
+                && stat.ppid != 1
+                && !below.contains(&stat.ppid)
+                && !self.strangers.contains_key(&stat.ppid)
+                && !candidates.contains_key(&stat.ppid)
+        };
+        let orphans: Vec<i32> =
+            candidates.values().filter(|(stat, _)| lost(stat)).map(|(stat, _)| stat.epoch.pid).collect();
+        for pid in &orphans {
+            let inode = candidates.remove(pid).map_or(0, |(_, inode)| inode);
+            if let Some(stat) = Stat::read(*pid) {
+                candidates.insert(*pid, (stat, inode));
+            }
+        }
+        !orphans.is_empty()
+    }
+}
