@@ -2,7 +2,7 @@
 //!
 //! - [`event`]: the vocabulary, one line of NDJSON each
 //! - [`recorder`]: the append-only stream, in memory and on disk at once
-//! - [`file`]: reading a stored history back
+//! - [`mod@file`]: reading a stored history back
 //! - [`lane`]: the events of one connection folded into what was asked and what came back
 //! - [`timeline`]: processes, generations and the instants T0, Tr, Td, Tx
 //!

@@ -144,11 +144,11 @@ impl<'a> LaneLog<'a> {
 
     /// What the first step of the trigger did.
     fn trigger(&self) -> &str {
-        let steps = self.events.iter().filter_map(|event| match &event.what {
+        let mut steps = self.events.iter().filter_map(|event| match &event.what {
             What::Trigger { step: 0, what, .. } => Some(what.as_str()),
             _ => None,
         });
-        steps.last().unwrap_or("the trigger")
+        steps.next().unwrap_or("the trigger")
     }
 
     fn describe(&self, what: &What) -> String {
@@ -193,11 +193,11 @@ fn push_left(lines: &mut Vec<Line>, left: usize) {
 
 /// Who was last seen to hold the lane's server side.
 fn owner(events: &[&Event]) -> Owner {
-    let owners = events.iter().filter_map(|event| match &event.what {
+    let mut owners = events.iter().filter_map(|event| match &event.what {
         What::Owner { owner: owner @ Owner::Process(_), .. } => Some(*owner),
         _ => None,
     });
-    owners.last().unwrap_or_default()
+    owners.next_back().unwrap_or_default()
 }
 
 fn number(errno: Option<i32>) -> String {

@@ -12,6 +12,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::declaration::Profile;
 use crate::history::Event;
 
 pub mod catalogue;
@@ -23,6 +24,9 @@ pub mod style;
 mod table;
 
 pub use human::Human;
+
+/// Every profile, in the order of the catalogue.
+const PROFILES: [Profile; 3] = [Profile::Falcore, Profile::Reload, Profile::InPlace];
 
 /// What lies beside a result and explains it. Whatever is missing is left out of the report.
 #[derive(Clone, Copy, Debug)]

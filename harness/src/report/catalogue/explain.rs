@@ -1,8 +1,9 @@
 //! One clause: what it asks for, why, of whom, and how it is put to the test.
 
+use super::super::PROFILES;
 use super::super::page::Page;
 use super::super::table::{Cell, Set, Table};
-use super::{PROFILES, needs, word};
+use super::{needs, word};
 use crate::clause::Clause;
 use crate::scenario::file::Scenario;
 

@@ -4,15 +4,13 @@ mod explain;
 
 pub use explain::explain;
 
+use super::PROFILES;
 use super::page::Page;
 use super::style::count;
 use super::table::{Set, Table};
 use crate::clause::{Clause, Level, registry};
 use crate::declaration::Profile;
 use crate::scenario::file::Scenario;
-
-/// Every profile, in the order of its columns.
-pub(super) const PROFILES: [Profile; 3] = [Profile::Falcore, Profile::Reload, Profile::InPlace];
 
 /// A target that hotspec knows, and whether it can be tested on this machine.
 #[derive(Clone, Debug)]

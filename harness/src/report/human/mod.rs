@@ -1,8 +1,8 @@
 //! For those who read it in a terminal: the verdict first, then why, then what to type next.
 //!
-//! One file per section, in the order of the page: [`verdict`], [`problems`] (instead of the rest,
-//! if there are any), [`restarts`], [`failures`], [`clauses`], [`closing`]; [`output`] is the tail of
-//! what the target wrote, wherever it helps.
+//! One file per section, in the order of the page: `verdict`, `problems` (instead of the rest, if
+//! there are any), `restarts`, `failures`, `clauses`, `closing`; `output` is the tail of what the
+//! target wrote, wherever it helps.
 
 mod clauses;
 mod closing;
@@ -53,9 +53,6 @@ impl Human {
         page.finish()
     }
 }
-
-/// Every profile, in the order of the catalogue.
-pub(super) const PROFILES: [Profile; 3] = [Profile::Falcore, Profile::Reload, Profile::InPlace];
 
 /// The results with this verdict: MUST before SHOULD, and then in the order of the catalogue.
 fn with(run: &RunResult, verdict: Verdict) -> Vec<&ClauseResult> {

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use super::super::PROFILES;
 use super::super::page::Page;
 use super::super::style::count;
-use super::{PROFILES, built};
+use super::built;
 use crate::clause::Level;
 use crate::clause::result::{RunResult, RunVerdict, Verdict};
 use crate::history::Model;

@@ -1,0 +1,327 @@
+//! Target files: one TOML file per server and trigger.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::declaration::{DeclaredLimits, Known, Profile, Span};
+use crate::history::Model;
+
+/// A target as it is declared, before placeholders are filled in.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Target {
+    /// Its name on the command line.
+    #[serde(default)]
+    pub name: String,
+    /// What it is, in a line.
+    #[serde(default)]
+    pub title: String,
+    /// What it promises.
+    #[serde(default)]
+    pub profile: Profile,
+    /// How it restarts.
+    #[serde(default)]
+    pub model: Model,
+    /// The command that starts it; the first word is looked up in PATH.
+    pub start: Vec<String>,
+    /// Variables added to its environment.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+    /// Where it listens; found by itself where it is missing and no argument names `{address}`.
+    pub address: Option<String>,
+    /// Programs that must be there, by name.
+    #[serde(default)]
+    pub requires: Vec<String>,
+    /// Where to get them.
+    #[serde(default)]
+    pub install: String,
+    /// Directories to make in the run's own directory.
+    #[serde(default)]
+    pub directories: Vec<String>,
+    /// Files to write there.
+    #[serde(default, rename = "file")]
+    pub files: Vec<FileSpec>,
+    /// The steps of its restart.
+    #[serde(default)]
+    pub restart: Vec<TriggerStep>,
+    /// Paths by what they do.
+    #[serde(default)]
+    pub endpoints: Endpoints,
+    /// Limits that it declares.
+    #[serde(default)]
+    pub limits: DeclaredLimits,
+    /// `{marker}` in its files changes at the trigger and shows in answers.
+    #[serde(default)]
+    pub marker: bool,
+    /// An origin of the harness's own stands behind it at `{origin}`.
+    #[serde(default)]
+    pub origin: bool,
+    /// Its connections that may wait in the accept queue, if fewer than 64.
+    #[serde(default)]
+    pub backlog: Option<u32>,
+    /// Deviations that are known.
+    #[serde(default)]
+    pub known: Vec<Known>,
+    /// The file it was read from.
+    #[serde(skip)]
+    pub path: Option<PathBuf>,
+}
+
+/// A file to write before the start.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileSpec {
+    /// Relative to the run's own directory.
+    pub path: String,
+    /// Its text, with placeholders.
+    #[serde(default)]
+    pub text: String,
+    /// Instead of a text: this many deterministic bytes.
+    #[serde(default)]
+    pub bytes: Option<u64>,
+}
+
+/// One step of a restart. Exactly one of its verbs is given.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TriggerStep {
+    /// Send this signal: HUP, USR2, …
+    pub signal: Option<String>,
+    /// … to the process that this file names; else to the main process.
+    pub pid_file: Option<String>,
+    /// Run this command and wait for its end.
+    pub command: Option<Vec<String>>,
+    /// Wait for an event: `successor-answers`.
+    pub wait: Option<String>,
+    /// The old generation is to drain from this step on; else from the first.
+    #[serde(default)]
+    pub drain: bool,
+    /// How long the step may take.
+    pub timeout: Option<Span>,
+}
+
+/// Paths by what they do. `{ms}`, `{n}` and `{chunks}` are filled in.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Endpoints {
+    /// Answers at once. Default `/`.
+    pub fast: Option<String>,
+    /// Answers after `{ms}` milliseconds.
+    pub slow: Option<String>,
+    /// Sends a chunk every `{ms}` milliseconds, `{chunks}` of them.
+    pub stream: Option<String>,
+    /// A body of `{n}` bytes, or a fixed one larger than the socket buffers.
+    pub large: Option<String>,
+    /// Takes a POST and answers when it is read whole. Default: the fast one.
+    pub upload: Option<String>,
+}
+
+/// Why a target can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    /// The file can't be read.
+    #[error("failed to read target file {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It is no target file; the text names the line.
+    #[error("{path}:{line}: {message}")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1; 0 for the file as a whole.
+        line: usize,
+        /// What was expected and what was found.
+        message: String,
+    },
+    /// There is none of that name.
+    #[error(
+        "there is no target named `{name}`{hint}; `hotspec list targets` shows all, and a path to a file of your own works too"
+    )]
+    Unknown {
+        /// As typed.
+        name: String,
+        /// `, did you mean …`, or nothing.
+        hint: String,
+    },
+}
+
+impl Target {
+    /// Reads a target file.
+    ///
+    /// # Errors
+    /// [`TargetError`] with the file, the line and what was expected.
+    pub fn read(path: &Path) -> Result<Self, TargetError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| TargetError::Read { path: path.to_owned(), source })?;
+        Self::parse(path, &text)
+    }
+
+    /// Parses the text of a target file; `path` is for messages and the default name.
+    ///
+    /// # Errors
+    /// As [`Target::read`].
+    pub fn parse(path: &Path, text: &str) -> Result<Self, TargetError> {
+        let mut target: Target = toml::from_str(text).map_err(|error| {
+            let line = error.span().map_or(0, |span| line_of(text, span.start));
+            let message = error.message().to_owned();
+            TargetError::Parse { path: path.to_owned(), line, message }
+        })?;
+        if target.name.is_empty() {
+            target.name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        }
+        target.path = Some(path.to_owned());
+        target.check().map_err(|(needle, message)| {
+            let line = text.find(&needle).map_or(0, |at| line_of(text, at));
+            TargetError::Parse { path: path.to_owned(), line, message }
+        })?;
+        Ok(target)
+    }
+
+    /// What the format itself can't say; the first string is where to look for the place.
+    fn check(&self) -> Result<(), (String, String)> {
+        if self.start.first().is_none_or(String::is_empty) {
+            let message = "expected `start` to name a command, as in start = [\"nginx\", \"-p\", \"{dir}\"]";
+            return Err(("start".to_owned(), message.to_owned()));
+        }
+        if self.restart.is_empty() {
+            let message = "expected at least one [[restart]] step, as in signal = \"HUP\"";
+            return Err(("restart".to_owned(), message.to_owned()));
+        }
+        for step in &self.restart {
+            step.check().map_err(|message| ("[[restart]]".to_owned(), message))?;
+        }
+        for file in &self.files {
+            let path = Path::new(&file.path);
+            let inside = path.components().all(|part| matches!(part, std::path::Component::Normal(_)));
+            if !inside || file.path.is_empty() {
+                let message =
+                    format!("expected a path inside the run's own directory, found `{}`", file.path);
+                return Err((file.path.clone(), message));
+            }
+        }
+        for known in &self.known {
+            if known.reason.trim().is_empty() || known.source.trim().is_empty() {
+                let message = "expected a known deviation to say its reason and its source";
+                return Err(("[[known]]".to_owned(), message.to_owned()));
+            }
+            if known.clause.contains('*') || known.scenario.contains('*') || known.kind.contains('*') {
+                let message = "expected one clause, one scenario and one kind: no wildcards";
+                return Err((known.clause.clone(), message.to_owned()));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl TriggerStep {
+    fn check(&self) -> Result<(), String> {
+        let verbs = [self.signal.is_some(), self.command.is_some(), self.wait.is_some()];
+        if verbs.iter().filter(|given| **given).count() != 1 {
+            return Err("expected exactly one of signal, command and wait in a [[restart]] step".to_owned());
+        }
+        if let Some(signal) = &self.signal {
+            parse_signal(signal)?;
+        }
+        if let Some(wait) = &self.wait
+            && wait != "successor-answers"
+        {
+            return Err(format!("expected wait = \"successor-answers\", found `{wait}`"));
+        }
+        if self.command.as_ref().is_some_and(|command| command.first().is_none_or(String::is_empty)) {
+            return Err("expected `command` to name a program".to_owned());
+        }
+        Ok(())
+    }
+
+    /// What the step does, for people.
+    pub fn describe(&self) -> String {
+        if let Some(signal) = &self.signal {
+            let to = self.pid_file.as_deref().unwrap_or("the main process");
+            format!("SIG{} to {to}", signal.trim_start_matches("SIG"))
+        } else if let Some(command) = &self.command {
+            format!("`{}`", command.join(" "))
+        } else {
+            format!("wait until the {}", self.wait.as_deref().unwrap_or_default().replace('-', " "))
+        }
+    }
+}
+
+/// A signal by its name, with or without `SIG`.
+///
+/// # Errors
+/// What was expected, and what was found.
+pub fn parse_signal(text: &str) -> Result<nix::sys::signal::Signal, String> {
+    let upper = text.to_ascii_uppercase();
+    let full = if upper.starts_with("SIG") { upper } else { format!("SIG{upper}") };
+    full.parse().map_err(|_| format!("expected a signal such as HUP or USR2, found `{text}`"))
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
+}
+
+/// Fills `{name}` in; a brace that names nothing known stays as it is, as configurations are full of them.
+pub fn fill(text: &str, values: &BTreeMap<&str, String>) -> String {
+    let mut filled = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(open) = rest.find('{') {
+        filled.push_str(&rest[..open]);
+        let after = &rest[open + 1..];
+        match after.find('}').and_then(|close| Some((close, values.get(&after[..close])?))) {
+            Some((close, value)) => {
+                filled.push_str(value);
+                rest = &after[close + 1..];
+            }
+            None => {
+                filled.push('{');
+                rest = after;
+            }
+        }
+    }
+    filled.push_str(rest);
+    filled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_are_filled_and_other_braces_stay() {
+        let values = BTreeMap::from([("port", "80".to_owned())]);
+        assert_eq!(fill("server { listen {port}; } {", &values), "server { listen 80; } {");
+        assert_eq!(fill("{unknown}{port}", &values), "{unknown}80");
+    }
+
+    #[test]
+    fn a_malformed_file_names_its_line_and_what_was_expected() {
+        let text = "start = [\"x\"]\nprofile = \"fast\"\n";
+        let error = Target::parse(Path::new("t.toml"), text).expect_err("no such profile").to_string();
+        assert!(error.starts_with("t.toml:2: "), "{error}");
+        assert!(error.contains("expected"), "{error}");
+    }
+
+    #[test]
+    fn a_file_outside_the_run_directory_is_refused() {
+        for path in ["../x", "/etc/passwd", ""] {
+            let text =
+                format!("start = [\"x\"]\n[[restart]]\nsignal = \"HUP\"\n[[file]]\npath = \"{path}\"\n");
+            assert!(Target::parse(Path::new("t.toml"), &text).is_err(), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_step_with_two_verbs_or_an_unknown_signal_is_refused() {
+        for step in ["signal = \"HUP\"\ncommand = [\"x\"]", "signal = \"NOPE\"", "drain = true"] {
+            let text = format!("start = [\"x\"]\n[[restart]]\n{step}\n");
+            let error = Target::parse(Path::new("t.toml"), &text).expect_err(step).to_string();
+            assert!(error.contains("expected"), "{error}");
+        }
+    }
+}

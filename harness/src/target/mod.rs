@@ -1,0 +1,7 @@
+//! What is under test: target files, network namespaces, and the warden over each process tree.
+
+pub mod builtin;
+pub mod file;
+pub mod launch;
+pub mod namespace;
+pub mod warden;
