@@ -40,8 +40,11 @@ fn starts(case: &Case<'_>, tally: &mut Tally) {
     for id in &case.generations.old {
         let Some(proc) = case.timeline.procs.get(id) else { continue };
         let evidence = case.timeline.drain_evidence(proc);
+        let in_time = evidence.is_some_and(|at| at <= deadline + case.delta);
         let last_open = proc.last_open.filter(|open| *open > deadline + case.delta);
-        if let Some(open) = last_open {
+        if in_time {
+            tally.exercise();
+        } else if let Some(open) = last_open {
             tally.exercise();
             let seen = format!(
                 "it still answered without a close, or accepted, {} after the successor's first answer",
@@ -56,8 +59,6 @@ fn starts(case: &Case<'_>, tally: &mut Tally) {
                 &expected,
                 seen,
             );
-        } else if evidence.is_some_and(|at| at <= deadline + case.delta) {
-            tally.exercise();
         } else {
             let seen = if evidence.is_some() { "was seen late only" } else { "was not seen at all" };
             let who = case.timeline.describe(Owner::Process(*id));

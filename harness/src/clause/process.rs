@@ -68,19 +68,14 @@ fn ended_without_anybody(case: &Case<'_>) -> bool {
 }
 
 fn same_program(case: &Case<'_>, tally: &mut Tally) {
-    let Some(root) = case.timeline.root() else { return };
+    let Some(before) = case.timeline.root().and_then(|root| root.program.clone()) else { return };
     let served = case.generations.successors.iter().filter_map(|id| case.timeline.procs.get(id));
-    for proc in served.filter(|proc| proc.first_answer.is_some() && proc.name != root.name) {
-        let seen = format!("`{}` answers after the restart", proc.name);
-        let expected = format!("the same program, `{}`", root.name);
-        tally.break_by(
-            case,
-            case.timeline.describe(Owner::Process(proc.id)),
-            proc.seen,
-            "other-program",
-            &expected,
-            seen,
-        );
+    for proc in served.filter(|proc| proc.first_answer.is_some()) {
+        // What a process executes is read when it is first seen, which may be between its fork and its execution.
+        let Some(now) = proc.program.as_ref().filter(|now| **now != before) else { continue };
+        let who = case.timeline.describe(Owner::Process(proc.id));
+        let seen = format!("`{now}` answers after the restart");
+        tally.break_by(case, who, proc.seen, "other-program", &format!("the same program, `{before}`"), seen);
     }
 }
 

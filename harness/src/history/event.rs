@@ -209,6 +209,8 @@ pub enum What {
         born: Interval,
         /// Its short name.
         name: String,
+        /// The file that it executes, if the machine tells.
+        program: Option<String>,
         /// The epoch of the same pid that executed and so became this one.
         executed_from: Option<ProcId>,
     },

@@ -35,6 +35,8 @@ pub struct Proc {
     pub pid: i32,
     /// Its short name.
     pub name: String,
+    /// The file that it executes, if the machine tells.
+    pub program: Option<String>,
     /// When it was born.
     pub born: Interval,
     /// When it was first seen.
@@ -159,7 +161,7 @@ impl Timeline {
 
     fn feed_process(&mut self, event: &Event) {
         match &event.what {
-            What::Process { proc, pid, born, name, executed_from, .. } => {
+            What::Process { proc, pid, born, name, program, executed_from, .. } => {
                 if let Some(before) = executed_from.and_then(|before| self.procs.get_mut(&before)) {
                     before.gone.get_or_insert(Interval::new(before.seen, event.t));
                 }
@@ -169,6 +171,7 @@ impl Timeline {
                         id: *proc,
                         pid: *pid,
                         name: name.clone(),
+                        program: program.clone(),
                         born: *born,
                         seen: event.t,
                         executed_from: *executed_from,

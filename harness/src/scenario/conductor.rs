@@ -56,6 +56,9 @@ impl<'a> Conductor<'a> {
         let launch = Launch::prepare(&job.target, &job.dir, &job.output, job.own_network, job.seed)
             .map_err(Halt::harness)?;
         let spec = WardenSpec { commands: launch.commands(), descriptor_limit: job.descriptor_limit };
+        if job.target.origin {
+            super::origin::start(launch.origin, Rc::clone(&recorder)).map_err(Halt::harness)?;
+        }
         let mut warden = Warden::start(&spec).map_err(Halt::start)?;
         let monitor = Rc::new(Monitor::new(Rc::clone(&recorder), warden.pid()).map_err(Halt::harness)?);
         let started = warden.start_command(0).await.map_err(Halt::start)?;

@@ -17,6 +17,10 @@ use crate::target::file::Endpoints;
 
 /// From one probe to the next.
 const PROBE_EVERY: Micros = 25_000;
+/// The same from T0 until the old generation drains: a listener may be away for a millisecond only.
+const SENTRY_EVERY: Micros = 1_500;
+/// So many are sent at that pace at most, however long the successor takes.
+const SENTRIES_MAX: u32 = 2_000;
 /// From one request on a canary to the next.
 const CANARY_EVERY: Micros = 25_000;
 /// A canary asks for this long after Td, and then gives the server the chance to time it out.
@@ -52,7 +56,7 @@ impl Lanes {
             self.start_one(lane, address);
         }
         for (every, lane) in &plan.repeated {
-            self.start_repeated(*every, lane.clone());
+            self.start_repeated(*every, lane.clone(), false);
         }
     }
 
@@ -80,21 +84,28 @@ impl Lanes {
         });
     }
 
-    fn start_repeated(&mut self, every: Micros, plan: LanePlan) {
+    fn start_repeated(&mut self, every: Micros, plan: LanePlan, sentry: bool) {
         let context = self.context.clone();
         self.tasks.spawn_local(async move {
-            let mut ticks = tokio::time::interval(Duration::from_micros(every));
-            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             let mut lanes = JoinSet::new();
-            let over = Moment { anchor: Anchor::Over, plus: 0 };
-            loop {
-                tokio::select! {
-                    () = lane::reached(&context, over) => break,
-                    _ = ticks.tick() => {}
-                }
-                let (context, plan) = (context.clone(), plan.clone());
-                lanes.spawn_local(async move { lane::run(context, &plan, Rc::default()).await });
+            let mut sentries = if sentry { SENTRIES_MAX } else { 0 };
+            let handover = |context: &Context| {
+                let drained = Moment { anchor: Anchor::Td, plus: 100_000 };
+                lane::has_come(context, Moment { anchor: Anchor::T0, plus: 0 }) && !lane::has_come(context, drained)
+            };
+            while !lane::has_come(&context, Moment { anchor: Anchor::Over, plus: 0 }) {
+                let (context_of_one, plan) = (context.clone(), plan.clone());
+                lanes.spawn_local(async move { lane::run(context_of_one, &plan, Rc::default()).await });
                 while lanes.try_join_next().is_some() {}
+                let hurried = sentries > 0 && handover(&context);
+                sentries -= u32::from(hurried);
+                let pause = Duration::from_micros(if hurried { SENTRY_EVERY } else { every });
+                let begun = Moment { anchor: Anchor::T0, plus: 0 };
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    // The pace changes with the trigger.
+                    () = lane::reached(&context, begun), if sentries > 0 && !lane::has_come(&context, begun) => {}
+                }
             }
             while lanes.join_next().await.is_some() {}
         });
@@ -109,7 +120,7 @@ impl Lanes {
             Do::Close,
         ];
         let plan = LanePlan { role: "probe".to_owned(), reconnect: false, pooled: false, steps, seed: 0 };
-        self.start_repeated(PROBE_EVERY, plan);
+        self.start_repeated(PROBE_EVERY, plan, true);
     }
 
     /// One connection in steady use and one idle, to see when their owner starts to drain.

@@ -5,6 +5,7 @@ mod conductor;
 pub mod file;
 mod lanes;
 mod monitor;
+mod origin;
 pub mod plan;
 mod ready;
 pub mod runner;

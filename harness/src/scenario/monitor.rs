@@ -160,11 +160,21 @@ impl Inner {
         let now = recorder.now();
         let mut alive: Vec<Epoch> = Vec::with_capacity(stats.len());
         for stat in stats.iter().filter(|stat| !stat.ended()) {
-            alive.push(stat.epoch);
-            if let Some(known) = self.known.get_mut(&stat.epoch) {
+            // A process that is ending has no stack any more, which is no execution.
+            let same = |known: &Epoch| {
+                known.same_process(&stat.epoch) && known.same_image(&stat.epoch) != Some(false)
+            };
+            let epoch = if self.known.contains_key(&stat.epoch) {
+                Some(stat.epoch)
+            } else {
+                self.known.iter().find(|(epoch, known)| !known.gone && same(epoch)).map(|(epoch, _)| *epoch)
+            };
+            if let Some((epoch, known)) = epoch.and_then(|epoch| Some((epoch, self.known.get_mut(&epoch)?))) {
+                alive.push(epoch);
                 known.seen = before;
                 continue;
             }
+            alive.push(stat.epoch);
             let born = start_interval(stat.epoch.start);
             let born = Interval::new(recorder.at_ns(born.lo_ns), recorder.at_ns(born.hi_ns).min(now));
             let executed_from = self.executed_from(&stat.epoch);
@@ -180,6 +190,7 @@ impl Inner {
                     stack: stat.epoch.stack,
                     born,
                     name: stat.comm.clone(),
+                    program: program(stat.epoch.pid),
                     executed_from,
                 },
             );
@@ -298,4 +309,10 @@ impl Inner {
 fn serves(row: &Listener, address: SocketAddr) -> bool {
     row.address.port() == address.port()
         && (row.address.ip() == address.ip() || row.address.ip().is_unspecified())
+}
+
+/// The file that a process executes. The kernel marks one that was replaced meanwhile; its name is what counts here.
+fn program(pid: i32) -> Option<String> {
+    let path = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+    Some(path.to_string_lossy().trim_end_matches(" (deleted)").to_owned())
 }

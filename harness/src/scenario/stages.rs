@@ -155,7 +155,12 @@ impl Conductor<'_> {
         };
         loop {
             let deadline = patience(self);
-            let over = self.until(deadline, |stage| lanes.all_done() && stage.reached(Anchor::Tx)).await?;
+            let seen_through = |stage: &Self| {
+                lanes.all_done()
+                    && stage.reached(Anchor::Tx)
+                    && (stage.reached(Anchor::Tr) || !stage.job.plan.probes)
+            };
+            let over = self.until(deadline, seen_through).await?;
             if over || patience(self) <= self.recorder.now() {
                 break;
             }

@@ -115,7 +115,7 @@ impl Conductor<'_> {
         }
         let within = Duration::from_micros(step.timeout.unwrap_or(STEP_WITHIN).0);
         let deadline = self.recorder.now() + within.as_micros() as u64;
-        let ended = tokio::time::timeout(within, self.exit_of(started.pid, deadline)).await;
+        let ended = tokio::time::timeout(within, self.exit_of(started.pid, from, deadline)).await;
         let text = match ended {
             Ok(Ok(Some(Exit::Code(0)))) => return Ok(()),
             Ok(Ok(Some(Exit::Code(code)))) => format!("{what} ended with status {code}"),
@@ -128,9 +128,10 @@ impl Conductor<'_> {
     }
 
     /// Waits until a process that the warden started ends.
-    async fn exit_of(&mut self, pid: i32, deadline: u64) -> Result<Option<Exit>, Halt> {
+    async fn exit_of(&mut self, pid: i32, triggered: u64, deadline: u64) -> Result<Option<Exit>, Halt> {
         while self.recorder.now() < deadline {
             self.look_if_due();
+            self.go_on_if_overdue(triggered);
             if *self.interrupt.borrow() {
                 return Err(Halt::Interrupted);
             }

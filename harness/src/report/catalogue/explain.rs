@@ -58,7 +58,7 @@ fn exercised(page: &mut Page, clause: &Clause, scenarios: &[Scenario]) {
     }
     page.blank();
     if let Some(first) = by.first() {
-        let command = format!("hotspec run --scenario {} -- COMMAND", first.name);
+        let command = format!("hotspec run {} -- COMMAND", first.name);
         page.commands(2, &[(command, "tries it")]);
     }
 }

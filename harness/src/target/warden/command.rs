@@ -111,7 +111,9 @@ pub(super) struct Prepared {
     /// The program that will run, absolute.
     pub(super) path: PathBuf,
     program: CString,
+    #[expect(dead_code, reason = "owns what argv_pointers points to")]
     argv: Vec<CString>,
+    #[expect(dead_code, reason = "owns what envp_pointers points to")]
     envp: Vec<CString>,
     pub(super) dir: CString,
     pub(super) output: CString,
@@ -148,9 +150,6 @@ impl Prepared {
 
     /// Replaces the calling process; returns only if that failed, with errno set. Allocation-free.
     pub(super) fn execute(&self) {
-        debug_assert!(
-            self.argv_pointers.len() > self.argv.len() && self.envp_pointers.len() > self.envp.len()
-        );
         // SAFETY: program is NUL-terminated; both lists end with a null pointer and point into argv and envp, which
         // self owns and never changes.
         unsafe {

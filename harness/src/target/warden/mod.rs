@@ -7,7 +7,8 @@
 //! It is a fork without exec, since the program around the harness may be anyone's test and can't be executed again. Its
 //! memory is a copy-on-write copy of the harness's, so start wardens before gathering much.
 //!
-//! What it can't do: survive SIGKILL or SIGSTOP sent to itself, which [`WardenError::Lost`] tells of the first; and kill
+//! What it can't do: survive SIGKILL sent to itself ([`WardenError::Lost`]); work while it is stopped by SIGSTOP (ending it lets
+//! it go on, but a harness killed meanwhile leaves it stopped); and kill
 //! processes that have taken on another user's id, which [`WardenError::Survivors`] tells.
 
 mod child;
@@ -16,12 +17,13 @@ mod event;
 mod launch;
 mod protocol;
 mod signals;
+mod spawn;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::socket::{AddressFamily, Shutdown, SockFlag, SockType, shutdown, socketpair};
 use tokio::io::Interest;
@@ -34,13 +36,10 @@ pub use protocol::Step;
 use child::Inheritance;
 use command::Prepared;
 use protocol::{Received, Record, kind};
-use signals::Signals;
+use spawn::{await_ready, fork_warden, reap};
 
-use crate::witness::process::raw::errno;
-use crate::witness::process::{Exit, watch};
+use crate::witness::process::{Exit, Stat, watch};
 
-/// How long a warden may take until it is ready; it takes well below a millisecond.
-const READY_WITHIN: Duration = Duration::from_secs(10);
 /// How long dropping a [`Warden`] may block: a little more than the warden itself may need to give up.
 const DROP_WITHIN: Duration = Duration::from_secs(35);
 
@@ -210,6 +209,7 @@ impl Warden {
     /// Some processes could not be killed, or the warden was gone already.
     pub async fn end(&mut self) -> Result<(), WardenError> {
         if !self.ended {
+            self.resume();
             self.send(Record { kind: kind::END, ..Record::default() }).await?;
         }
         while !self.ended {
@@ -265,6 +265,13 @@ impl Warden {
         Some(event)
     }
 
+    /// Lets a warden go on that its tree has stopped: SIGSTOP is the one stop that it can't refuse.
+    fn resume(&self) {
+        if Stat::read(self.pid).is_some_and(|stat| stat.state == 'T') {
+            spawn::signal(self.process.get_ref(), libc::SIGCONT);
+        }
+    }
+
     async fn lost(&mut self) -> WardenError {
         match self.wait_reaped().await {
             Ok(exit) => WardenError::Lost { pid: self.pid, exit },
@@ -287,78 +294,10 @@ impl Warden {
 impl Drop for Warden {
     fn drop(&mut self) {
         if self.reaped.is_none() {
+            self.resume();
             // The end of file makes the warden take its tree down, and wakes it if it waits to be heard.
             let _ = shutdown(self.socket.as_raw_fd(), Shutdown::Both);
             reap(self.process.get_ref(), DROP_WITHIN);
-        }
-    }
-}
-
-/// Forks, with a descriptor on the child that stays right even if someone else reaps it.
-fn fork_warden(inheritance: &Inheritance<'_>) -> io::Result<(i32, OwnedFd)> {
-    // A handler that ran in the child would act on the harness's behalf: tokio's write to a pipe shared with it.
-    let mask = Signals::block_all();
-    let mut process = -1_i32;
-    let flags = i64::from(libc::CLONE_PIDFD | libc::SIGCHLD);
-    // SAFETY: without CLONE_VM and a stack this is fork(2); process is writable for the descriptor. The child runs
-    // only `child::run`, which keeps to what is allowed after a fork from many threads, and never returns.
-    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0_i64, &raw mut process, 0_i64, 0_i64) };
-    if pid == 0 {
-        child::run(inheritance);
-    }
-    let error = io::Error::last_os_error();
-    Signals::restore(mask);
-    if pid < 0 {
-        return Err(error);
-    }
-    // SAFETY: the kernel just made this descriptor, and no one else has it.
-    Ok((pid as i32, unsafe { OwnedFd::from_raw_fd(process) }))
-}
-
-/// Waits, blocking, for the first record: the start ticks of a warden that is ready.
-fn await_ready(socket: &OwnedFd) -> Result<u64, WardenError> {
-    if !wait_readable(socket, READY_WITHIN) {
-        let source = io::Error::from(io::ErrorKind::TimedOut);
-        return Err(WardenError::Setup { step: Step::Unknown, source });
-    }
-    match Record::receive(socket.as_raw_fd()) {
-        Ok(Received::Record(Record { kind: kind::READY, start, .. })) => Ok(start),
-        Ok(Received::Record(Record { kind: kind::SETUP_FAILED, value, detail, .. })) => {
-            Err(WardenError::Setup {
-                step: Step::from_code(value),
-                source: io::Error::from_raw_os_error(detail),
-            })
-        }
-        Ok(_) => Err(WardenError::Setup { step: Step::Unknown, source: io::ErrorKind::UnexpectedEof.into() }),
-        Err(errno) => Err(WardenError::Socket(io::Error::from_raw_os_error(errno))),
-    }
-}
-
-/// Waits, blocking and bounded, for the process to end, and reaps it by its descriptor.
-///
-/// `None` if it did not end in time, or was reaped by someone else (or by the kernel, where SIGCHLD is ignored).
-fn reap(process: &OwnedFd, within: Duration) -> Option<Exit> {
-    use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
-    use std::os::fd::AsFd;
-    if !wait_readable(process, within) {
-        return None;
-    }
-    match waitid(Id::PIDFd(process.as_fd()), WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG) {
-        Ok(WaitStatus::Exited(_, code)) => Some(Exit::Code(code)),
-        Ok(WaitStatus::Signaled(_, signal, core)) => Some(Exit::Signal { signo: signal as i32, core }),
-        _ => None,
-    }
-}
-
-fn wait_readable(fd: &OwnedFd, within: Duration) -> bool {
-    let deadline = Instant::now() + within;
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now()).as_millis();
-        let mut polled = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        // SAFETY: polled is writable for one entry.
-        let ready = unsafe { libc::poll(&raw mut polled, 1, i32::try_from(left).unwrap_or(i32::MAX)) };
-        if ready >= 0 || errno() != libc::EINTR {
-            return ready > 0;
         }
     }
 }

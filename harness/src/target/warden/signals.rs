@@ -42,11 +42,12 @@ impl Signals {
     /// Commands inherit the defaults: SIGPIPE, which Rust ignores, ends them again, and SIGHUP does even below nohup.
     /// An inherited "ignore" of SIGCHLD would also take the children's exit codes from the warden.
     pub(super) fn open() -> Result<c_int, c_int> {
-        // SAFETY: sigaction is plain data; zero is SIG_DFL, no flags, an empty mask.
-        let default: libc::sigaction = unsafe { std::mem::zeroed() };
-        for signo in 1..=64 {
-            // SAFETY: default is valid; SIGKILL, SIGSTOP and the C library's own are refused with EINVAL, and rightly.
-            unsafe { libc::sigaction(signo, &raw const default, std::ptr::null_mut()) };
+        // The kernel's own structure, of at most 32 bytes: in any order of its fields, zero is SIG_DFL without flags.
+        let default = [0_u64; 4];
+        let none = std::ptr::null_mut::<u64>();
+        for signo in 1..=64_i64 {
+            // SAFETY: default is readable for the structure; SIGKILL and SIGSTOP are refused, and rightly.
+            unsafe { libc::syscall(libc::SYS_rt_sigaction, signo, default.as_ptr(), none, size_of::<u64>()) };
         }
         let all = u64::MAX;
         let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;

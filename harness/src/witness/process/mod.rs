@@ -8,6 +8,7 @@ mod pidfd;
 pub(crate) mod raw;
 mod stat;
 mod tree;
+mod urgency;
 
 pub use clock::{Interval, monotonic_ns, start_interval};
 pub use freeze::{FreezeError, Frozen, freeze};
@@ -16,3 +17,4 @@ pub use pidfd::{Exit, Pidfd};
 pub(crate) use stat::holds_socket;
 pub use stat::{DescriptorsUnreadable, Epoch, Image, Stat, socket_inodes, sockets};
 pub use tree::{Tree, descendants};
+pub use urgency::Urgency;

@@ -19,7 +19,8 @@ pub struct Epoch {
     pub start: u64,
     /// Address of the stack's bottom (field 28): a new one with each exec, where the address space is randomized.
     ///
-    /// 0 for a process that the reader may not ptrace, and for one that has ended. Then [`Image`] has to do.
+    /// 0 for a process that the reader may not ptrace (then [`Image`] has to do), for one that has ended, and for the
+    /// moment in the midst of an exec: look again.
     pub stack: u64,
 }
 

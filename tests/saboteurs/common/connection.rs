@@ -1,0 +1,178 @@
+//! The open connections, each in a task of its own, and their drain.
+
+use std::io;
+use std::net::Shutdown;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper::HeaderMap;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::activity::{Activity, Silence};
+use super::handlers;
+
+/// How long a client that was told of the end may take to end its side.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Since when the server drains.
+pub(crate) type Draining = watch::Receiver<Option<Instant>>;
+/// Completes the head of each response; the flag says whether the server drains.
+pub(crate) type Finish = fn(&mut HeaderMap, bool);
+
+pub(crate) struct Connections {
+    draining: watch::Sender<Option<Instant>>,
+    finish: Finish,
+    tasks: JoinSet<()>,
+}
+
+impl Connections {
+    pub(crate) fn new(finish: Finish) -> Self {
+        Self { draining: watch::Sender::new(None), finish, tasks: JoinSet::new() }
+    }
+
+    pub(crate) async fn serve(&mut self, accepted: io::Result<TcpStream>) {
+        while self.tasks.try_join_next().is_some() {}
+        match accepted {
+            Ok(stream) => {
+                self.tasks.spawn(serve(stream, self.draining.subscribe(), self.finish));
+            }
+            Err(error) => {
+                eprintln!("cannot accept: {error}");
+                // Out of descriptors, most likely: let connections end meanwhile.
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    }
+
+    /// Lets everything in flight complete and the idle ones time out; returns when all are closed.
+    pub(crate) async fn drain(&mut self) {
+        self.draining.send_replace(Some(Instant::now()));
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+async fn serve(stream: TcpStream, draining: Draining, finish: Finish) {
+    let _ = stream.set_nodelay(true);
+    let stream = Arc::new(stream);
+    exchange(Arc::clone(&stream), draining, finish).await;
+    linger(&stream).await;
+}
+
+/// Request by request, until either side has had enough.
+async fn exchange(stream: Arc<TcpStream>, mut draining: Draining, finish: Finish) {
+    let activity = Activity::new();
+    let io = TokioIo::new(Watched { stream, activity: activity.clone() });
+    let state = (activity.clone(), draining.clone());
+    let service = service_fn(move |request| {
+        let (activity, draining) = state.clone();
+        handlers::answer(request, activity.begin_exchange(), draining, finish)
+    });
+    let mut connection = pin!(http1::Builder::new().half_close(true).serve_connection(io, service));
+    loop {
+        let limit = activity.limit(*draining.borrow_and_update());
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            () = activity.changed() => {}
+            _ = draining.changed() => {}
+            silence = expiry(limit) => {
+                // Once more: what the connection has just read is no silence.
+                if activity.limit(*draining.borrow()) != limit {
+                    continue;
+                }
+                if silence == Silence::Idle {
+                    connection.as_mut().graceful_shutdown();
+                    let _ = connection.await;
+                }
+                return;
+            }
+        }
+    }
+}
+
+async fn expiry(limit: Option<(Instant, Silence)>) -> Silence {
+    match limit {
+        Some((instant, silence)) => {
+            tokio::time::sleep_until(instant).await;
+            silence
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Ends our side and reads what still comes until the client ends its own, so that no late byte turns
+/// the end of file into a reset.
+async fn linger(stream: &TcpStream) {
+    let _ = socket2::SockRef::from(stream).shutdown(Shutdown::Write);
+    let rest = async {
+        let mut scratch = [0; 4096];
+        while stream.readable().await.is_ok() {
+            match stream.try_read(&mut scratch) {
+                Ok(0) => break,
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => break,
+                _ => {}
+            }
+        }
+    };
+    let _ = tokio::time::timeout(LINGER, rest).await;
+}
+
+/// The stream, with note taken of what comes and goes.
+struct Watched {
+    stream: Arc<TcpStream>,
+    activity: Activity,
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.stream.poll_read_ready(cx))?;
+            match self.stream.try_read(buf.initialize_unfilled()) {
+                Ok(count) => {
+                    buf.advance(count);
+                    if count > 0 {
+                        self.activity.bytes_read();
+                    }
+                    return Poll::Ready(Ok(()));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        let result = loop {
+            match self.stream.poll_write_ready(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
+                Poll::Pending => break Poll::Pending,
+            }
+            match self.stream.try_write(data) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => break Poll::Ready(result),
+            }
+        };
+        self.activity.blocked(result.is_pending());
+        result
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // The end of the connection is `linger`, whichever way it comes to it.
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,125 @@
+//! What the server answers.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::header::{CONNECTION, HeaderValue};
+use hyper::{HeaderMap, Request, Response, StatusCode};
+
+use super::activity::Exchange;
+use super::connection::{Draining, Finish};
+
+/// How long an upload may bring nothing.
+const BODY_SILENCE_MAX: Duration = Duration::from_secs(20);
+
+static BLOCK: [u8; 16 << 10] = {
+    let mut block = [0; 16 << 10];
+    let mut at = 0;
+    while at < block.len() {
+        block[at] = b'a' + (at % 251 % 26) as u8;
+        at += 1;
+    }
+    block
+};
+
+/// Says that the response is the last on its connection, which hyper then closes.
+pub(crate) fn close_while_draining(head: &mut HeaderMap, draining: bool) {
+    if draining {
+        head.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+}
+
+pub(crate) async fn answer(
+    request: Request<Incoming>,
+    exchange: Exchange,
+    draining: Draining,
+    finish: Finish,
+) -> Result<Response<Payload>, hyper::Error> {
+    let (head, body) = request.into_parts();
+    let (status, block, length) = match upload(body).await? {
+        None => whole(StatusCode::REQUEST_TIMEOUT, Bytes::from_static(b"too slow\n")),
+        Some(received) => respond(head.uri.path(), head.uri.query(), received).await,
+    };
+    let mut response = Response::new(Payload { block, sent: 0, length, _exchange: exchange });
+    *response.status_mut() = status;
+    // Asked last, so that it is true of the moment at which the head is written.
+    let is_draining = draining.borrow().is_some();
+    finish(response.headers_mut(), is_draining);
+    if status == StatusCode::REQUEST_TIMEOUT {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
+}
+
+/// Reads the whole body and returns its length, or nothing if it stopped coming.
+async fn upload(mut body: Incoming) -> Result<Option<usize>, hyper::Error> {
+    let mut received = 0;
+    loop {
+        match tokio::time::timeout(BODY_SILENCE_MAX, body.frame()).await {
+            Err(_) => return Ok(None),
+            Ok(None) => return Ok(Some(received)),
+            Ok(Some(frame)) => received += frame?.data_ref().map_or(0, Bytes::len),
+        }
+    }
+}
+
+async fn respond(path: &str, query: Option<&str>, received: usize) -> (StatusCode, Bytes, u64) {
+    let number = |name: &str| {
+        let pairs = query.unwrap_or_default().split('&');
+        pairs.filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name)?.1.parse::<u64>().ok()
+    };
+    match path {
+        "/" => whole(StatusCode::OK, Bytes::from_static(b"it works\n")),
+        "/echo" => whole(StatusCode::OK, format!("{received}\n").into()),
+        "/bytes" => (StatusCode::OK, Bytes::from_static(&BLOCK), number("n").unwrap_or(0)),
+        "/slow" => {
+            tokio::time::sleep(Duration::from_millis(number("ms").unwrap_or(1000))).await;
+            whole(StatusCode::OK, Bytes::from_static(b"it works, slowly\n"))
+        }
+        _ => whole(StatusCode::NOT_FOUND, Bytes::from_static(b"not found\n")),
+    }
+}
+
+fn whole(status: StatusCode, text: Bytes) -> (StatusCode, Bytes, u64) {
+    let length = text.len() as u64;
+    (status, text, length)
+}
+
+/// A body of a known length: one block, again and again.
+pub(crate) struct Payload {
+    block: Bytes,
+    sent: u64,
+    length: u64,
+    _exchange: Exchange,
+}
+
+impl Body for Payload {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let left = self.length - self.sent;
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        let count = usize::try_from(left).map_or(self.block.len(), |left| left.min(self.block.len()));
+        self.sent += count as u64;
+        Poll::Ready(Some(Ok(Frame::data(self.block.slice(..count)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.sent == self.length
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.length - self.sent)
+    }
+}

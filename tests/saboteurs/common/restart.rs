@@ -1,0 +1,153 @@
+//! SIGHUP → fork and exec of the same program → SIGUSR1 from it when it is ready.
+
+use std::convert::Infallible;
+use std::ffi::{CString, OsStr};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
+
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::signal::{SigHandler, Signal, kill, signal};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, execv, fork};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{self, SignalKind};
+use tokio::time::Instant;
+
+use super::Args;
+
+/// A successor that is not ready by then is ended, and the next SIGHUP starts another.
+const READY_MAX: Duration = Duration::from_secs(10);
+
+pub(crate) struct Restart {
+    program: CString,
+    argv: Vec<CString>,
+    /// The listener that the successor inherits.
+    socket: Option<RawFd>,
+    hangup: unix::Signal,
+    ready: unix::Signal,
+    child: unix::Signal,
+    successor: Option<(Pid, Instant)>,
+    /// SIGHUP came while a successor was starting.
+    again: bool,
+}
+
+impl Restart {
+    /// From here on SIGHUP restarts. The listener is the one to hand down, if one is handed down.
+    pub(crate) fn on_hangup(args: &Args, listener: Option<&TcpListener>) -> io::Result<Self> {
+        let argv0 = std::env::args_os().next().unwrap_or_default();
+        // The path as it was given, so that what a symbolic link leads to later is what runs then.
+        let program = if argv0.as_encoded_bytes().contains(&b'/') {
+            std::path::absolute(&argv0)?
+        } else {
+            std::env::current_exe()?
+        };
+        let socket = listener.map(AsRawFd::as_raw_fd);
+        let mut argv = vec![argv0];
+        argv.extend(args.plain.iter().cloned());
+        match socket {
+            Some(fd) => argv.extend(["--socket".into(), fd.to_string().into()]),
+            None => argv.push("--successor".into()),
+        }
+        Ok(Self {
+            program: c_string(program.as_os_str())?,
+            argv: argv.iter().map(|arg| c_string(arg)).collect::<io::Result<_>>()?,
+            socket,
+            hangup: unix::signal(SignalKind::hangup())?,
+            ready: unix::signal(SignalKind::user_defined1())?,
+            child: unix::signal(SignalKind::child())?,
+            successor: None,
+            again: false,
+        })
+    }
+
+    /// Restarts whenever asked to, and returns when a successor is ready. Cancel safe.
+    pub(crate) async fn successor_ready(&mut self) {
+        loop {
+            let overdue = self.successor.as_ref().map(|(_, started)| *started + READY_MAX);
+            tokio::select! {
+                _ = self.ready.recv() => if self.successor.is_some() { return },
+                _ = self.child.recv() => self.reap(),
+                _ = self.hangup.recv() => self.start(),
+                () = until(overdue) => self.end_successor(),
+            }
+        }
+    }
+
+    /// Takes note of a successor's end for as long as this process drains.
+    pub(crate) async fn reap_while_draining(&mut self) {
+        self.again = false;
+        while self.child.recv().await.is_some() {
+            self.reap();
+        }
+    }
+
+    fn start(&mut self) {
+        if self.successor.is_some() {
+            self.again = true;
+            return;
+        }
+        // Not waiting for the exec: whatever keeps it must not keep us from serving.
+        // SAFETY: the process has one thread, so the child is as good as its parent.
+        match unsafe { fork() } {
+            Ok(ForkResult::Parent { child }) => self.successor = Some((child, Instant::now())),
+            Ok(ForkResult::Child) => {
+                let Err(error) = self.become_successor();
+                eprintln!("cannot execute {:?}: {error}", self.program);
+                // SAFETY: ends the child without a look at what it has from its parent.
+                unsafe { libc::_exit(127) }
+            }
+            Err(error) => eprintln!("cannot fork: {error}"),
+        }
+    }
+
+    /// In the child: keeps the listener over exec, and SIGHUP from being fatal before its handler is
+    /// there.
+    fn become_successor(&self) -> nix::Result<Infallible> {
+        // SAFETY: ignoring a signal installs no code of ours.
+        unsafe { signal(Signal::SIGHUP, SigHandler::SigIgn) }?;
+        if let Some(fd) = self.socket {
+            // SAFETY: the listener is open as long as restarts are begun, and fork has copied it.
+            let listener = unsafe { BorrowedFd::borrow_raw(fd) };
+            fcntl(listener, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        }
+        execv(&self.program, &self.argv)
+    }
+
+    fn reap(&mut self) {
+        if let Some((child, _)) = self.successor {
+            self.note_end(waitpid(child, Some(WaitPidFlag::WNOHANG)));
+        }
+    }
+
+    fn end_successor(&mut self) {
+        if let Some((child, _)) = self.successor {
+            eprintln!("the successor is not ready after {READY_MAX:?}");
+            let _ = kill(child, Signal::SIGKILL);
+            self.note_end(waitpid(child, None));
+        }
+    }
+
+    fn note_end(&mut self, status: nix::Result<WaitStatus>) {
+        if status == Ok(WaitStatus::StillAlive) {
+            return;
+        }
+        eprintln!("the successor ended: {status:?}");
+        self.successor = None;
+        if std::mem::take(&mut self.again) {
+            self.start();
+        }
+    }
+}
+
+fn c_string(text: &OsStr) -> io::Result<CString> {
+    Ok(CString::new(text.as_bytes())?)
+}
+
+async fn until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,525 @@
+#!/usr/bin/env python3
+"""A saboteur: a hot restart that closes idle keep-alive connections as soon as it drains.
+
+It is what most servers do, and right by the profile `reload`: the client that sends its next request
+just then gets an end of file without a byte, and may send it again. It is not what the profile
+`falcore` asks for, which lets each idle connection have one last request. Connections that were never
+used get their first request; whatever is in flight is completed and says that it closes.
+
+Written from scratch: one thread, one selector, and one generator for each connection, which yields
+what it waits for.
+"""
+# clause: keep-alive.one-last-request
+# falls-with: keep-alive.answered-throughout, idle.not-early, load.closed-loop, repeat.many, repeat.double-trigger, repeat.while-draining, repeat.successor-triggered, repeat.storm
+# profile: falcore
+# passes: reload
+
+import collections
+import fcntl
+import heapq
+import itertools
+import os
+import selectors
+import signal
+import socket
+import struct
+import sys
+import termios
+import time
+
+IDLE_MAX = 60.0
+FRESH_MAX_DRAINING = 3.0
+HEAD_MAX_DRAINING = 9.0  # for a request head that was begun
+BODY_SILENCE_MAX = 20.0
+WRITE_SILENCE_MAX = 60.0
+LINGER = 2.0
+READY_MAX = 10.0  # a successor that is not ready by then is ended
+HEAD_SIZE_MAX = 32 << 10
+READ_SIZE = 64 << 10
+BACKLOG = 1024
+
+BLOCK = (b"abcdefghijklmnopqrstuvwxyz" * 2521)[: 64 << 10]
+REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 408: "Request Timeout"}
+
+# What a connection waits for.
+FRESH, IDLE, HEAD, BODY, WRITE, SLEEP, LINGERING = range(7)
+
+Request = collections.namedtuple("Request", "method path query http10 keep_alive expects chunked length")
+
+
+class BadRequest(Exception):
+    pass
+
+
+class Silence(Exception):
+    pass
+
+
+def parse(head):
+    lines = head.decode("latin-1").split("\r\n")
+    try:
+        method, target, version = lines[0].split(" ")
+        fields = [line.split(":", 1) for line in lines[1:] if line]
+        fields = [(name.lower(), value.strip().lower()) for name, value in fields]
+        length = int(dict(fields).get("content-length", "0"))
+    except ValueError as error:
+        raise BadRequest from error
+    if version not in ("HTTP/1.0", "HTTP/1.1") or length < 0:
+        raise BadRequest
+    connection = [t.strip() for name, value in fields if name == "connection" for t in value.split(",")]
+    http10 = version == "HTTP/1.0"
+    path, _, query = target.partition("?")
+    return Request(
+        method=method,
+        path=path,
+        query=dict(pair.partition("=")[::2] for pair in query.split("&")),
+        http10=http10,
+        keep_alive="close" not in connection and (not http10 or "keep-alive" in connection),
+        expects=dict(fields).get("expect") == "100-continue",
+        chunked=dict(fields).get("transfer-encoding", "").endswith("chunked"),
+        length=length,
+    )
+
+
+def number(request, name, default):
+    try:
+        return max(0, int(request.query[name]))
+    except (KeyError, ValueError):
+        return default
+
+
+class Connection:
+    def __init__(self, server, sock):
+        self.server = server
+        self.sock = sock
+        self.buffer = bytearray()
+        self.used = False
+        self.events = 0  # what the selector watches
+        self.waiting = None
+        self.since = 0.0
+        self.wake = 0.0  # when a wait for SLEEP is over
+        self.scheduled = None  # the earliest entry in the server's heap of limits
+        self.life = self.live()
+
+    def live(self):
+        try:
+            yield from self.talk()
+        except BadRequest:
+            yield from self.refuse(400)
+        except (Silence, OSError):
+            pass
+        yield from self.linger()
+
+    def talk(self):
+        while True:
+            head = yield from self.read_head()
+            if head is None:
+                return
+            request = parse(head)
+            self.used = True
+            if request.expects and not self.buffer:
+                yield from self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            try:
+                if request.chunked:
+                    received = yield from self.read_chunks()
+                else:
+                    received = yield from self.skip(request.length)
+            except Silence:
+                yield from self.refuse(408)
+                return
+            goes_on = yield from self.respond(request, received)
+            if not goes_on:
+                return
+
+    def read_head(self):
+        """Returns None when the client is done."""
+        since = None
+        while True:
+            while self.buffer[:2] == b"\r\n":
+                del self.buffer[:2]
+            end = self.buffer.find(b"\r\n\r\n")
+            if end >= 0:
+                head = bytes(self.buffer[:end])
+                del self.buffer[: end + 4]
+                return head
+            if len(self.buffer) > HEAD_SIZE_MAX:
+                raise BadRequest
+            if self.buffer:
+                since = since or time.monotonic()
+                data = yield HEAD, since
+            else:
+                data = yield (IDLE if self.used else FRESH), time.monotonic()
+            if not data:
+                return None
+            self.buffer += data
+
+    def read_body(self):
+        data = yield BODY, time.monotonic()
+        if not data:
+            raise ConnectionAbortedError
+        self.buffer += data
+
+    def skip(self, length):
+        left = length
+        while True:
+            taken = min(left, len(self.buffer))
+            del self.buffer[:taken]
+            left -= taken
+            if not left:
+                return length
+            yield from self.read_body()
+
+    def read_line(self):
+        while b"\r\n" not in self.buffer:
+            yield from self.read_body()
+        line, _, _ = self.buffer.partition(b"\r\n")
+        del self.buffer[: len(line) + 2]
+        return line
+
+    def read_chunks(self):
+        received = 0
+        while True:
+            line = yield from self.read_line()
+            try:
+                size = int(line.split(b";")[0], 16)
+            except ValueError as error:
+                raise BadRequest from error
+            if not size:
+                while (yield from self.read_line()):
+                    pass
+                return received
+            received += yield from self.skip(size)
+            yield from self.read_line()
+
+    def respond(self, request, received):
+        """Says whether the connection goes on."""
+        status, block = 200, b"it works\n"
+        length = None
+        if request.path == "/echo":
+            block = b"%d\n" % received
+        elif request.path == "/bytes":
+            block, length = BLOCK, number(request, "n", 0)
+        elif request.path == "/slow":
+            self.wake = time.monotonic() + number(request, "ms", 1000) / 1000
+            yield SLEEP, time.monotonic()
+            block = b"it works, slowly\n"
+        elif request.path != "/":
+            status, block = 404, b"not found\n"
+        length = len(block) if length is None else length
+        # Asked last, so that it is true of the moment at which the head is written.
+        goes_on = request.keep_alive and not self.server.draining
+        connection = "Connection: close\r\n"
+        if goes_on:
+            connection = "Connection: keep-alive\r\n" if request.http10 else ""
+        head = f"HTTP/1.1 {status} {REASONS[status]}\r\nContent-Length: {length}\r\n{connection}\r\n"
+        left = 0 if request.method == "HEAD" else length
+        yield from self.write(head.encode() + block[:left])
+        left -= min(left, len(block))
+        while left:
+            yield from self.write(block[:left])
+            left -= min(left, len(block))
+            yield WRITE, time.monotonic()  # others want their turn
+        return goes_on
+
+    def refuse(self, status):
+        head = f"HTTP/1.1 {status} {REASONS[status]}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        try:
+            yield from self.write(head.encode())
+        except (Silence, OSError):
+            pass
+
+    def write(self, data):
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[self.sock.send(view) :]
+            except BlockingIOError:
+                yield WRITE, time.monotonic()
+
+    def unsent(self):
+        """What the client's kernel has not yet acknowledged."""
+        return struct.unpack("i", fcntl.ioctl(self.sock, termios.TIOCOUTQ, bytes(4)))[0]
+
+    def linger(self):
+        """Ends our side and reads what still comes until the client ends its own, so that no late byte
+        turns the end of file, or what the client has still to read before it, into a reset."""
+        try:
+            self.sock.shutdown(socket.SHUT_WR)
+            since, progress, unsent = time.monotonic(), time.monotonic(), self.unsent()
+            while True:
+                try:
+                    if not (yield LINGERING, since):
+                        return
+                except Silence:
+                    now, before, unsent = time.monotonic(), unsent, self.unsent()
+                    if unsent < before:
+                        progress = now
+                    if not unsent and not before or now - progress > WRITE_SILENCE_MAX:
+                        return
+                    since = now
+        except OSError:
+            return
+
+
+class Server:
+    def __init__(self, listener, is_successor, command):
+        self.listener = listener
+        self.command = command
+        self.parent = os.getppid() if is_successor else None
+        self.selector = selectors.DefaultSelector()
+        self.connections = set()
+        self.limits = []
+        self.ordinal = itertools.count()
+        self.draining = None  # since when
+        self.successor = None
+        self.successor_limit = None
+        self.again = False  # SIGHUP came while a successor was starting
+
+    def run(self):
+        wakeup, wakeup_writer = socket.socketpair()
+        wakeup.setblocking(False)
+        wakeup_writer.setblocking(False)
+        signal.set_wakeup_fd(wakeup_writer.fileno(), warn_on_full_buffer=False)
+        for each in (signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD):
+            signal.signal(each, lambda *_: None)
+        # A predecessor starts us with SIGHUP blocked, so that it isn't fatal before this line.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+        self.selector.register(wakeup, selectors.EVENT_READ, None)
+        self.selector.register(self.listener, selectors.EVENT_READ, None)
+        if self.parent and os.getppid() == self.parent:
+            os.kill(self.parent, signal.SIGUSR1)
+        while not self.draining or self.connections:
+            ready = self.selector.select(self.timeout())
+            for key, _ in ready:
+                if key.fileobj is wakeup:
+                    self.on_signals(wakeup)
+            for key, _ in ready:
+                if key.fileobj is self.listener:
+                    self.accept()
+                elif key.data and key.data in self.connections and key.data.events:
+                    self.on_event(key.data)
+            self.on_limits()
+
+    def timeout(self):
+        limits = [self.limits[0][0]] if self.limits else []
+        if self.successor_limit:
+            limits.append(self.successor_limit)
+        return max(0.0, min(limits) - time.monotonic()) if limits else None
+
+    # The restart.
+
+    def on_signals(self, wakeup):
+        try:
+            numbers = wakeup.recv(4096)
+        except BlockingIOError:
+            return
+        # Readiness comes first: who has told it and is gone by now has still told it.
+        if signal.SIGUSR1 in numbers and self.successor and not self.draining:
+            self.drain()
+        if signal.SIGCHLD in numbers:
+            self.reap()
+        if signal.SIGHUP in numbers and not self.draining:
+            self.restart()
+
+    def restart(self):
+        if self.successor:
+            self.again = True
+            return
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+        try:
+            # Not waiting for the exec: whatever keeps it must not keep us from serving.
+            self.successor = os.fork()
+            if not self.successor:
+                self.become_successor()
+            self.successor_limit = time.monotonic() + READY_MAX
+        except OSError as error:
+            print(f"cannot fork: {error}", file=sys.stderr, flush=True)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+
+    def become_successor(self):
+        try:
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+            signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+            fd = self.listener.fileno()
+            os.set_inheritable(fd, True)
+            os.execv(self.command[0], [*self.command, "--socket", str(fd)])
+        except OSError as error:
+            print(f"cannot execute {self.command[0]}: {error}", file=sys.stderr, flush=True)
+        finally:
+            os._exit(127)
+
+    def reap(self, options=os.WNOHANG):
+        if not self.successor:
+            return
+        pid, status = os.waitpid(self.successor, options)
+        if not pid:
+            return
+        code = os.waitstatus_to_exitcode(status)
+        print(f"the successor ended: {code}", file=sys.stderr, flush=True)
+        self.successor = self.successor_limit = None
+        if self.again and not self.draining:
+            self.again = False
+            self.restart()
+
+    def drain(self):
+        self.draining = time.monotonic()
+        self.successor_limit = None
+        self.selector.unregister(self.listener)
+        self.listener.close()
+        self.listener = None
+        for connection in list(self.connections):
+            if connection.waiting == IDLE:
+                # The fault, if it is one: it might wait for one last request.
+                self.end_silence(connection)
+            else:
+                self.schedule(connection)
+
+    # The connections.
+
+    def accept(self):
+        for _ in range(64):
+            try:
+                sock, _ = self.listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                print(f"cannot accept: {error}", file=sys.stderr, flush=True)
+                time.sleep(0.01)  # out of descriptors, most likely: let connections end meanwhile
+                return
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection = Connection(self, sock)
+            self.connections.add(connection)
+            self.resume(connection, None)
+
+    def on_event(self, connection):
+        if connection.waiting == WRITE:
+            self.resume(connection, None)
+            return
+        try:
+            data = connection.sock.recv(READ_SIZE)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.resume(connection, error)
+            return
+        self.resume(connection, data)
+
+    def resume(self, connection, outcome):
+        """Lets a connection go on, until it waits again or is over."""
+        try:
+            if isinstance(outcome, Exception):
+                connection.waiting, connection.since = connection.life.throw(outcome)
+            else:
+                connection.waiting, connection.since = connection.life.send(outcome)
+        except StopIteration:
+            self.watch(connection, 0)
+            self.connections.discard(connection)
+            connection.waiting = None
+            connection.sock.close()
+            return
+        if connection.waiting == IDLE and self.draining:
+            self.end_silence(connection)
+            return
+        events = {WRITE: selectors.EVENT_WRITE, SLEEP: 0}.get(connection.waiting, selectors.EVENT_READ)
+        self.watch(connection, events)
+        self.schedule(connection)
+
+    def watch(self, connection, events):
+        if events == connection.events:
+            return
+        if not events:
+            self.selector.unregister(connection.sock)
+        elif connection.events:
+            self.selector.modify(connection.sock, events, connection)
+        else:
+            self.selector.register(connection.sock, events, connection)
+        connection.events = events
+
+    def end_silence(self, connection):
+        """Ends a wait, unless what it waits for is there by now."""
+        if connection.waiting in (FRESH, IDLE, HEAD, BODY):
+            try:
+                outcome = connection.sock.recv(READ_SIZE)
+            except BlockingIOError:
+                outcome = Silence()
+            except OSError as error:
+                outcome = error
+        else:
+            outcome = None if connection.waiting == SLEEP else Silence()
+        self.resume(connection, outcome)
+
+    def limit(self, connection):
+        since, draining = connection.since, self.draining
+        if connection.waiting == SLEEP:
+            return connection.wake
+        if draining and connection.waiting == FRESH:
+            return draining + FRESH_MAX_DRAINING
+        if draining and connection.waiting == HEAD:
+            return max(since, draining) + HEAD_MAX_DRAINING
+        limits = {BODY: BODY_SILENCE_MAX, WRITE: WRITE_SILENCE_MAX, LINGERING: LINGER}
+        return since + limits.get(connection.waiting, IDLE_MAX)
+
+    def schedule(self, connection):
+        limit = self.limit(connection)
+        if connection.scheduled is None or limit < connection.scheduled:
+            connection.scheduled = limit
+            heapq.heappush(self.limits, (limit, next(self.ordinal), connection))
+            if len(self.limits) > 1000 + 2 * len(self.connections):
+                self.limits = [each for each in self.limits if self.is_current(each)]
+                heapq.heapify(self.limits)
+
+    def is_current(self, entry):
+        at, _, connection = entry
+        return connection.scheduled == at and connection in self.connections
+
+    def on_limits(self):
+        now = time.monotonic()
+        while self.limits and self.limits[0][0] <= now:
+            entry = heapq.heappop(self.limits)
+            connection = entry[2]
+            if self.is_current(entry):
+                connection.scheduled = None
+                if self.limit(connection) <= now:
+                    self.end_silence(connection)
+                else:
+                    self.schedule(connection)
+        if self.successor_limit and self.successor_limit <= now:
+            print("the successor is not ready in time", file=sys.stderr, flush=True)
+            os.kill(self.successor, signal.SIGKILL)
+            self.reap(0)
+
+
+def main():
+    args, address, fd = sys.argv[1:], "127.0.0.1:8080", None
+    plain = []
+    while args:
+        if args[0] == "--listen" and len(args) > 1:
+            address = args[1]
+            plain += args[:2]
+        elif args[0] == "--socket" and len(args) > 1:
+            fd = int(args[1])
+        else:
+            sys.exit("usage: [--listen ADDRESS]")
+        del args[:2]
+    if fd is None:
+        host, _, port = address.rpartition(":")
+        family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setblocking(False)
+        listener.bind((host.strip("[]"), int(port)))
+        listener.listen(BACKLOG)
+    else:
+        os.set_inheritable(fd, False)
+        listener = socket.socket(fileno=fd)
+        # O_NONBLOCK is shared with the predecessor, which has set it: this only tells Python of it.
+        listener.setblocking(False)
+    # The path as it was given, so that what a symbolic link leads to later is what runs then.
+    program = os.path.abspath(sys.argv[0])
+    Server(listener, fd is not None, [program, *plain]).run()
+
+
+if __name__ == "__main__":
+    main()
