@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::lookout::Lookout;
 use super::monitor::Monitor;
 use super::runner::{Halt, Job, Progress, tell};
 use crate::client::step::{Anchor, Anchors};
@@ -39,6 +40,10 @@ pub struct Conductor<'a> {
     pub(super) interrupt: watch::Receiver<bool>,
     pub(super) progress: mpsc::Sender<Progress>,
     pub(super) frozen: Option<(Frozen, Vec<ProcId>)>,
+    /// The one who watches the handover.
+    pub(super) lookout: Option<Lookout>,
+    /// Whom the lookout is to stop.
+    pub(super) to_stop: Vec<ProcId>,
     anchors: watch::Sender<Anchors>,
     looked: Instant,
     flushed: Instant,
@@ -73,6 +78,8 @@ impl<'a> Conductor<'a> {
             interrupt,
             progress,
             frozen: None,
+            lookout: None,
+            to_stop: Vec::new(),
             anchors: watch::Sender::new(Anchors::default()),
             looked: Instant::now(),
             flushed: Instant::now(),
@@ -133,6 +140,7 @@ impl<'a> Conductor<'a> {
             self.recorder.flush();
             self.flushed = Instant::now();
         }
+        self.hear_lookout();
         self.publish();
     }
 
@@ -197,6 +205,7 @@ impl<'a> Conductor<'a> {
     /// # Errors
     /// Processes were left behind.
     pub async fn end(&mut self) -> Result<(), Halt> {
+        self.lookout = None;
         self.frozen = None;
         self.warden.end().await.map_err(Halt::harness)
     }

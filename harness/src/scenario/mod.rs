@@ -4,6 +4,7 @@ pub mod builtin;
 mod conductor;
 pub mod file;
 mod lanes;
+mod lookout;
 mod monitor;
 mod origin;
 pub mod plan;

@@ -306,7 +306,7 @@ impl Inner {
 }
 
 /// Whether a listening socket takes connections to this address.
-fn serves(row: &Listener, address: SocketAddr) -> bool {
+pub(super) fn serves(row: &Listener, address: SocketAddr) -> bool {
     row.address.port() == address.port()
         && (row.address.ip() == address.ip() || row.address.ip().is_unspecified())
 }

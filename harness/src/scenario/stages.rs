@@ -68,6 +68,7 @@ impl Conductor<'_> {
             self.reach(Anchor::Stopped, self.recorder.now());
             self.until(self.recorder.now() + LOAD_WITHIN, |_| lanes.all_loaded()).await?;
         }
+        self.send_lookout()?;
         self.trigger().await?;
         match self.job.plan.stop {
             Some(StopAt::AtTrigger) => self.after_trigger().await?,
@@ -172,6 +173,7 @@ impl Conductor<'_> {
             // Load for its own sake: an exit may disturb late.
             self.until(until, |_| false).await?;
         }
+        self.lookout = None;
         self.wind_up(lanes).await?;
         if !self.reached(Anchor::Tx) {
             tell(&self.progress, self.job, "waiting for the old generation to go", false);

@@ -1,47 +1,30 @@
 //! Stopping the old generation (SIGSTOP) for a while, so that a state that lasts microseconds can be met for certain.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::conductor::Conductor;
+use super::file::Stop as StopAt;
 use super::lanes::Lanes;
+use super::lookout::{Lookout, Orders, Sight};
 use super::runner::Halt;
 use crate::client::step::Anchor;
-use crate::history::event::What;
+use crate::history::event::{ConnectTrouble, What};
 use crate::history::{Micros, ProcId};
-use crate::witness;
-use crate::witness::process::{Epoch, Tree, freeze};
-
-/// For this long a birth is waited for without a pause.
-const SPIN: Duration = Duration::from_millis(40);
+use crate::witness::process::{Epoch, FreezeError, Frozen, freeze};
 
 impl Conductor<'_> {
     /// Stops every process of the old generation.
     pub(super) fn stop_old(&mut self) {
         self.monitor.look();
         let old = self.old_processes();
-        self.stop(old);
+        let epochs: Vec<Epoch> = old.iter().map(|(_, epoch)| *epoch).collect();
+        let frozen = freeze(&epochs, Duration::from_secs(1));
+        self.note_stop(frozen, old.into_iter().map(|(proc, _)| proc).collect());
     }
 
     fn old_processes(&self) -> Vec<(ProcId, Epoch)> {
         let old = self.recorder.timeline(|timeline| timeline.generations().old);
         self.monitor.alive().into_iter().filter(|(proc, _)| old.contains(proc)).collect()
-    }
-
-    fn stop(&mut self, chosen: Vec<(ProcId, Epoch)>) {
-        let epochs: Vec<Epoch> = chosen.iter().map(|(_, epoch)| *epoch).collect();
-        match freeze(&epochs, Duration::from_secs(1)) {
-            Ok(frozen) => {
-                let procs: Vec<ProcId> = chosen.iter().map(|(proc, _)| *proc).collect();
-                self.recorder.record(What::Frozen { procs: procs.clone(), on: true });
-                self.frozen = Some((frozen, procs));
-            }
-            Err(error) => {
-                let text = format!("the old generation could not be stopped: {error}");
-                self.recorder.record(What::Note { text });
-            }
-        }
-        self.monitor.look();
     }
 
     /// A step of the trigger that takes long may be waiting for those that are stopped: they go on after a while in any case.
@@ -75,9 +58,70 @@ impl Conductor<'_> {
         Ok(())
     }
 
+    /// A lookout is sent before the trigger.
+    pub(super) fn send_lookout(&mut self) -> Result<(), Halt> {
+        let alive = self.monitor.alive();
+        let old = self.old_processes();
+        let handover = self.job.plan.stop == Some(StopAt::AtHandover);
+        let orders = Orders {
+            address: self.address,
+            parents: std::iter::once(self.warden.pid())
+                .chain(alive.iter().map(|(_, epoch)| epoch.pid))
+                .collect(),
+            stop: handover.then(|| old.iter().map(|(_, epoch)| *epoch).collect()),
+        };
+        self.to_stop = old.iter().map(|(proc, _)| *proc).collect();
+        self.lookout = Some(Lookout::send(orders).map_err(Halt::harness)?);
+        Ok(())
+    }
+
+    /// Writes down what the lookout saw.
+    pub(super) fn hear_lookout(&mut self) {
+        let Some(lookout) = &self.lookout else { return };
+        let sights: Vec<Sight> = lookout.sights().collect();
+        for sight in sights {
+            match sight {
+                Sight::Stopped(frozen) => {
+                    let procs = std::mem::take(&mut self.to_stop);
+                    self.note_stop(frozen, procs);
+                }
+                Sight::Refused { present, from, at } => self.note_refusal(present, from, at),
+            }
+        }
+        if self.reached(Anchor::Td) && self.reached(Anchor::Tr) {
+            self.lookout = None;
+        }
+    }
+
+    fn note_refusal(&self, present: Instant, from: Instant, at: Instant) {
+        let recorder = &self.recorder;
+        let lane = recorder.new_lane();
+        let (role, address) = ("lookout".to_owned(), self.address.to_string());
+        recorder
+            .record_at(recorder.at(from), What::Listeners { rows: Vec::new(), from: recorder.at(present) });
+        recorder.record_at(recorder.at(from), What::Open { lane, role, address });
+        let errno = Some(nix::libc::ECONNREFUSED);
+        recorder
+            .record_at(recorder.at(at), What::ConnectFailed { lane, why: ConnectTrouble::Refused, errno });
+    }
+
+    fn note_stop(&mut self, frozen: Result<Frozen, FreezeError>, procs: Vec<ProcId>) {
+        match frozen {
+            Ok(frozen) => {
+                self.recorder.record(What::Frozen { procs: procs.clone(), on: true });
+                self.frozen = Some((frozen, procs));
+            }
+            Err(error) => {
+                let text = format!("the old generation could not be stopped: {error}");
+                self.recorder.record(What::Note { text });
+            }
+        }
+    }
+
     /// The old generation is stopped as soon as the successor is born, and goes on when the lanes are loaded.
     pub(super) async fn at_handover(&mut self, lanes: &Lanes) -> Result<(), Halt> {
-        if !self.stop_at_birth().await? {
+        let born_by = self.recorder.now() + self.job.limits.ready_max;
+        if !self.until(born_by, |stage| stage.frozen.is_some()).await? {
             let text = "no successor was born, so the handover could not be met".to_owned();
             self.recorder.record(What::Note { text });
             self.reach(Anchor::Stopped, self.recorder.now());
@@ -92,75 +136,4 @@ impl Conductor<'_> {
         self.go_on();
         Ok(())
     }
-
-    /// Waits for the birth of a successor and stops the old generation in that moment.
-    async fn stop_at_birth(&mut self) -> Result<bool, Halt> {
-        let born_by = self.recorder.now() + self.job.limits.ready_max;
-        let old = self.old_processes();
-        let mut nursery =
-            Nursery::new(self.warden.pid(), self.monitor.alive().iter().map(|(_, epoch)| epoch.pid));
-        // No event tells of a birth. Looking again and again without a pause is the quickest there is; a start of a few
-        // milliseconds would be over in one slice of another process.
-        let urgent = Instant::now() + SPIN;
-        let hurry = witness::process::Urgency::ask();
-        let mut born = false;
-        while !born && Instant::now() < urgent {
-            born = nursery.has_newborn();
-        }
-        if born {
-            self.stop(old);
-            drop(hurry);
-            return Ok(true);
-        }
-        drop(hurry);
-        while !born && self.recorder.now() < born_by {
-            tokio::task::yield_now().await;
-            if *self.interrupt.borrow() {
-                return Err(Halt::Interrupted);
-            }
-            born = nursery.has_newborn();
-        }
-        if born {
-            self.stop(old);
-        }
-        Ok(born)
-    }
-}
-
-/// Looks for children that were not there before.
-struct Nursery {
-    parents: Vec<i32>,
-    known: BTreeSet<i32>,
-    tree: Option<Tree>,
-}
-
-impl Nursery {
-    fn new(warden: i32, alive: impl Iterator<Item = i32>) -> Self {
-        let known: BTreeSet<i32> = alive.collect();
-        let parents = std::iter::once(warden).chain(known.iter().copied()).collect();
-        // Many kernels are built without the list of children; then the whole of /proc has to do.
-        let tree = if children(warden).is_some() { None } else { Tree::new(warden).ok() };
-        Self { parents, known, tree }
-    }
-
-    fn has_newborn(&mut self) -> bool {
-        let known = &self.known;
-        match &mut self.tree {
-            Some(tree) => {
-                tree.descendants().is_ok_and(|all| all.iter().any(|stat| !known.contains(&stat.epoch.pid)))
-            }
-            None => self
-                .parents
-                .iter()
-                .filter_map(|pid| children(*pid))
-                .flatten()
-                .any(|pid| !known.contains(&pid)),
-        }
-    }
-}
-
-/// The children of a process's first thread, as /proc/PID/task/PID/children lists them.
-fn children(pid: i32) -> Option<Vec<i32>> {
-    let list = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
-    Some(list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect())
 }

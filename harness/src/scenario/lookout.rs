@@ -1,0 +1,186 @@
+//! The lookout: a thread beside the scenario's own that watches the handover without a pause, since what matters there lasts
+//! microseconds. It stops the old generation in the moment of the successor's birth where that is wanted, and connects in
+//! the very moment in which no listening socket is there.
+
+use std::collections::BTreeSet;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::monitor::serves;
+use crate::witness::process::{Epoch, FreezeError, Frozen, Tree, Urgency, freeze};
+use crate::witness::socket_table::SocketTable;
+
+/// So long the lookout does not pause at all …
+const WITHOUT_PAUSE: Duration = Duration::from_millis(60);
+/// … and then for this long between two looks …
+const PAUSE: Duration = Duration::from_millis(1);
+/// … until this long after it began.
+const WATCH_MAX: Duration = Duration::from_secs(12);
+/// A stop that takes longer fails.
+const STOP_WITHIN: Duration = Duration::from_secs(1);
+/// Only one lookout at a time may keep others waiting for a processor.
+static URGENT: Mutex<()> = Mutex::new(());
+
+/// What the lookout is to do.
+#[derive(Debug)]
+pub(super) struct Orders {
+    /// Where the target listens.
+    pub(super) address: SocketAddr,
+    /// The warden and everything below it.
+    pub(super) parents: Vec<i32>,
+    /// Stop these when a child is born.
+    pub(super) stop: Option<Vec<Epoch>>,
+}
+
+/// What the lookout saw.
+#[derive(Debug)]
+pub(super) enum Sight {
+    /// A successor was born, and the old generation was stopped, or not.
+    Stopped(Result<Frozen, FreezeError>),
+    /// No listening socket was there, and a connection was refused.
+    Refused {
+        /// The last sample that showed one.
+        present: Instant,
+        /// The attempt began.
+        from: Instant,
+        /// It was refused.
+        at: Instant,
+    },
+}
+
+/// A lookout at work. Dropped, it is called back.
+#[derive(Debug)]
+pub(super) struct Lookout {
+    sights: mpsc::Receiver<Sight>,
+    called_back: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Lookout {
+    /// Sends a lookout from the calling thread, in its network namespace. Returns when it watches.
+    ///
+    /// # Errors
+    /// No thread could be had.
+    pub(super) fn send(orders: Orders) -> std::io::Result<Self> {
+        let (sender, sights) = mpsc::channel();
+        let (ready, is_ready) = mpsc::channel();
+        let called_back = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&called_back);
+        // A new thread begins in its maker's namespaces.
+        let thread = std::thread::Builder::new().name("lookout".to_owned()).spawn(move || {
+            let urgent = URGENT.try_lock();
+            let mut hurry = urgent.is_ok().then(Urgency::ask);
+            let mut watch = Watch::new(orders, sender);
+            let _ = ready.send(());
+            let begun = Instant::now();
+            let mut urgent = urgent.ok();
+            while !flag.load(Ordering::Relaxed) && begun.elapsed() < WATCH_MAX {
+                watch.look();
+                if begun.elapsed() > WITHOUT_PAUSE {
+                    hurry = None;
+                    urgent = None;
+                    std::thread::sleep(PAUSE);
+                }
+            }
+            drop(hurry);
+            drop(urgent);
+        })?;
+        let _ = is_ready.recv();
+        Ok(Self { sights, called_back, thread: Some(thread) })
+    }
+
+    /// What was seen since the last time.
+    pub(super) fn sights(&self) -> impl Iterator<Item = Sight> + '_ {
+        self.sights.try_iter()
+    }
+}
+
+impl Drop for Lookout {
+    fn drop(&mut self) {
+        self.called_back.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Watch {
+    orders: Orders,
+    sights: mpsc::Sender<Sight>,
+    nursery: Nursery,
+    table: Option<SocketTable>,
+    present: Instant,
+}
+
+impl Watch {
+    fn new(orders: Orders, sights: mpsc::Sender<Sight>) -> Self {
+        let nursery = Nursery::new(orders.parents.clone());
+        let table = SocketTable::open().ok();
+        Self { orders, sights, nursery, table, present: Instant::now() }
+    }
+
+    fn look(&mut self) {
+        if self.orders.stop.is_some() {
+            if self.nursery.has_newborn()
+                && let Some(old) = self.orders.stop.take()
+            {
+                let _ = self.sights.send(Sight::Stopped(freeze(&old, STOP_WITHIN)));
+            }
+            return;
+        }
+        let Some(rows) = self.table.as_mut().and_then(|table| table.listeners().ok()) else { return };
+        let from = Instant::now();
+        if rows.iter().any(|row| serves(row, self.orders.address)) {
+            self.present = from;
+        } else if let Err(error) =
+            TcpStream::connect_timeout(&self.orders.address, Duration::from_millis(200))
+            && error.kind() == std::io::ErrorKind::ConnectionRefused
+        {
+            let _ = self.sights.send(Sight::Refused { present: self.present, from, at: Instant::now() });
+            // One refusal tells it; the next look may find the successor's socket.
+            std::thread::sleep(PAUSE);
+        }
+    }
+}
+
+/// Looks for children that were not there before.
+#[derive(Debug)]
+struct Nursery {
+    parents: Vec<i32>,
+    known: BTreeSet<i32>,
+    tree: Option<Tree>,
+}
+
+impl Nursery {
+    fn new(parents: Vec<i32>) -> Self {
+        let known = parents.iter().copied().collect();
+        let root = parents.first().copied().unwrap_or(0);
+        // Many kernels are built without the list of children; then the whole of /proc has to do.
+        let tree = if children(root).is_some() { None } else { Tree::new(root).ok() };
+        Self { parents, known, tree }
+    }
+
+    fn has_newborn(&mut self) -> bool {
+        let known = &self.known;
+        match &mut self.tree {
+            Some(tree) => {
+                tree.descendants().is_ok_and(|all| all.iter().any(|stat| !known.contains(&stat.epoch.pid)))
+            }
+            None => self
+                .parents
+                .iter()
+                .filter_map(|pid| children(*pid))
+                .flatten()
+                .any(|pid| !known.contains(&pid)),
+        }
+    }
+}
+
+/// The children of a process's first thread, as /proc/PID/task/PID/children lists them (proc_pid_task(5)).
+fn children(pid: i32) -> Option<Vec<i32>> {
+    let list = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    Some(list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect())
+}
