@@ -72,6 +72,28 @@ fn exec_in_place_changes_the_epoch_and_not_the_process() {
     eventually("the third program", || Some(image(&child.epoch())).filter(|seen| seen.comm == "sleep"));
 }
 
+/// An exec sets the stack twice; the first value must not be seen, or it would count as one more image.
+#[test]
+fn a_process_that_executes_again_and_again_shows_only_stacks_that_its_programs_have() {
+    let dir = tempfile::tempdir().unwrap();
+    let (script, own) = (dir.path().join("script"), dir.path().join("own"));
+    let text = "read -r line < /proc/self/stat; echo \"$line\" >> own; [ $1 -gt 0 ] && exec sh $0 $(($1 - 1)); exec sleep 1000";
+    std::fs::write(&script, text).unwrap();
+    let child = Held(Command::new("sh").arg(&script).arg("300").current_dir(dir.path()).spawn().unwrap());
+    let mut seen = std::collections::HashSet::new();
+    let last = eventually("the last program", || {
+        let stat = Stat::read(child.epoch().pid)?;
+        seen.extend(Some(stat.epoch.stack).filter(|stack| *stack != 0));
+        (stat.comm == "sleep" && stat.state == 'S').then_some(stat.epoch.stack)
+    });
+    let stack = |line: &str| line.split(' ').nth(27).unwrap().parse().unwrap();
+    let mut theirs: std::collections::HashSet<u64> =
+        lines(&own, 301).iter().map(|line| stack(line)).collect();
+    theirs.insert(last);
+    println!("{} of {} images seen", seen.len(), theirs.len());
+    assert!(seen.is_subset(&theirs), "{:x?}", seen.difference(&theirs));
+}
+
 #[test]
 fn an_image_is_compared_by_name_and_command_line_where_the_stack_is_hidden() {
     let mut child = Held::shell("read line; exec sleep 1000");

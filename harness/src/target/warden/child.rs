@@ -70,6 +70,9 @@ impl<'a> Warden<'a> {
                 return Err(Failed::now(Step::Subreaper));
             }
             libc::prctl(libc::PR_SET_NAME, c"hotspec-warden".as_ptr(), 0, 0, 0);
+            // The harness's death is told by the end of file, but one whom its tree has stopped (SIGSTOP) can't read it.
+            // That this comes when the forking thread ends, before the harness does, makes no difference to others.
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGCONT, 0, 0, 0);
         }
         silence()?;
         let signals = Signals::open().map_err(|errno| Failed { step: Step::Signals, errno })?;

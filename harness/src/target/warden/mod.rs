@@ -7,9 +7,9 @@
 //! It is a fork without exec, since the program around the harness may be anyone's test and can't be executed again. Its
 //! memory is a copy-on-write copy of the harness's, so start wardens before gathering much.
 //!
-//! What it can't do: survive SIGKILL sent to itself ([`WardenError::Lost`]); work while it is stopped by SIGSTOP (ending it lets
-//! it go on, but a harness killed meanwhile leaves it stopped); and kill
-//! processes that have taken on another user's id, which [`WardenError::Survivors`] tells.
+//! What it can't do: survive SIGKILL sent to itself ([`WardenError::Lost`]); answer while it is stopped by SIGSTOP, though
+//! the harness's end, in order or not, lets it go on; and kill processes that have taken on another user's id
+//! ([`WardenError::Survivors`]).
 
 mod child;
 mod command;

@@ -159,7 +159,11 @@ impl<'a> RawStat<'a> {
         let system: u64 = parse_number(fields.next()?)?; // 15
         let threads = parse_number(fields.nth(4)?)?; // 20
         let start = parse_number(fields.nth(1)?)?; // 22
-        let stack = parse_number(fields.nth(5)?)?; // 28
+        let code: u64 = parse_number(fields.nth(3)?)?; // 26: 0 in the midst of an exec, 1 if hidden
+        let stack: u64 = parse_number(fields.nth(1)?)?; // 28
+        // During an exec the stack's bottom is set twice, and the code's start together with the second, final value
+        // (load_elf_binary in fs/binfmt_elf.c): a stack without code would look like one more exec.
+        let stack = if code > 1 { stack } else { 0 };
         let cpu_ticks = user.saturating_add(system);
         Some(Self { pid, comm, state, ppid, pgrp, session, flags, cpu_ticks, threads, start, stack })
     }
@@ -194,6 +198,12 @@ mod tests {
         assert_eq!(stat.comm, b"a) R (\n9 ");
         assert_eq!((stat.pid, stat.state, stat.ppid, stat.pgrp, stat.session), (7, b'S', 3, 4, 5));
         assert_eq!((stat.cpu_ticks, stat.threads, stat.start, stat.stack), (33, 8, 12345, 777));
+    }
+
+    #[test]
+    fn a_stack_seen_in_the_midst_of_an_exec_is_none() {
+        let line = b"7 (name) R 3 4 5 0 -1 0 1 2 3 4 11 22 5 6 20 0 8 0 12345 7 8 9 0 0 777 0 0\n";
+        assert_eq!(RawStat::parse(line).unwrap().stack, 0);
     }
 
     #[test]
