@@ -4,7 +4,8 @@ use super::control::asked_at_once;
 use super::{Case, Clause, Tally};
 use crate::declaration::{Profile, Span};
 use crate::history::event::{ConnectTrouble, Ending, Owner};
-use crate::history::{Exchange, Lane};
+use crate::history::timeline::Frozen;
+use crate::history::{Exchange, Interval, Lane};
 
 /// The clauses of this group.
 pub const CLAUSES: &[Clause] = &[
@@ -130,13 +131,11 @@ fn not_refused(case: &Case<'_>, tally: &mut Tally) {
     }
 }
 
-/// Whether the lane connected while processes that could have accepted it were stopped.
+/// Whether the lane connected while processes that could have accepted it, as they still listened, were stopped.
 fn connected_while_stopped(case: &Case<'_>, lane: &Lane) -> bool {
-    let connected = lane.connected;
-    case.timeline
-        .frozen
-        .iter()
-        .any(|(stopped, _)| connected.is_some_and(|at| at >= stopped.lo && at <= stopped.hi))
+    let Some(at) = lane.connected else { return false };
+    let stopped = |frozen: &Frozen| frozen.listening && at >= frozen.interval.lo && at <= frozen.interval.hi;
+    case.timeline.frozen.iter().any(stopped)
 }
 
 fn queue_kept(case: &Case<'_>, tally: &mut Tally) {
@@ -167,9 +166,10 @@ fn accepted_unread(case: &Case<'_>, tally: &mut Tally) {
             note_unknown_owner(case, lane, tally);
             continue;
         }
-        let while_stopped = case.timeline.frozen.iter().any(|(stopped, _)| {
+        let inside = |stopped: Interval| {
             exchange.sent.is_some_and(|sent| sent.lo >= stopped.lo && sent.hi <= stopped.hi)
-        });
+        };
+        let while_stopped = case.timeline.frozen.iter().any(|frozen| inside(frozen.interval));
         let t0 = case.t0().map_or(u64::MAX, |t0| t0.lo);
         if !while_stopped || exchange.begun < t0 {
             continue;

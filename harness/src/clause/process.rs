@@ -88,7 +88,7 @@ fn effective(case: &Case<'_>, tally: &mut Tally) {
         }
         return;
     };
-    let since = tr.hi + case.limits.drain_start_max;
+    let since = tr.hi + case.limits.drain_start_max + case.delta;
     let fresh = case.restart_lanes().filter(|lane| lane.opened > since);
     for lane in fresh {
         let shown = lane.exchanges.iter().find_map(|exchange| exchange.marker());

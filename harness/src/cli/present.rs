@@ -12,6 +12,7 @@ use crate::exit::{self, Failure};
 use crate::history::{Event, file};
 use crate::manifest::Manifest;
 use crate::report::{self, Evidence, Human};
+use crate::scenario::runner::attempt_path;
 
 /// The end of a target's output that is shown.
 const TAIL_BYTES: u64 = 8 << 10;
@@ -31,26 +32,27 @@ pub(super) struct Judged {
 /// A file that can't be read or is of another schema.
 pub(super) fn judge(dir: &Path) -> Result<Judged, Failure> {
     let manifest = Manifest::read(&dir.join("manifest.json")).map_err(bad_file)?;
-    let mut histories = BTreeMap::new();
+    let mut histories: BTreeMap<String, Vec<Event>> = BTreeMap::new();
     let mut outputs = BTreeMap::new();
+    let mut recorded = Vec::new();
     for entry in manifest.scenarios.iter().filter(|entry| entry.unsupported.is_none()) {
-        let path = dir.join("history").join(format!("{}.ndjson", entry.name));
-        if !path.exists() {
-            // Broken off before this scenario began.
-            continue;
+        let first = dir.join("history").join(format!("{}.ndjson", entry.name));
+        // None if the run was broken off before this scenario began; more than one if it was attempted again.
+        let attempts = (1..).map(|attempt| attempt_path(&first, attempt)).take_while(|path| path.exists());
+        for path in attempts {
+            let stored = file::read(&path).map_err(bad_file)?;
+            if let Some(cut) = stored.cut {
+                anstream::eprintln!("hotspec: {}", report::style::clean(&cut));
+            }
+            recorded.push(Recorded { entry, events: stored.events });
         }
-        let stored = file::read(&path).map_err(bad_file)?;
-        if let Some(cut) = stored.cut {
-            anstream::eprintln!("hotspec: {}", report::style::clean(&cut));
-        }
-        histories.insert(entry.name.clone(), stored.events);
-        outputs.insert(entry.name.clone(), tail(&dir.join("output").join(format!("{}.log", entry.name))));
     }
-    let recorded: Vec<Recorded<'_>> = manifest
-        .scenarios
-        .iter()
-        .filter_map(|entry| Some(Recorded { entry, events: histories.get(&entry.name)?.clone() }))
-        .collect();
+    for one in &recorded {
+        // Lanes of later attempts would be taken for those of the first: its history is the one that is shown.
+        histories.entry(one.entry.name.clone()).or_insert_with(|| one.events.clone());
+        let output = dir.join("output").join(format!("{}.log", one.entry.name));
+        outputs.entry(one.entry.name.clone()).or_insert_with(|| tail(&output));
+    }
     let result = judge::judge(&manifest, &recorded);
     Ok(Judged { result, histories, outputs })
 }

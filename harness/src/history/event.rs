@@ -279,6 +279,8 @@ pub enum What {
         procs: Vec<ProcId>,
         /// Stopped (true) or continued.
         on: bool,
+        /// One of them held a listening socket.
+        listening: bool,
     },
 
     /// A lane begins to connect.

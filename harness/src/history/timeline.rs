@@ -76,6 +76,17 @@ pub struct Generations {
     pub successors: Vec<ProcId>,
 }
 
+/// A time during which processes were stopped.
+#[derive(Clone, Debug)]
+pub struct Frozen {
+    /// From the stop to the going on.
+    pub interval: Interval,
+    /// Which.
+    pub procs: Vec<ProcId>,
+    /// One of them held a listening socket.
+    pub listening: bool,
+}
+
 /// What the fold knows of a lane.
 #[derive(Clone, Debug, Default)]
 struct Track {
@@ -109,7 +120,7 @@ pub struct Timeline {
     /// The longest gap of the harness's heartbeat in control.
     pub control_gap: Micros,
     /// Processes that were stopped at least once.
-    pub frozen: Vec<(Interval, Vec<ProcId>)>,
+    pub frozen: Vec<Frozen>,
 }
 
 impl Timeline {
@@ -146,12 +157,13 @@ impl Timeline {
                 }
             }
             What::Marker { value } => self.marker = Some(value.clone()),
-            What::Frozen { procs, on: true } => {
-                self.frozen.push((Interval { lo: t, hi: Micros::MAX }, procs.clone()));
+            What::Frozen { procs, on: true, listening } => {
+                let interval = Interval { lo: t, hi: Micros::MAX };
+                self.frozen.push(Frozen { interval, procs: procs.clone(), listening: *listening });
             }
             What::Frozen { on: false, .. } => {
-                if let Some((interval, _)) = self.frozen.last_mut() {
-                    interval.hi = t;
+                if let Some(frozen) = self.frozen.last_mut() {
+                    frozen.interval.hi = t;
                 }
             }
             What::Process { .. } | What::Holds { .. } | What::Gone { .. } => self.feed_process(event),

@@ -44,6 +44,8 @@ pub struct Conductor<'a> {
     pub(super) lookout: Option<Lookout>,
     /// Whom the lookout is to stop.
     pub(super) to_stop: Vec<ProcId>,
+    /// The old generation still listened when it was stopped.
+    pub(super) stopped_in_time: bool,
     anchors: watch::Sender<Anchors>,
     looked: Instant,
     flushed: Instant,
@@ -80,6 +82,7 @@ impl<'a> Conductor<'a> {
             frozen: None,
             lookout: None,
             to_stop: Vec::new(),
+            stopped_in_time: true,
             anchors: watch::Sender::new(Anchors::default()),
             looked: Instant::now(),
             flushed: Instant::now(),

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -55,28 +55,29 @@ pub(super) enum Sight {
 #[derive(Debug)]
 pub(super) struct Lookout {
     sights: mpsc::Receiver<Sight>,
+    watches: Arc<AtomicBool>,
     called_back: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Lookout {
-    /// Sends a lookout from the calling thread, in its network namespace. Returns when it watches.
+    /// Sends a lookout from the calling thread, in its network namespace. It is at its post when it [`Lookout::watches`].
     ///
     /// # Errors
     /// No thread could be had.
     pub(super) fn send(orders: Orders) -> std::io::Result<Self> {
         let (sender, sights) = mpsc::channel();
-        let (ready, is_ready) = mpsc::channel();
+        let watches = Arc::new(AtomicBool::new(false));
+        let ready = Arc::clone(&watches);
         let called_back = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&called_back);
         // A new thread begins in its maker's namespaces.
         let thread = std::thread::Builder::new().name("lookout".to_owned()).spawn(move || {
-            let urgent = URGENT.try_lock();
-            let mut hurry = urgent.is_ok().then(Urgency::ask);
+            let mut urgent = if orders.stop.is_some() { turn(&flag) } else { URGENT.try_lock().ok() };
+            let mut hurry = urgent.is_some().then(Urgency::ask);
             let mut watch = Watch::new(orders, sender);
-            let _ = ready.send(());
+            ready.store(true, Ordering::Release);
             let begun = Instant::now();
-            let mut urgent = urgent.ok();
             while !flag.load(Ordering::Relaxed) && begun.elapsed() < WATCH_MAX {
                 watch.look();
                 if begun.elapsed() > WITHOUT_PAUSE {
@@ -88,14 +89,30 @@ impl Lookout {
             drop(hurry);
             drop(urgent);
         })?;
-        let _ = is_ready.recv();
-        Ok(Self { sights, called_back, thread: Some(thread) })
+        Ok(Self { sights, watches, called_back, thread: Some(thread) })
+    }
+
+    /// Whether it is at its post.
+    pub(super) fn watches(&self) -> bool {
+        self.watches.load(Ordering::Acquire)
     }
 
     /// What was seen since the last time.
     pub(super) fn sights(&self) -> impl Iterator<Item = Sight> + '_ {
         self.sights.try_iter()
     }
+}
+
+/// Waits for the turn to be urgent, unless called back.
+fn turn(called_back: &AtomicBool) -> Option<MutexGuard<'static, ()>> {
+    while !called_back.load(Ordering::Relaxed) {
+        match URGENT.try_lock() {
+            Ok(guard) => return Some(guard),
+            Err(TryLockError::Poisoned(_)) => return None,
+            Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+        }
+    }
+    None
 }
 
 impl Drop for Lookout {

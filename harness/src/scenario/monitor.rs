@@ -36,6 +36,9 @@ struct Inner {
 
 struct Known {
     proc: ProcId,
+    ppid: i32,
+    /// It was found to hold the server's side of a lane.
+    serves: bool,
     gone: bool,
     seen: Micros,
     /// Descriptors of listening sockets, by inode, and when they were last looked at.
@@ -194,7 +197,15 @@ impl Inner {
                     executed_from,
                 },
             );
-            let known = Known { proc, gone: false, seen: before, listening: BTreeMap::new(), looked: None };
+            let known = Known {
+                proc,
+                ppid: stat.ppid,
+                serves: false,
+                gone: false,
+                seen: before,
+                listening: BTreeMap::new(),
+                looked: None,
+            };
             self.known.insert(stat.epoch, known);
         }
         for (epoch, known) in &mut self.known {
@@ -281,6 +292,15 @@ impl Inner {
         }
     }
 
+    /// A child of a process that serves, forked and not yet executed: what it holds was accepted by its parent. (A master's
+    /// workers are copies too, but their parent serves nobody.)
+    fn is_mere_copy(&self, epoch: &Epoch) -> bool {
+        let Some(child) = self.known.get(epoch) else { return false };
+        self.known.iter().any(|(parent, known)| {
+            known.serves && parent.pid == child.ppid && parent.stack != 0 && parent.stack == epoch.stack
+        })
+    }
+
     fn owner(&mut self, recorder: &Recorder, server: SocketAddr, client: SocketAddr) -> Owner {
         let Some(table) = self.table.as_mut() else { return Owner::Unknown };
         let Ok(Some(connection)) = table.connection(server, client) else { return Owner::Unknown };
@@ -291,8 +311,11 @@ impl Inner {
             let processes: Vec<Epoch> =
                 self.known.iter().filter(|(_, known)| !known.gone).map(|(epoch, _)| *epoch).collect();
             match self.owners.holder(connection.inode, &processes) {
+                Holder::One(epoch) if self.is_mere_copy(&epoch) => return Owner::Unknown,
                 Holder::One(epoch) => {
-                    return self.known.get(&epoch).map_or(Owner::Unknown, |known| Owner::Process(known.proc));
+                    let Some(known) = self.known.get_mut(&epoch) else { return Owner::Unknown };
+                    known.serves = true;
+                    return Owner::Process(known.proc);
                 }
                 Holder::Several(_) => return Owner::Several,
                 Holder::Nobody => return Owner::Unknown,

@@ -1,7 +1,7 @@
 //! Drives one target through one scenario: on a thread of its own, in a network namespace of its own
 //! where permitted. What it sees goes into the history; nothing here judges.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -69,6 +69,8 @@ pub enum Halt {
     Interrupted,
     /// It can't go on.
     Failed(Stop, String),
+    /// It ran to its end, and the moment that it is about was missed: it is worth another attempt.
+    Missed,
 }
 
 impl Halt {
@@ -83,7 +85,11 @@ impl Halt {
     }
 }
 
-/// Runs a scenario to its end on the calling thread.
+/// Attempts to meet a moment that lasts microseconds.
+const ATTEMPTS_MAX: u32 = 4;
+
+/// Runs a scenario to its end on the calling thread. Where the moment that it is about was missed it is run again; every
+/// attempt is recorded, and judged.
 ///
 /// # Errors
 /// Only when not even a history could be written: everything else is in the history.
@@ -92,17 +98,53 @@ pub fn run(
     interrupt: watch::Receiver<bool>,
     progress: &mpsc::Sender<Progress>,
 ) -> std::io::Result<()> {
-    let recorder = Rc::new(Recorder::create(&job.history, job.origin, job.model)?);
-    recorder.record(What::Begin { schema: SCHEMA, scenario: job.plan.name.clone() });
-    let halted = drive(job, &recorder, interrupt, progress);
-    match halted {
-        Ok(()) => {}
-        Err(Halt::Interrupted) => recorder.record(What::Interrupted),
-        Err(Halt::Failed(stage, message)) => recorder.record(What::Failed { stage, message }),
+    for attempt in 1..=ATTEMPTS_MAX {
+        let last = attempt == ATTEMPTS_MAX;
+        if !attempt_once(job, attempt, last, interrupt.clone(), progress)? {
+            break;
+        }
     }
-    recorder.record(What::Phase { phase: Phase::End });
     tell(progress, job, "over", true);
-    recorder.finish()
+    Ok(())
+}
+
+/// Where the history of an attempt goes, given that of the first.
+pub fn attempt_path(first: &Path, attempt: u32) -> PathBuf {
+    if attempt == 1 { first.to_owned() } else { first.with_extension(format!("{attempt}.ndjson")) }
+}
+
+/// One attempt. True if another is worth while.
+fn attempt_once(
+    job: &Job,
+    attempt: u32,
+    last: bool,
+    interrupt: watch::Receiver<bool>,
+    progress: &mpsc::Sender<Progress>,
+) -> std::io::Result<bool> {
+    let path = attempt_path(&job.history, attempt);
+    let recorder = Rc::new(Recorder::create(&path, job.origin, job.model)?);
+    recorder.record(What::Begin { schema: SCHEMA, scenario: job.plan.name.clone() });
+    // A thread that has entered a network namespace can enter another: the first goes with its last socket.
+    let missed = match drive(job, &recorder, interrupt, progress) {
+        Ok(()) => false,
+        Err(Halt::Missed) => {
+            let text = "the old generation had stopped listening before it could be stopped";
+            let then = if last { "so the handover was not met" } else { "so the scenario was run again" };
+            recorder.record(What::Note { text: format!("{text}, {then}") });
+            true
+        }
+        Err(Halt::Interrupted) => {
+            recorder.record(What::Interrupted);
+            false
+        }
+        Err(Halt::Failed(stage, message)) => {
+            recorder.record(What::Failed { stage, message });
+            false
+        }
+    };
+    recorder.record(What::Phase { phase: Phase::End });
+    recorder.finish()?;
+    Ok(missed)
 }
 
 /// Tells how far a scenario is; nobody may be listening any more.

@@ -68,14 +68,19 @@ impl Conductor<'_> {
             self.reach(Anchor::Stopped, self.recorder.now());
             self.until(self.recorder.now() + LOAD_WITHIN, |_| lanes.all_loaded()).await?;
         }
-        self.send_lookout()?;
+        self.send_lookout().await?;
         self.trigger().await?;
-        match self.job.plan.stop {
-            Some(StopAt::AtTrigger) => self.after_trigger().await?,
-            Some(StopAt::AtHandover) => self.at_handover(&lanes).await?,
-            None => {}
+        let met = match self.job.plan.stop {
+            Some(StopAt::AtTrigger) => self.after_trigger().await,
+            Some(StopAt::AtHandover) => self.at_handover(&lanes).await,
+            None => Ok(()),
+        };
+        match met {
+            // What was seen all the same is seen through and judged before it is tried again.
+            Err(Halt::Missed) => self.see_through(&mut lanes).await.and(Err(Halt::Missed)),
+            Err(halt) => Err(halt),
+            Ok(()) => self.see_through(&mut lanes).await,
         }
-        self.see_through(&mut lanes).await
     }
 
     /// Lanes are opened and brought into their states; canaries and probes stand by.

@@ -12,6 +12,9 @@ use crate::history::event::{ConnectTrouble, What};
 use crate::history::{Micros, ProcId};
 use crate::witness::process::{Epoch, FreezeError, Frozen, freeze};
 
+/// A lookout's turn comes within this, or it has to do without.
+const TURN_MAX: Micros = 3_000_000;
+
 impl Conductor<'_> {
     /// Stops every process of the old generation.
     pub(super) fn stop_old(&mut self) {
@@ -37,7 +40,7 @@ impl Conductor<'_> {
     /// Lets the stopped processes go on.
     pub(super) fn go_on(&mut self) {
         let Some((frozen, procs)) = self.frozen.take() else { return };
-        self.recorder.record(What::Frozen { procs, on: false });
+        self.recorder.record(What::Frozen { procs, on: false, listening: false });
         if let Err(error) = frozen.thaw() {
             self.recorder
                 .record(What::Note { text: format!("a stopped process could not be continued: {error}") });
@@ -58,8 +61,8 @@ impl Conductor<'_> {
         Ok(())
     }
 
-    /// A lookout is sent before the trigger.
-    pub(super) fn send_lookout(&mut self) -> Result<(), Halt> {
+    /// A lookout is sent before the trigger. Where it is to stop the old generation it waits for its turn to be urgent.
+    pub(super) async fn send_lookout(&mut self) -> Result<(), Halt> {
         let alive = self.monitor.alive();
         let old = self.old_processes();
         let handover = self.job.plan.stop == Some(StopAt::AtHandover);
@@ -71,7 +74,10 @@ impl Conductor<'_> {
             stop: handover.then(|| old.iter().map(|(_, epoch)| *epoch).collect()),
         };
         self.to_stop = old.iter().map(|(proc, _)| *proc).collect();
-        self.lookout = Some(Lookout::send(orders).map_err(Halt::harness)?);
+        let lookout = Lookout::send(orders).map_err(Halt::harness)?;
+        self.lookout = Some(lookout);
+        let within = self.recorder.now() + TURN_MAX;
+        self.until(within, |stage| stage.lookout.as_ref().is_none_or(Lookout::watches)).await?;
         Ok(())
     }
 
@@ -108,7 +114,12 @@ impl Conductor<'_> {
     fn note_stop(&mut self, frozen: Result<Frozen, FreezeError>, procs: Vec<ProcId>) {
         match frozen {
             Ok(frozen) => {
-                self.recorder.record(What::Frozen { procs: procs.clone(), on: true });
+                self.monitor.look();
+                let holding = self.monitor.listening();
+                let listening = procs.iter().any(|proc| holding.contains(proc));
+                self.stopped_in_time = listening;
+                let at = self.recorder.at(frozen.since());
+                self.recorder.record_at(at, What::Frozen { procs: procs.clone(), on: true, listening });
                 self.frozen = Some((frozen, procs));
             }
             Err(error) => {
@@ -134,6 +145,6 @@ impl Conductor<'_> {
         let until = self.recorder.now() + 2 * self.job.limits.stall_max;
         self.until(until, |_| lanes.all_loaded()).await?;
         self.go_on();
-        Ok(())
+        if self.stopped_in_time { Ok(()) } else { Err(Halt::Missed) }
     }
 }

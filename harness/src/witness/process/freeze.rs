@@ -35,6 +35,7 @@ pub enum FreezeError {
 #[must_use = "the processes go on at once when this is dropped"]
 pub struct Frozen {
     stopped: Vec<Pidfd>,
+    since: Instant,
 }
 
 /// Stops all threads of the processes and returns when they stand still; blocks for at most `patience`.
@@ -46,7 +47,7 @@ pub struct Frozen {
 /// A process may not be signalled or does not stop in time. Nothing stays frozen then.
 pub fn freeze(epochs: &[Epoch], patience: Duration) -> Result<Frozen, FreezeError> {
     let begun = Instant::now();
-    let mut frozen = Frozen { stopped: Vec::new() };
+    let mut frozen = Frozen { stopped: Vec::new(), since: begun };
     for epoch in epochs {
         let signal_error = |source| FreezeError::Signal { pid: epoch.pid, source };
         let Some(process) = Pidfd::open(*epoch).map_err(signal_error)? else {
@@ -69,10 +70,17 @@ pub fn freeze(epochs: &[Epoch], patience: Duration) -> Result<Frozen, FreezeErro
             std::thread::yield_now();
         }
     }
+    frozen.since = Instant::now();
     Ok(frozen)
 }
 
 impl Frozen {
+    /// When the last of them stood still.
+    #[must_use]
+    pub fn since(&self) -> Instant {
+        self.since
+    }
+
     /// The processes that stand still.
     pub fn epochs(&self) -> impl Iterator<Item = Epoch> + '_ {
         self.stopped.iter().map(Pidfd::epoch)
