@@ -9,7 +9,7 @@ use crate::clause::Level;
 use crate::declaration::{DeclaredLimits, Profile, Span};
 
 const AFTER_HELP: &str = "\
-Exit status: 0 conforms, 1 does not, 2 inconclusive, 3 the target did not start or fails without a restart,
+Exit status: 0 conforms, 1 does not, 2 inconclusive, 3 the target did not start or fails without a restart, \
 4 nothing selected, 64 wrong command line, 65 bad file, 70 hotspec's own fault, 130 interrupted.";
 
 /// Judges hot restarts: starts a server, replays traffic, restarts it, and says which promise was broken.
@@ -138,7 +138,8 @@ pub(super) struct EndpointArgs {
     /// Sends {chunks} chunks, one every {ms} milliseconds
     #[arg(long, value_name = "PATH")]
     pub(super) stream_path: Option<String>,
-    /// A body of {n} bytes, or one of some megabytes
+    // Not `{n}`: clap takes that for the end of a line.
+    /// A body larger than socket buffers; n in braces stands for how many bytes are wanted
     #[arg(long, value_name = "PATH")]
     pub(super) large_path: Option<String>,
     /// Takes a POST and answers when it is read whole [default: the one that answers at once]

@@ -63,6 +63,8 @@ fn target(args: &RunArgs) -> Result<Target, Failure> {
             title: args.command.join(" "),
             start: args.command.clone(),
             restart: vec![TriggerStep { signal: Some("HUP".to_owned()), ..TriggerStep::default() }],
+            // Where it would start when typed without hotspec before it: its paths are relative to that.
+            directory: std::env::current_dir().ok(),
             ..Target::default()
         },
     };

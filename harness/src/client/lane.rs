@@ -1,5 +1,5 @@
 //! One connection driven by its steps, and everything that happens on it recorded. What comes in is
-//! in [`receive`].
+//! in `receive`.
 //!
 //! A lane never judges. It takes care not to cause what it looks for: it reads all there is before
 //! it closes, closes at once on end of file, and sends nothing after an announced close.

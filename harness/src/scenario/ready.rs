@@ -136,7 +136,7 @@ pub async fn ask_once(address: SocketAddr, endpoints: &Endpoints, deadline: Inst
             Received::End { .. } => {
                 return Answer::NotYet("it ends connections without an answer".to_owned());
             }
-            Received::TimedOut { .. } => {
+            Received::TimedOut => {
                 return Answer::NotYet("it takes connections and does not answer a request".to_owned());
             }
         }

@@ -64,6 +64,9 @@ pub struct Target {
     /// Deviations that are known.
     #[serde(default)]
     pub known: Vec<Known>,
+    /// Where it is started; the run's own directory if it is not said.
+    #[serde(skip)]
+    pub directory: Option<PathBuf>,
     /// The file it was read from.
     #[serde(skip)]
     pub path: Option<PathBuf>,

@@ -144,7 +144,11 @@ impl Launch {
     fn command(&self, words: &[String]) -> CommandSpec {
         let mut filled = words.iter().map(|word| OsString::from(fill(word, &self.values)));
         let program = filled.next().unwrap_or_default();
-        let mut spec = CommandSpec::new(program).args(filled).dir(&self.dir).output(&self.output);
+        let (program, dir) = match &self.target.directory {
+            Some(dir) => (program, dir),
+            None => (absolute(program), &self.dir),
+        };
+        let mut spec = CommandSpec::new(program).args(filled).dir(dir).output(&self.output);
         spec.env = std::env::vars_os().collect();
         for (name, value) in &self.target.environment {
             let name = OsString::from(name);
@@ -171,8 +175,30 @@ impl Target {
     }
 }
 
+/// The path of a program is meant from where hotspec was called; a bare name is looked up in PATH.
+fn absolute(program: OsString) -> OsString {
+    let is_path = program.as_encoded_bytes().contains(&b'/');
+    match std::env::current_dir() {
+        Ok(here) if is_path => here.join(program).into_os_string(),
+        _ => program,
+    }
+}
+
 /// A port that was free a moment ago. Whoever takes it meanwhile shows as a target that does not start.
 fn free_port() -> Result<u16, LaunchError> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(LaunchError::Port)?;
     Ok(listener.local_addr().map_err(LaunchError::Port)?.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_by_its_path_is_looked_for_where_hotspec_was_called() {
+        let here = std::env::current_dir().expect("a current directory");
+        assert_eq!(absolute("./my-server".into()), here.join("./my-server"));
+        assert_eq!(absolute("/bin/sh".into()), "/bin/sh");
+        assert_eq!(absolute("nginx".into()), "nginx");
+    }
 }

@@ -34,7 +34,7 @@ impl Lane {
                 self.ends(end, at);
                 Err(Broken)
             }
-            Received::TimedOut { .. } => Ok(()),
+            Received::TimedOut => Ok(()),
         }
     }
 
@@ -237,7 +237,7 @@ impl Lane {
                     }
                 }
                 Received::End { end, at } => return self.ends(end, at),
-                Received::TimedOut { .. } => break,
+                Received::TimedOut => break,
             }
         }
         if self.socket.is_some() {
