@@ -245,7 +245,7 @@ fn fetched(case: &Case<'_>, tally: &mut Tally) {
 }
 
 fn no_stall(case: &Case<'_>, tally: &mut Tally) {
-    let limit = case.control.first_byte_max + case.limits.stall_max;
+    let limit = case.control.first_byte_max.saturating_add(case.limits.stall_max);
     for lane in after_t0(case) {
         let Some(first) = lane.exchanges.first().filter(|first| first.endpoint == "fast") else { continue };
         if !asked_at_once(lane, first) {
@@ -331,7 +331,7 @@ fn successor_serves(case: &Case<'_>, tally: &mut Tally) {
         tally.doubt(case, "no drain was seen");
         return;
     };
-    for lane in case.restart_lanes().filter(|lane| lane.opened > td.hi + case.delta) {
+    for lane in case.restart_lanes().filter(|lane| lane.opened > td.hi.saturating_add(case.delta)) {
         let Owner::Process(_) = lane.owner else {
             note_unknown_owner(case, lane, tally);
             continue;
@@ -352,7 +352,7 @@ fn no_overflow(case: &Case<'_>, tally: &mut Tally) {
         if dropped || lane.retransmits > 0 {
             let at = lane.connected.or(lane.connect_failed.map(|(at, ..)| at)).unwrap_or(lane.opened);
             let took = Span(at.saturating_sub(lane.opened));
-            let seen = format!("the SYN was sent {} times; connecting took {took}", lane.retransmits + 1);
+            let seen = format!("the SYN was sent {} times; connecting took {took}", lane.retransmits.saturating_add(1));
             tally.break_on(case, lane, at, "syn-dropped", "the first SYN is answered", seen);
         }
     }

@@ -33,15 +33,16 @@ fn starts(case: &Case<'_>, tally: &mut Tally) {
         return;
     };
     let step = case.timeline.drain_step.map_or(t0.hi, |step| step.hi);
-    let deadline = tr.hi.max(step) + case.limits.drain_start_max;
+    let deadline = tr.hi.max(step).saturating_add(case.limits.drain_start_max);
+    let tolerated = deadline.saturating_add(case.delta);
     if case.generations.old.is_empty() {
         tally.doubt(case, "no process of the old generation is known");
     }
     for id in &case.generations.old {
         let Some(proc) = case.timeline.procs.get(id) else { continue };
         let evidence = case.timeline.drain_evidence(proc);
-        let in_time = evidence.is_some_and(|at| at <= deadline + case.delta);
-        let last_open = proc.last_open.filter(|open| *open > deadline + case.delta);
+        let in_time = evidence.is_some_and(|at| at <= tolerated);
+        let last_open = proc.last_open.filter(|open| *open > tolerated);
         if in_time {
             tally.exercise();
         } else if let Some(open) = last_open {
@@ -79,7 +80,8 @@ fn exits(case: &Case<'_>, tally: &mut Tally) {
     };
     let closed = case.restart_lanes().filter(|lane| lane.opened <= td.hi).filter(of_old);
     let last_lane = closed.filter_map(|lane| lane.end).map(|end| end.at).max().unwrap_or(t0.hi);
-    let deadline = last_lane.max(td.hi) + case.limits.exit_max + case.delta;
+    let deadline =
+        last_lane.max(td.hi).saturating_add(case.limits.exit_max).saturating_add(case.delta);
     for id in &case.generations.old {
         let Some(proc) = case.timeline.procs.get(id) else { continue };
         let expected =

@@ -256,7 +256,7 @@ fn close_announced(case: &Case<'_>, tally: &mut Tally) {
         let (Some(td), Some(sent), Some(head)) = (case.td_of(lane), exchange.sent, &exchange.head) else {
             continue;
         };
-        let released_late = exchange.begun < td.lo && sent.lo > td.hi + case.delta;
+        let released_late = exchange.begun < td.lo && sent.lo > td.hi.saturating_add(case.delta);
         if !released_late || head.first_byte < sent.lo {
             continue;
         }

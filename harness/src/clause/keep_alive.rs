@@ -110,7 +110,7 @@ fn close_announced(case: &Case<'_>, tally: &mut Tally) {
             note_unknown_owner(case, lane, tally);
             continue;
         };
-        if exchange.begun <= td.hi + case.delta || exchange.body.is_none() {
+        if exchange.begun <= td.hi.saturating_add(case.delta) || exchange.body.is_none() {
             continue;
         }
         tally.exercise();
@@ -149,11 +149,11 @@ fn close_honoured(case: &Case<'_>, tally: &mut Tally) {
         let Some(end) = end.filter(|end| end.how != Ending::Lane) else { continue };
         tally.exercise();
         let open_for = end.at.saturating_sub(body.at);
-        let late = open_for > CLOSE_WITHIN + case.delta;
+        let late = open_for > CLOSE_WITHIN.saturating_add(case.delta);
         if !late && end.how != Ending::GaveUp {
             continue;
         }
-        if open_for.saturating_sub(case.own_gaps(body.at, end.at)) <= CLOSE_WITHIN + case.delta {
+        if open_for.saturating_sub(case.own_gaps(body.at, end.at)) <= CLOSE_WITHIN.saturating_add(case.delta) {
             tally.doubt(case, "the harness itself did not run for a while; a quieter machine would help");
             continue;
         }
@@ -281,7 +281,7 @@ fn answered_throughout(case: &Case<'_>, tally: &mut Tally) {
             let in_window = exchange.begun >= t0.hi && exchange.begun <= tx;
             let announced = lane.exchanges.iter().take(n).any(Exchange::closes);
             let idle = idle_at(lane, exchange.begun).unwrap_or_default();
-            let early = td.is_none_or(|td| sent + case.delta <= td.lo + case.limits.idle_max / 2);
+            let early = td.is_none_or(|td| sent.saturating_add(case.delta) <= td.lo.saturating_add(case.limits.idle_max / 2));
             let kept = n == 0 || idle <= case.timeline.control_idle / 2;
             if !in_window || announced || !early || !kept {
                 continue;
@@ -309,7 +309,7 @@ fn only_one(case: &Case<'_>, tally: &mut Tally) {
     for lane in case.restart_lanes() {
         let td = case.td_of(lane);
         let last = lane.exchanges.iter().enumerate().find(|(_, exchange)| {
-            let late = td.is_some_and(|td| exchange.begun > td.hi + case.delta);
+            let late = td.is_some_and(|td| exchange.begun > td.hi.saturating_add(case.delta));
             exchange.answered() && (exchange.closes() || late)
         });
         let Some((n, exchange)) = last else { continue };
