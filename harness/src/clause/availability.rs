@@ -352,7 +352,10 @@ fn no_overflow(case: &Case<'_>, tally: &mut Tally) {
         if dropped || lane.retransmits > 0 {
             let at = lane.connected.or(lane.connect_failed.map(|(at, ..)| at)).unwrap_or(lane.opened);
             let took = Span(at.saturating_sub(lane.opened));
-            let seen = format!("the SYN was sent {} times; connecting took {took}", lane.retransmits.saturating_add(1));
+            let seen = format!(
+                "the SYN was sent {} times; connecting took {took}",
+                lane.retransmits.saturating_add(1)
+            );
             tally.break_on(case, lane, at, "syn-dropped", "the first SYN is answered", seen);
         }
     }

@@ -2,6 +2,7 @@
 
 use super::{Case, Clause, Tally};
 use crate::declaration::Span;
+use crate::history::Lane;
 use crate::history::event::Owner;
 
 /// The clauses of this group.
@@ -75,13 +76,15 @@ fn exits(case: &Case<'_>, tally: &mut Tally) {
         return;
     };
     // A lane that nobody else is known to own may have been the old generation's.
-    let of_old = |lane: &&crate::history::Lane| {
-        case.old_owner(lane).is_some() || !matches!(lane.owner, Owner::Process(_))
+    let of_old = |lane: &Lane| {
+        let unknown = lane.opened <= td.hi && !matches!(lane.owner, Owner::Process(_));
+        unknown || case.old_owner(lane).is_some()
     };
-    let closed = case.restart_lanes().filter(|lane| lane.opened <= td.hi).filter(of_old);
-    let last_lane = closed.filter_map(|lane| lane.end).map(|end| end.at).max().unwrap_or(t0.hi);
-    let deadline =
-        last_lane.max(td.hi).saturating_add(case.limits.exit_max).saturating_add(case.delta);
+    let of_old = |lane: &&Lane| lane.connected.is_some() && lane.fetches.is_empty() && of_old(lane);
+    // One whose end is not recorded may be open still.
+    let ends = case.restart_lanes().filter(of_old).map(|lane| lane.end.map_or(case.end, |end| end.at));
+    let last_lane = ends.max().unwrap_or(t0.hi);
+    let deadline = last_lane.max(td.hi).saturating_add(case.limits.exit_max).saturating_add(case.delta);
     for id in &case.generations.old {
         let Some(proc) = case.timeline.procs.get(id) else { continue };
         let expected =

@@ -153,7 +153,8 @@ fn close_honoured(case: &Case<'_>, tally: &mut Tally) {
         if !late && end.how != Ending::GaveUp {
             continue;
         }
-        if open_for.saturating_sub(case.own_gaps(body.at, end.at)) <= CLOSE_WITHIN.saturating_add(case.delta) {
+        if open_for.saturating_sub(case.own_gaps(body.at, end.at)) <= CLOSE_WITHIN.saturating_add(case.delta)
+        {
             tally.doubt(case, "the harness itself did not run for a while; a quieter machine would help");
             continue;
         }
@@ -281,7 +282,9 @@ fn answered_throughout(case: &Case<'_>, tally: &mut Tally) {
             let in_window = exchange.begun >= t0.hi && exchange.begun <= tx;
             let announced = lane.exchanges.iter().take(n).any(Exchange::closes);
             let idle = idle_at(lane, exchange.begun).unwrap_or_default();
-            let early = td.is_none_or(|td| sent.saturating_add(case.delta) <= td.lo.saturating_add(case.limits.idle_max / 2));
+            let early = td.is_none_or(|td| {
+                sent.saturating_add(case.delta) <= td.lo.saturating_add(case.limits.idle_max / 2)
+            });
             let kept = n == 0 || idle <= case.timeline.control_idle / 2;
             if !in_window || announced || !early || !kept {
                 continue;

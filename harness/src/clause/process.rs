@@ -37,7 +37,8 @@ fn new_generation(case: &Case<'_>, tally: &mut Tally) {
         tally.exercise();
         let took = tr.hi.saturating_sub(t0.hi);
         // The successor is looked for with one new connection after another: it may have been there one earlier.
-        if took.saturating_sub(case.own_gaps(t0.lo, tr.hi)) > case.limits.ready_max.saturating_add(case.delta) {
+        if took.saturating_sub(case.own_gaps(t0.lo, tr.hi)) > case.limits.ready_max.saturating_add(case.delta)
+        {
             let seen = format!("its first answer came after {}", Span(took));
             tally.break_by(case, "successor".to_owned(), tr.hi, "late", &expected, seen);
         }
