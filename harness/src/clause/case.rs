@@ -134,6 +134,12 @@ impl<'a> Case<'a> {
         self.timeline.td_last(self.limits.drain_start_max)
     }
 
+    /// Td of the old process that may have begun to drain first.
+    pub fn td_first(&self) -> Option<Interval> {
+        let old = self.generations.old.iter();
+        old.filter_map(|proc| self.timeline.td(*proc, self.limits.drain_start_max)).min_by_key(|td| td.lo)
+    }
+
     /// How long the harness itself was not running between two instants.
     pub fn own_gaps(&self, from: Micros, to: Micros) -> Micros {
         let inside = |gap: &Interval| gap.hi.min(to).saturating_sub(gap.lo.max(from));

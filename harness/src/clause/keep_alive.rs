@@ -4,7 +4,7 @@ use super::availability::{judge_exchange, note_unknown_owner};
 use super::in_flight::{Within, within};
 use super::{Case, Clause, Tally};
 use crate::declaration::Span;
-use crate::history::event::{Ending, Stage};
+use crate::history::event::{Ending, Owner, Stage};
 use crate::history::{Exchange, Lane, Micros};
 
 /// From the last byte of an answer that announced the close to the FIN.
@@ -130,9 +130,17 @@ fn close_announced(case: &Case<'_>, tally: &mut Tally) {
 }
 
 fn close_honoured(case: &Case<'_>, tally: &mut Tally) {
-    for (lane, _, exchange) in case.exchanges().filter(|(.., exchange)| exchange.closes()) {
+    for (lane, n, exchange) in case.exchanges().filter(|(.., exchange)| exchange.closes()) {
         let Some(body) = &exchange.body else { continue };
         let end = lane.end.filter(|end| end.at >= body.at);
+        // A request that was pipelined behind it must not be answered any more.
+        if let Some(next) = lane.exchanges.iter().skip(n + 1).find_map(|next| next.head.as_ref()) {
+            tally.exercise();
+            let seen = format!("another response (status {})", next.status);
+            let expected = "FIN and nothing more after an announced close";
+            tally.break_on(case, lane, next.at, "bytes-after", expected, seen);
+            continue;
+        }
         if let Some((at, bytes)) = lane.extra.filter(|(at, _)| *at >= body.at) {
             tally.exercise();
             let seen = format!("{bytes} more bytes");
@@ -276,7 +284,11 @@ fn answered_throughout(case: &Case<'_>, tally: &mut Tally) {
     let Some(t0) = case.t0() else { return };
     let tx = case.timeline.tx().map_or(case.end, |tx| tx.hi);
     for lane in case.restart_lanes() {
-        let td = case.td_of(lane);
+        // Nobody knows whose it is: then it may belong to the first that drained.
+        let td = match lane.owner {
+            Owner::Process(_) => case.td_of(lane),
+            _ => case.td_first(),
+        };
         for (n, exchange) in lane.exchanges.iter().enumerate() {
             let sent = exchange.sent.map_or(exchange.begun, |sent| sent.hi);
             let in_window = exchange.begun >= t0.hi && exchange.begun <= tx;
@@ -293,6 +305,10 @@ fn answered_throughout(case: &Case<'_>, tally: &mut Tally) {
             judge_exchange(case, lane, exchange, tally);
         }
         for fetch in lane.fetches.iter().filter(|fetch| fetch.from >= t0.hi && fetch.from <= tx) {
+            if matches!(&fetch.result, Err((kind, _)) if kind == "local") {
+                tally.doubt(case, "the pooled client could not open a connection of its own");
+                continue;
+            }
             tally.exercise();
             if let Err((kind, message)) = &fetch.result {
                 tally.break_on(
@@ -327,6 +343,11 @@ fn only_one(case: &Case<'_>, tally: &mut Tally) {
     }
 }
 
+/// A client that asks for the close gets it announced at any time.
+fn asks_for_close(lane: &Lane) -> bool {
+    lane.role.ends_with("closing")
+}
+
 fn not_before_ready(case: &Case<'_>, tally: &mut Tally) {
     let (Some(t0), Some(tr)) = (case.t0(), case.timeline.tr()) else {
         if case.t0().is_some() {
@@ -339,8 +360,7 @@ fn not_before_ready(case: &Case<'_>, tally: &mut Tally) {
         if head.at < t0.lo || exchange.begun > tr.hi || case.old_owner(lane).is_none() {
             continue;
         }
-        // A client that asked for the close gets it announced at any time.
-        if n >= case.control.ordinals || lane.role.ends_with("closing") {
+        if n >= case.control.ordinals || asks_for_close(lane) {
             continue;
         }
         tally.exercise();
@@ -407,7 +427,7 @@ fn normal_otherwise(case: &Case<'_>, tally: &mut Tally) {
     for (lane, n, exchange) in case.exchanges() {
         let Some(head) = exchange.head.as_ref() else { continue };
         let before = head.at < t0.lo;
-        if n >= case.control.ordinals || !(before || case.by_successor(lane)) {
+        if n >= case.control.ordinals || !(before || case.by_successor(lane)) || asks_for_close(lane) {
             continue;
         }
         tally.exercise();
