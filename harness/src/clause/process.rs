@@ -89,7 +89,8 @@ fn effective(case: &Case<'_>, tally: &mut Tally) {
         }
         return;
     };
-    let since = tr.hi.saturating_add(case.limits.drain_start_max);
+    let step = case.timeline.drain_step.map_or(0, |step| step.hi);
+    let since = tr.hi.max(step).saturating_add(case.limits.drain_start_max).saturating_add(case.delta);
     let fresh = case.restart_lanes().filter(|lane| lane.opened > since);
     for lane in fresh {
         let shown = lane.exchanges.iter().find_map(|exchange| exchange.marker());
@@ -100,7 +101,8 @@ fn effective(case: &Case<'_>, tally: &mut Tally) {
                 tally.break_on(case, lane, lane.opened, "old-marker", &format!("marker `{marker}`"), seen);
             }
         } else if let Owner::Process(_) = lane.owner {
-            if case.generations.model == Model::InPlace {
+            // In place the process stays: only a new epoch of it shows anything.
+            if case.generations.model == Model::InPlace && !case.by_successor(lane) {
                 continue;
             }
             tally.exercise();
