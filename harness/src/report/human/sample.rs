@@ -22,6 +22,7 @@ pub(crate) fn history() -> Vec<Event> {
         stack: 1,
         born: Interval::new(born, born + 1_000),
         name: name.to_owned(),
+        program: None,
         executed_from: None,
     };
     let head = |lane, request, from, close| What::Head {
@@ -32,6 +33,7 @@ pub(crate) fn history() -> Vec<Event> {
         version: 11,
         framing: "length".to_owned(),
         close,
+        last: close,
         keep_alive: false,
         marker: None,
     };
