@@ -3,7 +3,8 @@
 use super::control::asked_at_once;
 use super::{Case, Clause, Tally};
 use crate::declaration::{Profile, Span};
-use crate::history::event::{ConnectTrouble, Ending, Owner};
+use crate::history::event::{ConnectTrouble, Ending, Owner, Stage};
+use crate::history::lane::End;
 use crate::history::timeline::Frozen;
 use crate::history::{Exchange, Interval, Lane};
 
@@ -147,8 +148,10 @@ fn queue_kept(case: &Case<'_>, tally: &mut Tally) {
             continue;
         }
         tally.exercise();
-        let answered = lane.exchanges.first().is_some_and(Exchange::answered);
-        if let Some(end) = lane.end.filter(|end| end.how == Ending::Reset && !answered) {
+        // An answer that was begun shows that it was accepted: what cuts it is another clause's affair.
+        let begun = lane.exchanges.first().is_some_and(|first| first.head.is_some());
+        let reset = |end: &End| end.how == Ending::Reset && end.stage != Stage::InHead && !begun;
+        if let Some(end) = lane.end.filter(reset) {
             let since = Span(end.at.saturating_sub(lane.connected.unwrap_or(lane.opened)));
             let seen = format!(
                 "RST {since} after the kernel had completed the connection, before any byte of an answer"
@@ -202,7 +205,11 @@ fn answered(case: &Case<'_>, tally: &mut Tally) {
     let tx = case.timeline.tx().map_or(case.end, |tx| tx.hi);
     for lane in after_t0(case).filter(|lane| lane.opened <= tx && lane.connected.is_some()) {
         let Some(first) = lane.exchanges.first() else { continue };
-        if first.send_failed.is_none() && !asked_at_once(lane, first) {
+        // A request that could not be sent whole counts from its first byte.
+        let connected = lane.connected.unwrap_or(lane.opened);
+        let begun_at_once = first.begun.saturating_sub(connected) < 1_000_000;
+        let failed_at_once = first.send_failed.is_some() && begun_at_once;
+        if !failed_at_once && !asked_at_once(lane, first) {
             continue;
         }
         let demanded = if case.profile == Profile::Falcore { lane.exchanges.len() } else { 1 };
@@ -245,7 +252,7 @@ fn fetched(case: &Case<'_>, tally: &mut Tally) {
 }
 
 fn no_stall(case: &Case<'_>, tally: &mut Tally) {
-    let limit = case.control.first_byte_max + case.limits.stall_max;
+    let limit = case.control.first_byte_max.saturating_add(case.limits.stall_max);
     for lane in after_t0(case) {
         let Some(first) = lane.exchanges.first().filter(|first| first.endpoint == "fast") else { continue };
         if !asked_at_once(lane, first) {
@@ -331,7 +338,7 @@ fn successor_serves(case: &Case<'_>, tally: &mut Tally) {
         tally.doubt(case, "no drain was seen");
         return;
     };
-    for lane in case.restart_lanes().filter(|lane| lane.opened > td.hi + case.delta) {
+    for lane in case.restart_lanes().filter(|lane| lane.opened > td.hi.saturating_add(case.delta)) {
         let Owner::Process(_) = lane.owner else {
             note_unknown_owner(case, lane, tally);
             continue;
@@ -352,7 +359,10 @@ fn no_overflow(case: &Case<'_>, tally: &mut Tally) {
         if dropped || lane.retransmits > 0 {
             let at = lane.connected.or(lane.connect_failed.map(|(at, ..)| at)).unwrap_or(lane.opened);
             let took = Span(at.saturating_sub(lane.opened));
-            let seen = format!("the SYN was sent {} times; connecting took {took}", lane.retransmits + 1);
+            let seen = format!(
+                "the SYN was sent {} times; connecting took {took}",
+                lane.retransmits.saturating_add(1)
+            );
             tally.break_on(case, lane, at, "syn-dropped", "the first SYN is answered", seen);
         }
     }

@@ -55,7 +55,7 @@ impl<'a> Case<'a> {
         let lanes = lane::fold(events);
         let timeline = Timeline::of(model, events);
         let control = Control::of(&lanes);
-        let delta = DELTA_MIN.max(3 * control.answer_p999).max(timeline.control_gap);
+        let delta = DELTA_MIN.max(control.answer_p999.saturating_mul(3)).max(timeline.control_gap);
         let mut case = Self {
             scenario,
             profile,
@@ -65,7 +65,7 @@ impl<'a> Case<'a> {
             timeline,
             control,
             delta,
-            end: events.last().map_or(0, |event| event.t),
+            end: events.iter().map(|event| event.t).max().unwrap_or_default(),
             settled: None,
             listeners: Vec::new(),
             sample_gap: None,
@@ -134,10 +134,16 @@ impl<'a> Case<'a> {
         self.timeline.td_last(self.limits.drain_start_max)
     }
 
+    /// Td of the old process that may have begun to drain first.
+    pub fn td_first(&self) -> Option<Interval> {
+        let old = self.generations.old.iter();
+        old.filter_map(|proc| self.timeline.td(*proc, self.limits.drain_start_max)).min_by_key(|td| td.lo)
+    }
+
     /// How long the harness itself was not running between two instants.
     pub fn own_gaps(&self, from: Micros, to: Micros) -> Micros {
         let inside = |gap: &Interval| gap.hi.min(to).saturating_sub(gap.lo.max(from));
-        self.gaps.iter().map(inside).sum()
+        self.gaps.iter().map(inside).fold(0, Micros::saturating_add)
     }
 
     /// Why nothing can be said of owners, if so.

@@ -129,7 +129,10 @@ pub fn unfinished(lane: &Lane, exchange: &Exchange) -> (&'static str, String) {
         (None, None) => "before the request was sent whole".to_owned(),
     };
     let cut = exchange.head.is_some() || lane.end.is_some_and(|end| end.stage == Stage::InHead);
-    let Some(end) = lane.end else { return ("no-answer", format!("nothing more came, {part}")) };
+    // Every lane that is seen through has an end: without one the record breaks off here, and shows nothing.
+    let Some(end) = lane.end else {
+        return ("unfinished", "the record ends before the connection".to_owned());
+    };
     let waited = Span(end.at.saturating_sub(exchange.sent.map_or(exchange.begun, |sent| sent.hi)));
     match end.how {
         Ending::Fin if cut => ("cut", format!("FIN {part}, after {waited}")),

@@ -2,6 +2,7 @@
 
 use super::{Case, Clause, Tally};
 use crate::declaration::Span;
+use crate::history::Lane;
 use crate::history::event::Owner;
 
 /// The clauses of this group.
@@ -33,15 +34,16 @@ fn starts(case: &Case<'_>, tally: &mut Tally) {
         return;
     };
     let step = case.timeline.drain_step.map_or(t0.hi, |step| step.hi);
-    let deadline = tr.hi.max(step) + case.limits.drain_start_max;
+    let deadline = tr.hi.max(step).saturating_add(case.limits.drain_start_max);
+    let tolerated = deadline.saturating_add(case.delta);
     if case.generations.old.is_empty() {
         tally.doubt(case, "no process of the old generation is known");
     }
     for id in &case.generations.old {
         let Some(proc) = case.timeline.procs.get(id) else { continue };
         let evidence = case.timeline.drain_evidence(proc);
-        let in_time = evidence.is_some_and(|at| at <= deadline + case.delta);
-        let last_open = proc.last_open.filter(|open| *open > deadline + case.delta);
+        let in_time = evidence.is_some_and(|at| at <= tolerated);
+        let last_open = proc.last_open.filter(|open| *open > tolerated);
         if in_time {
             tally.exercise();
         } else if let Some(open) = last_open {
@@ -74,12 +76,15 @@ fn exits(case: &Case<'_>, tally: &mut Tally) {
         return;
     };
     // A lane that nobody else is known to own may have been the old generation's.
-    let of_old = |lane: &&crate::history::Lane| {
-        case.old_owner(lane).is_some() || !matches!(lane.owner, Owner::Process(_))
+    let of_old = |lane: &Lane| {
+        let unknown = lane.opened <= td.hi && !matches!(lane.owner, Owner::Process(_));
+        unknown || case.old_owner(lane).is_some()
     };
-    let closed = case.restart_lanes().filter(|lane| lane.opened <= td.hi).filter(of_old);
-    let last_lane = closed.filter_map(|lane| lane.end).map(|end| end.at).max().unwrap_or(t0.hi);
-    let deadline = last_lane.max(td.hi) + case.limits.exit_max + case.delta;
+    let of_old = |lane: &&Lane| lane.connected.is_some() && lane.fetches.is_empty() && of_old(lane);
+    // One whose end is not recorded may be open still.
+    let ends = case.restart_lanes().filter(of_old).map(|lane| lane.end.map_or(case.end, |end| end.at));
+    let last_lane = ends.max().unwrap_or(t0.hi);
+    let deadline = last_lane.max(td.hi).saturating_add(case.limits.exit_max).saturating_add(case.delta);
     for id in &case.generations.old {
         let Some(proc) = case.timeline.procs.get(id) else { continue };
         let expected =

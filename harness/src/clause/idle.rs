@@ -43,7 +43,9 @@ fn not_early(case: &Case<'_>, tally: &mut Tally) {
         }
         let asked_again = lane.exchanges.iter().any(|exchange| exchange.begun >= td.lo);
         let announced = lane.exchanges.iter().any(Exchange::closes);
-        let end = lane.end.filter(|end| end.how != Ending::Lane && end.stage == Stage::Idle);
+        let end = lane
+            .end
+            .filter(|end| !matches!(end.how, Ending::Lane | Ending::GaveUp) && end.stage == Stage::Idle);
         match end.map(|end| (end, within(end.at, td, case.limits.idle_max / 2))) {
             Some((end, Within::Surely)) if !asked_again && !announced => {
                 tally.exercise();

@@ -4,6 +4,7 @@ use super::availability::judge_exchange;
 use super::{Case, Clause, Tally};
 use crate::declaration::Span;
 use crate::history::event::{Ending, Stage};
+use crate::history::lane::End;
 use crate::history::{Exchange, Interval, Lane, Micros};
 
 /// The clauses of this group.
@@ -95,8 +96,9 @@ pub const CLAUSES: &[Clause] = &[
 fn in_flight<'a>(case: &'a Case<'_>, t0: Interval) -> impl Iterator<Item = (&'a Lane, &'a Exchange)> {
     case.exchanges().filter_map(move |(lane, _, exchange)| {
         let sent_before = exchange.sent.is_some_and(|sent| sent.hi <= t0.lo);
-        let open_at_t0 = exchange.body.as_ref().is_none_or(|body| body.at >= t0.hi);
-        let alive_at_t0 = lane.end.is_none_or(|end| end.at >= t0.hi);
+        // The trigger may take effect before the call that sends it is over.
+        let open_at_t0 = exchange.body.as_ref().is_none_or(|body| body.at >= t0.lo);
+        let alive_at_t0 = lane.end.is_none_or(|end| end.at >= t0.lo);
         (sent_before && open_at_t0 && alive_at_t0).then_some((lane, exchange))
     })
 }
@@ -140,7 +142,7 @@ fn upload(case: &Case<'_>, tally: &mut Tally) {
         if !under_way || lane.end.is_some_and(|end| end.at < t0.lo) {
             continue;
         }
-        if exchange.sent.is_none() && exchange.body.is_some() {
+        if exchange.sent.is_none() && exchange.answered() && case.control.fault(lane, exchange).is_none() {
             tally.doubt(case, "the upload was answered before it was sent whole");
             continue;
         }
@@ -215,6 +217,11 @@ fn slow_reader(case: &Case<'_>, tally: &mut Tally) {
     }
 }
 
+/// The server ended the connection: a lane that was called off or lost patience says nothing of what was cut.
+fn cut_by_server(end: &End) -> bool {
+    matches!(end.how, Ending::Fin | Ending::Reset | Ending::ResetAfterFin)
+}
+
 fn not_truncated(case: &Case<'_>, tally: &mut Tally) {
     let Some(t0) = case.t0() else { return };
     for (lane, _, exchange) in case.exchanges() {
@@ -224,19 +231,25 @@ fn not_truncated(case: &Case<'_>, tally: &mut Tally) {
         }
         if let Some(head) = &exchange.head {
             tally.exercise();
-            if exchange.answered() || exchange.malformed.is_some() {
+            if exchange.malformed.is_some() {
                 continue;
             }
-            if let Some(end) =
-                lane.end.filter(|end| matches!(end.how, Ending::Fin | Ending::Reset | Ending::ResetAfterFin))
-            {
+            if let Some(body) = &exchange.body {
+                // Framed by the end of file, a body that was cut looks whole.
+                let fault = case.control.fault(lane, exchange).filter(|_| head.framing == "eof");
+                if let Some((_, expected, seen)) = fault.filter(|(kind, ..)| *kind == "altered") {
+                    tally.break_on(case, lane, body.at, "cut", &expected, seen);
+                }
+                continue;
+            }
+            if let Some(end) = lane.end.filter(cut_by_server) {
                 let how = if end.how == Ending::Reset { "RST" } else { "FIN" };
                 let seen = format!("{how} in the middle of the body (framing: {})", head.framing);
                 tally.break_on(case, lane, end.at, "cut", "the whole body", seen);
             }
-        } else if let Some(end) = lane.end.filter(|end| end.stage == Stage::InHead && end.how != Ending::Lane)
-        {
-            let current = lane.unanswered().is_some_and(|(_, open)| std::ptr::eq(open, exchange));
+        } else if let Some(end) = lane.end.filter(|end| end.stage == Stage::InHead && cut_by_server(end)) {
+            let current = exchange.malformed.is_none()
+                && lane.unanswered().is_some_and(|(_, open)| std::ptr::eq(open, exchange));
             if current {
                 tally.break_on(
                     case,
@@ -256,7 +269,7 @@ fn close_announced(case: &Case<'_>, tally: &mut Tally) {
         let (Some(td), Some(sent), Some(head)) = (case.td_of(lane), exchange.sent, &exchange.head) else {
             continue;
         };
-        let released_late = exchange.begun < td.lo && sent.lo > td.hi + case.delta;
+        let released_late = exchange.begun < td.lo && sent.lo > td.hi.saturating_add(case.delta);
         if !released_late || head.first_byte < sent.lo {
             continue;
         }
@@ -275,6 +288,7 @@ fn executed_once(case: &Case<'_>, tally: &mut Tally) {
         );
         return;
     }
+    let Some(t0) = case.t0() else { return };
     let mut seen = std::collections::BTreeMap::new();
     for (at, id) in &case.executed {
         let times = seen.entry(id).or_insert((0_u32, *at));
@@ -283,7 +297,8 @@ fn executed_once(case: &Case<'_>, tally: &mut Tally) {
     }
     for (id, (times, at)) in seen {
         tally.exercise();
-        if times > 1 {
+        // What was repeated before the trigger was not repeated because of it.
+        if times > 1 && at >= t0.lo {
             let seen = format!("request {id} reached the origin {times} times");
             tally.break_by(case, "unknown".to_owned(), at, "repeated", "each POST is executed once", seen);
         }

@@ -106,6 +106,9 @@ fn tally(
             one.exercised = 0;
             one.doubt(case, "the scenario was broken off");
         }
+        if one.exercised > 0 && one.doubts.is_empty() {
+            total.certain.insert(case.scenario.to_owned());
+        }
         total.add(one);
     }
     for entry in manifest.scenarios.iter().filter(|entry| entry.clauses.iter().any(|id| id == clause.id)) {
@@ -146,9 +149,7 @@ fn conclude(
     result.exercised = tally.exercised;
     let (known, violations): (Vec<Violation>, Vec<Violation>) =
         tally.violations.into_iter().partition(|violation| is_known(clause.id, violation, manifest));
-    if tally.exercised > 0 {
-        stale.extend(unseen(clause.id, &known, manifest));
-    }
+    stale.extend(unseen(clause.id, &known, &tally.certain, manifest));
     result.verdict = if !violations.is_empty() {
         Verdict::Fail
     } else if !known.is_empty() {
@@ -180,14 +181,11 @@ fn is_known(clause: &str, violation: &Violation, manifest: &Manifest) -> bool {
 }
 
 /// Entries that should have shown and did not.
-fn unseen(clause: &str, seen: &[Violation], manifest: &Manifest) -> Vec<Known> {
-    let ran = |known: &&Known| {
-        manifest.scenarios.iter().any(|entry| entry.name == known.scenario && entry.unsupported.is_none())
-    };
+fn unseen(clause: &str, seen: &[Violation], certain: &BTreeSet<String>, manifest: &Manifest) -> Vec<Known> {
     let of_clause =
         manifest.known.iter().filter(|known| known.clause == clause && known.frequency == Frequency::Always);
     of_clause
-        .filter(ran)
+        .filter(|known| certain.contains(&known.scenario))
         .filter(|known| !seen.iter().any(|one| one.scenario == known.scenario && one.kind == known.kind))
         .cloned()
         .collect()
@@ -203,7 +201,9 @@ fn run_verdict(
     let counts = |clause: &&ClauseResult| clause.level <= level;
     let any = |verdict: Verdict| clauses.iter().filter(counts).any(|clause| clause.verdict == verdict);
     let problem = |stage: Stop| problems.iter().any(|problem| problem.stage == stage);
-    if any(Verdict::Error) || problem(Stop::Harness) {
+    // Our own fault is one whatever the level of the clause in which it showed.
+    let failed = clauses.iter().any(|clause| clause.verdict == Verdict::Error);
+    if failed || problem(Stop::Harness) {
         RunVerdict::Error
     } else if problem(Stop::Start) || problem(Stop::Control) {
         RunVerdict::Invalid

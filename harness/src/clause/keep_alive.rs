@@ -4,7 +4,7 @@ use super::availability::{judge_exchange, note_unknown_owner};
 use super::in_flight::{Within, within};
 use super::{Case, Clause, Tally};
 use crate::declaration::Span;
-use crate::history::event::{Ending, Stage};
+use crate::history::event::{Ending, Owner, Stage};
 use crate::history::{Exchange, Lane, Micros};
 
 /// From the last byte of an answer that announced the close to the FIN.
@@ -110,7 +110,7 @@ fn close_announced(case: &Case<'_>, tally: &mut Tally) {
             note_unknown_owner(case, lane, tally);
             continue;
         };
-        if exchange.begun <= td.hi + case.delta || exchange.body.is_none() {
+        if exchange.begun <= td.hi.saturating_add(case.delta) || exchange.body.is_none() {
             continue;
         }
         tally.exercise();
@@ -130,9 +130,17 @@ fn close_announced(case: &Case<'_>, tally: &mut Tally) {
 }
 
 fn close_honoured(case: &Case<'_>, tally: &mut Tally) {
-    for (lane, _, exchange) in case.exchanges().filter(|(.., exchange)| exchange.closes()) {
+    for (lane, n, exchange) in case.exchanges().filter(|(.., exchange)| exchange.closes()) {
         let Some(body) = &exchange.body else { continue };
         let end = lane.end.filter(|end| end.at >= body.at);
+        // A request that was pipelined behind it must not be answered any more.
+        if let Some(next) = lane.exchanges.iter().skip(n + 1).find_map(|next| next.head.as_ref()) {
+            tally.exercise();
+            let seen = format!("another response (status {})", next.status);
+            let expected = "FIN and nothing more after an announced close";
+            tally.break_on(case, lane, next.at, "bytes-after", expected, seen);
+            continue;
+        }
         if let Some((at, bytes)) = lane.extra.filter(|(at, _)| *at >= body.at) {
             tally.exercise();
             let seen = format!("{bytes} more bytes");
@@ -149,11 +157,12 @@ fn close_honoured(case: &Case<'_>, tally: &mut Tally) {
         let Some(end) = end.filter(|end| end.how != Ending::Lane) else { continue };
         tally.exercise();
         let open_for = end.at.saturating_sub(body.at);
-        let late = open_for > CLOSE_WITHIN + case.delta;
+        let late = open_for > CLOSE_WITHIN.saturating_add(case.delta);
         if !late && end.how != Ending::GaveUp {
             continue;
         }
-        if open_for.saturating_sub(case.own_gaps(body.at, end.at)) <= CLOSE_WITHIN + case.delta {
+        if open_for.saturating_sub(case.own_gaps(body.at, end.at)) <= CLOSE_WITHIN.saturating_add(case.delta)
+        {
             tally.doubt(case, "the harness itself did not run for a while; a quieter machine would help");
             continue;
         }
@@ -275,13 +284,19 @@ fn answered_throughout(case: &Case<'_>, tally: &mut Tally) {
     let Some(t0) = case.t0() else { return };
     let tx = case.timeline.tx().map_or(case.end, |tx| tx.hi);
     for lane in case.restart_lanes() {
-        let td = case.td_of(lane);
+        // Nobody knows whose it is: then it may belong to the first that drained.
+        let td = match lane.owner {
+            Owner::Process(_) => case.td_of(lane),
+            _ => case.td_first(),
+        };
         for (n, exchange) in lane.exchanges.iter().enumerate() {
             let sent = exchange.sent.map_or(exchange.begun, |sent| sent.hi);
             let in_window = exchange.begun >= t0.hi && exchange.begun <= tx;
             let announced = lane.exchanges.iter().take(n).any(Exchange::closes);
             let idle = idle_at(lane, exchange.begun).unwrap_or_default();
-            let early = td.is_none_or(|td| sent + case.delta <= td.lo + case.limits.idle_max / 2);
+            let early = td.is_none_or(|td| {
+                sent.saturating_add(case.delta) <= td.lo.saturating_add(case.limits.idle_max / 2)
+            });
             let kept = n == 0 || idle <= case.timeline.control_idle / 2;
             if !in_window || announced || !early || !kept {
                 continue;
@@ -290,6 +305,10 @@ fn answered_throughout(case: &Case<'_>, tally: &mut Tally) {
             judge_exchange(case, lane, exchange, tally);
         }
         for fetch in lane.fetches.iter().filter(|fetch| fetch.from >= t0.hi && fetch.from <= tx) {
+            if matches!(&fetch.result, Err((kind, _)) if kind == "local") {
+                tally.doubt(case, "the pooled client could not open a connection of its own");
+                continue;
+            }
             tally.exercise();
             if let Err((kind, message)) = &fetch.result {
                 tally.break_on(
@@ -309,7 +328,7 @@ fn only_one(case: &Case<'_>, tally: &mut Tally) {
     for lane in case.restart_lanes() {
         let td = case.td_of(lane);
         let last = lane.exchanges.iter().enumerate().find(|(_, exchange)| {
-            let late = td.is_some_and(|td| exchange.begun > td.hi + case.delta);
+            let late = td.is_some_and(|td| exchange.begun > td.hi.saturating_add(case.delta));
             exchange.answered() && (exchange.closes() || late)
         });
         let Some((n, exchange)) = last else { continue };
@@ -324,6 +343,11 @@ fn only_one(case: &Case<'_>, tally: &mut Tally) {
     }
 }
 
+/// A client that asks for the close gets it announced at any time.
+fn asks_for_close(lane: &Lane) -> bool {
+    lane.role.ends_with("closing")
+}
+
 fn not_before_ready(case: &Case<'_>, tally: &mut Tally) {
     let (Some(t0), Some(tr)) = (case.t0(), case.timeline.tr()) else {
         if case.t0().is_some() {
@@ -336,8 +360,7 @@ fn not_before_ready(case: &Case<'_>, tally: &mut Tally) {
         if head.at < t0.lo || exchange.begun > tr.hi || case.old_owner(lane).is_none() {
             continue;
         }
-        // A client that asked for the close gets it announced at any time.
-        if n >= case.control.ordinals || lane.role.ends_with("closing") {
+        if n >= case.control.ordinals || asks_for_close(lane) {
             continue;
         }
         tally.exercise();
@@ -404,7 +427,7 @@ fn normal_otherwise(case: &Case<'_>, tally: &mut Tally) {
     for (lane, n, exchange) in case.exchanges() {
         let Some(head) = exchange.head.as_ref() else { continue };
         let before = head.at < t0.lo;
-        if n >= case.control.ordinals || !(before || case.by_successor(lane)) {
+        if n >= case.control.ordinals || !(before || case.by_successor(lane)) || asks_for_close(lane) {
             continue;
         }
         tally.exercise();

@@ -37,7 +37,8 @@ fn new_generation(case: &Case<'_>, tally: &mut Tally) {
         tally.exercise();
         let took = tr.hi.saturating_sub(t0.hi);
         // The successor is looked for with one new connection after another: it may have been there one earlier.
-        if took.saturating_sub(case.own_gaps(t0.lo, tr.hi)) > case.limits.ready_max + case.delta {
+        if took.saturating_sub(case.own_gaps(t0.lo, tr.hi)) > case.limits.ready_max.saturating_add(case.delta)
+        {
             let seen = format!("its first answer came after {}", Span(took));
             tally.break_by(case, "successor".to_owned(), tr.hi, "late", &expected, seen);
         }
@@ -48,12 +49,12 @@ fn new_generation(case: &Case<'_>, tally: &mut Tally) {
     }
     if let Some(why) = case.owners_withheld() {
         tally.withhold(why);
-    } else if case.end >= t0.hi + case.limits.ready_max || ended_without_anybody(case) {
+    } else if case.end >= t0.hi.saturating_add(case.limits.ready_max) || ended_without_anybody(case) {
         tally.exercise();
         let born = case.generations.successors.len();
         let seen = format!(
             "none answered in {} ({born} processes were born after the trigger)",
-            Span(case.end - t0.hi)
+            Span(case.end.saturating_sub(t0.hi))
         );
         tally.break_by(case, "none".to_owned(), case.end, "none", &expected, seen);
     } else {
@@ -88,7 +89,8 @@ fn effective(case: &Case<'_>, tally: &mut Tally) {
         }
         return;
     };
-    let since = tr.hi + case.limits.drain_start_max + case.delta;
+    let step = case.timeline.drain_step.map_or(0, |step| step.hi);
+    let since = tr.hi.max(step).saturating_add(case.limits.drain_start_max).saturating_add(case.delta);
     let fresh = case.restart_lanes().filter(|lane| lane.opened > since);
     for lane in fresh {
         let shown = lane.exchanges.iter().find_map(|exchange| exchange.marker());
@@ -99,7 +101,8 @@ fn effective(case: &Case<'_>, tally: &mut Tally) {
                 tally.break_on(case, lane, lane.opened, "old-marker", &format!("marker `{marker}`"), seen);
             }
         } else if let Owner::Process(_) = lane.owner {
-            if case.generations.model == Model::InPlace {
+            // In place the process stays: only a new epoch of it shows anything.
+            if case.generations.model == Model::InPlace && !case.by_successor(lane) {
                 continue;
             }
             tally.exercise();

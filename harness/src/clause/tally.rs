@@ -1,5 +1,7 @@
 //! What a clause says of one case: how often it was exercised, what broke it, what stays in doubt.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::Case;
@@ -39,6 +41,8 @@ pub struct Tally {
     pub withheld: Vec<String>,
     /// Why the target's declaration rules the clause out.
     pub unsupported: Vec<String>,
+    /// Scenarios in which the requirement was put to the test and nothing stayed in doubt.
+    pub certain: BTreeSet<String>,
 }
 
 impl Tally {
@@ -110,6 +114,7 @@ impl Tally {
     pub fn add(&mut self, other: Tally) {
         self.exercised += other.exercised;
         self.violations.extend(other.violations);
+        self.certain.extend(other.certain);
         for (mine, theirs) in [
             (&mut self.doubts, other.doubts),
             (&mut self.withheld, other.withheld),

@@ -303,7 +303,7 @@ impl Timeline {
         after_t0: bool,
     ) {
         if control && !close {
-            self.control_ordinals = self.control_ordinals.max(request + 1);
+            self.control_ordinals = self.control_ordinals.max(request.saturating_add(1));
         }
         let Some(track) = self.lanes.get(&lane) else { return };
         let Owner::Process(proc) = track.owner else { return };
