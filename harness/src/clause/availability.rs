@@ -16,7 +16,7 @@ pub const CLAUSES: &[Clause] = &[
         should: "",
         requirement: "From T0 through settle no connect to a declared address gives ECONNREFUSED.",
         why: "A refused connection is a client that was turned away: the listener was closed before another one stood in for it.",
-        source: "seed",
+        source: "Falcore's hot restart",
         judge: Some(not_refused),
     },
     Clause {
@@ -25,7 +25,7 @@ pub const CLAUSES: &[Clause] = &[
         should: "",
         requirement: "A connection completed by the kernel and not yet accepted when the listener changes hands is never reset.",
         why: "Closing a listener resets all that waits in its queue, unless another process holds the same socket. SO_REUSEPORT gives each process a queue of its own.",
-        source: "seed; socket(7), ip-sysctl tcp_migrate_req",
+        source: "Falcore's hot restart; socket(7), ip-sysctl tcp_migrate_req",
         judge: Some(queue_kept),
     },
     Clause {
@@ -34,7 +34,7 @@ pub const CLAUSES: &[Clause] = &[
         should: "",
         requirement: "A connection accepted and not yet read when the old generation is told to drain is answered.",
         why: "Between accept and the first read a server often takes a connection for idle and drops it.",
-        source: "seed",
+        source: "Falcore's hot restart",
         judge: Some(accepted_unread),
     },
     Clause {
@@ -43,7 +43,7 @@ pub const CLAUSES: &[Clause] = &[
         should: "",
         requirement: "Each connection established from T0 to Tx that sends a valid request within 1 s gets one complete response (in profile falcore: for each request until a close is announced).",
         why: "A request on a new connection is never the client's fault: it can't have met an idle timeout.",
-        source: "seed",
+        source: "Falcore's hot restart",
         judge: Some(answered),
     },
     Clause {
@@ -61,7 +61,7 @@ pub const CLAUSES: &[Clause] = &[
         should: "",
         requirement: "A listening socket exists on the target's address at every sample from T0 on.",
         why: "Without a listening socket the kernel refuses whoever comes in that moment.",
-        source: "seed",
+        source: "Falcore's hot restart",
         judge: Some(listener_present),
     },
     Clause {
@@ -70,7 +70,7 @@ pub const CLAUSES: &[Clause] = &[
         should: "R",
         requirement: "The listening sockets from before the restart are among those after it (inode and cookie).",
         why: "The same socket has the same queue: nothing that waits in it can be lost.",
-        source: "seed",
+        source: "Falcore's hot restart",
         judge: Some(same_listener),
     },
     Clause {
@@ -79,7 +79,7 @@ pub const CLAUSES: &[Clause] = &[
         should: "",
         requirement: "Every connection established after the last old process drains (plus δ) is answered by the successor.",
         why: "A connection that an old process still takes is one more that it has to wait for.",
-        source: "seed",
+        source: "Falcore's hot restart",
         judge: Some(successor_serves),
     },
     Clause {

@@ -13,7 +13,7 @@ pub const CLAUSES: &[Clause] = &[
         should: "",
         requirement: "The old generation begins to drain by the successor's first answer plus drain_start_max.",
         why: "Two generations that both accept serve two versions to the same clients.",
-        source: "seed",
+        source: "Falcore's hot restart",
         judge: Some(starts),
     },
     Clause {
@@ -22,7 +22,7 @@ pub const CLAUSES: &[Clause] = &[
         should: "",
         requirement: "The old generation is gone by exit_max after its last lane closed, also with no further traffic at all.",
         why: "Old processes that stay hold memory, files and locks, and pile up deploy after deploy.",
-        source: "seed",
+        source: "Falcore's hot restart",
         judge: Some(exits),
     },
 ];

@@ -13,7 +13,7 @@ pub const CLAUSES: &[Clause] = &[Clause {
     should: "",
     requirement: "No idle connection is closed within idle_max/2 of Td if it was active within a quarter of control's keep-alive timeout before.",
     why: "A connection that is closed at once races with the request that its client is about to send.",
-    source: "seed",
+    source: "Falcore's hot restart",
     judge: Some(not_early),
 }];
 

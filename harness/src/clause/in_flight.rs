@@ -15,7 +15,7 @@ pub const CLAUSES: &[Clause] = &[
         should: "",
         requirement: "A request fully sent before T0 is answered completely: status, head, whole body by length and hash.",
         why: "The server had the request; nobody else can answer it, and a client can't know whether to repeat it.",
-        source: "seed",
+        source: "Falcore's hot restart",
         judge: Some(completes),
     },
     Clause {
@@ -24,7 +24,7 @@ pub const CLAUSES: &[Clause] = &[
         should: "",
         requirement: "A response that takes longer than the idle limit is not cut before drain_max.",
         why: "An idle limit that counts working connections too cuts reports, exports and downloads.",
-        source: "seed",
+        source: "Falcore's hot restart",
         judge: Some(slow_response),
     },
     Clause {
@@ -33,7 +33,7 @@ pub const CLAUSES: &[Clause] = &[
         should: "",
         requirement: "A request body under way at T0, in all at least 2 × idle_max long and never silent for idle_max/4, is received whole and answered.",
         why: "A read deadline set on every connection when the drain begins cuts uploads short.",
-        source: "seed",
+        source: "Falcore's hot restart",
         judge: Some(upload),
     },
     Clause {
@@ -42,7 +42,7 @@ pub const CLAUSES: &[Clause] = &[
         should: "",
         requirement: "A request head begun before T0 and finished by Td + idle_max/2 is answered.",
         why: "A slow network delivers a head in pieces; the client has sent a request all the same.",
-        source: "seed",
+        source: "Falcore's hot restart",
         judge: Some(partial_head),
     },
     Clause {
@@ -51,7 +51,7 @@ pub const CLAUSES: &[Clause] = &[
         should: "",
         requirement: "A large response to a client that reads slowly, but reads, is delivered whole.",
         why: "The last bytes wait in the server's memory for the client: an exit or a close loses them.",
-        source: "seed",
+        source: "Falcore's hot restart",
         judge: Some(slow_reader),
     },
     Clause {

@@ -18,7 +18,7 @@ pub const CLAUSES: &[Clause] = &[
         should: "",
         requirement: "A final response of an old process to a request sent after Td + δ carries `Connection: close`.",
         why: "A client that is not told uses the connection again and loses that request.",
-        source: "seed; RFC 9112 §9.6",
+        source: "Falcore's hot restart; RFC 9112 §9.6",
         judge: Some(close_announced),
     },
     Clause {
@@ -36,7 +36,7 @@ pub const CLAUSES: &[Clause] = &[
         should: "",
         requirement: "An idle connection, used within a quarter of control's keep-alive timeout before Td, gets one more request, sent by Td + idle_max/2, answered.",
         why: "Whoever closes an idle connection unannounced races with the request that may be on its way.",
-        source: "seed",
+        source: "Falcore's hot restart",
         judge: Some(one_last_request),
     },
     Clause {
@@ -45,7 +45,7 @@ pub const CLAUSES: &[Clause] = &[
         should: "R",
         requirement: "A connection that an old process accepted and that never sent a byte gets its first request, sent by Td + idle_max/2, answered.",
         why: "Browsers and pools open connections ahead of need; their first request is not a repeated one.",
-        source: "seed",
+        source: "Falcore's hot restart",
         judge: Some(fresh_request),
     },
     Clause {
@@ -54,7 +54,7 @@ pub const CLAUSES: &[Clause] = &[
         should: "",
         requirement: "Every request sent between T0 and Tx on a connection without announced close, at least δ before its owner's earliest permitted timeout, is answered whole.",
         why: "This is the promise as clients see it: no request is lost, whatever connection it takes.",
-        source: "seed",
+        source: "Falcore's hot restart",
         judge: Some(answered_throughout),
     },
     Clause {
@@ -63,7 +63,7 @@ pub const CLAUSES: &[Clause] = &[
         should: "",
         requirement: "After a response with an announced close, or any response to a request sent after Td + δ, nothing further is answered on that connection.",
         why: "Each request is the last; a connection served for ever keeps the old process for ever.",
-        source: "seed; RFC 9112 §9.6",
+        source: "Falcore's hot restart; RFC 9112 §9.6",
         judge: Some(only_one),
     },
     Clause {
@@ -72,7 +72,7 @@ pub const CLAUSES: &[Clause] = &[
         should: "",
         requirement: "No close is announced before the successor is ready.",
         why: "A server that drains at the trigger has given up the way back before it knows that the way on exists.",
-        source: "seed",
+        source: "Falcore's hot restart",
         judge: Some(not_before_ready),
     },
     Clause {

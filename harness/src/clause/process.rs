@@ -13,7 +13,7 @@ pub const CLAUSES: &[Clause] = &[
         should: "",
         requirement: "The trigger leads to a successor that serves within ready_max of T0 (falcore: the same program, forked and executed).",
         why: "A restart that restarts nothing loses no connection either.",
-        source: "seed",
+        source: "Falcore's hot restart",
         judge: Some(new_generation),
     },
     Clause {

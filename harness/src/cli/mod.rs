@@ -23,7 +23,7 @@ use args::{Cli, Verb};
 pub fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
     if words.get(1).is_some_and(|word| word == "serve") {
-        let program = words.first().cloned().unwrap_or_default();
+        let program = OsString::from("hotspec serve");
         return reference_server::cli::main(std::iter::once(program).chain(words.into_iter().skip(2)));
     }
     let cli = match Cli::try_parse_from(&words) {

@@ -18,7 +18,7 @@ use crate::client::step::{Anchor, Anchors};
 use crate::history::event::{Micros, What};
 use crate::history::{ProcId, Recorder};
 use crate::target::launch::Launch;
-use crate::target::warden::{Event as WardenEvent, Warden, WardenSpec};
+use crate::target::warden::{Event as WardenEvent, Warden, WardenError, WardenSpec};
 use crate::witness::process::{Exit, Frozen};
 
 /// From one look at processes and listening sockets to the next.
@@ -66,7 +66,10 @@ impl<'a> Conductor<'a> {
         if job.target.origin {
             super::origin::start(launch.origin, Rc::clone(&recorder)).map_err(Halt::harness)?;
         }
-        let mut warden = Warden::start(&spec).map_err(Halt::start)?;
+        let mut warden = Warden::start(&spec).map_err(|error| match error {
+            WardenError::Setup { .. } => Halt::harness(error),
+            error => Halt::start(error),
+        })?;
         let monitor = Rc::new(Monitor::new(Rc::clone(&recorder), warden.pid()).map_err(Halt::harness)?);
         let started = warden.start_command(0).await.map_err(Halt::start)?;
         let mut conductor = Self {

@@ -1,11 +1,11 @@
-//! The lookout: a thread beside the scenario's own that watches the handover without a pause, since what matters there lasts
+//! The lookout: a thread beside the scenario's own that watches the handover closely, since what matters there lasts
 //! microseconds. It stops the old generation in the moment of the successor's birth where that is wanted, and connects in
 //! the very moment in which no listening socket is there.
 
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -13,17 +13,17 @@ use super::monitor::serves;
 use crate::witness::process::{Epoch, FreezeError, Frozen, Tree, Urgency, freeze};
 use crate::witness::socket_table::SocketTable;
 
-/// So long the lookout does not pause at all …
-const WITHOUT_PAUSE: Duration = Duration::from_millis(60);
-/// … and then for this long between two looks …
+/// For this long the lookout is attentive: it looks again after [`BLINK`]. It never spins, since others may be on the lookout
+/// too, and whoever it watches needs a processor.
+const ATTENTIVE: Duration = Duration::from_millis(250);
+/// From one attentive look to the next.
+const BLINK: Duration = Duration::from_micros(30);
+/// From one look to the next afterwards …
 const PAUSE: Duration = Duration::from_millis(1);
 /// … until this long after it began.
 const WATCH_MAX: Duration = Duration::from_secs(12);
 /// A stop that takes longer fails.
 const STOP_WITHIN: Duration = Duration::from_secs(1);
-/// Only one lookout at a time may keep others waiting for a processor.
-static URGENT: Mutex<()> = Mutex::new(());
-
 /// What the lookout is to do.
 #[derive(Debug)]
 pub(super) struct Orders {
@@ -73,21 +73,20 @@ impl Lookout {
         let flag = Arc::clone(&called_back);
         // A new thread begins in its maker's namespaces.
         let thread = std::thread::Builder::new().name("lookout".to_owned()).spawn(move || {
-            let mut urgent = if orders.stop.is_some() { turn(&flag) } else { URGENT.try_lock().ok() };
-            let mut hurry = urgent.is_some().then(Urgency::ask);
+            let mut urgency = Some(Urgency::ask());
             let mut watch = Watch::new(orders, sender);
             ready.store(true, Ordering::Release);
             let begun = Instant::now();
             while !flag.load(Ordering::Relaxed) && begun.elapsed() < WATCH_MAX {
                 watch.look();
-                if begun.elapsed() > WITHOUT_PAUSE {
-                    hurry = None;
-                    urgent = None;
+                if begun.elapsed() < ATTENTIVE {
+                    std::thread::sleep(BLINK);
+                } else {
+                    urgency = None;
                     std::thread::sleep(PAUSE);
                 }
             }
-            drop(hurry);
-            drop(urgent);
+            drop(urgency);
         })?;
         Ok(Self { sights, watches, called_back, thread: Some(thread) })
     }
@@ -101,18 +100,6 @@ impl Lookout {
     pub(super) fn sights(&self) -> impl Iterator<Item = Sight> + '_ {
         self.sights.try_iter()
     }
-}
-
-/// Waits for the turn to be urgent, unless called back.
-fn turn(called_back: &AtomicBool) -> Option<MutexGuard<'static, ()>> {
-    while !called_back.load(Ordering::Relaxed) {
-        match URGENT.try_lock() {
-            Ok(guard) => return Some(guard),
-            Err(TryLockError::Poisoned(_)) => return None,
-            Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
-        }
-    }
-    None
 }
 
 impl Drop for Lookout {

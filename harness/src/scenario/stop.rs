@@ -12,8 +12,8 @@ use crate::history::event::{ConnectTrouble, What};
 use crate::history::{Micros, ProcId};
 use crate::witness::process::{Epoch, FreezeError, Frozen, freeze};
 
-/// A lookout's turn comes within this, or it has to do without.
-const TURN_MAX: Micros = 3_000_000;
+/// A lookout is at its post within this.
+const POST_WITHIN: Micros = 1_000_000;
 
 impl Conductor<'_> {
     /// Stops every process of the old generation.
@@ -61,7 +61,7 @@ impl Conductor<'_> {
         Ok(())
     }
 
-    /// A lookout is sent before the trigger. Where it is to stop the old generation it waits for its turn to be urgent.
+    /// A lookout is sent before the trigger, and is at its post when this returns.
     pub(super) async fn send_lookout(&mut self) -> Result<(), Halt> {
         let alive = self.monitor.alive();
         let old = self.old_processes();
@@ -73,10 +73,11 @@ impl Conductor<'_> {
                 .collect(),
             stop: handover.then(|| old.iter().map(|(_, epoch)| *epoch).collect()),
         };
+        self.stopped_in_time = false;
         self.to_stop = old.iter().map(|(proc, _)| *proc).collect();
         let lookout = Lookout::send(orders).map_err(Halt::harness)?;
         self.lookout = Some(lookout);
-        let within = self.recorder.now() + TURN_MAX;
+        let within = self.recorder.now() + POST_WITHIN;
         self.until(within, |stage| stage.lookout.as_ref().is_none_or(Lookout::watches)).await?;
         Ok(())
     }
@@ -132,10 +133,15 @@ impl Conductor<'_> {
     /// The old generation is stopped as soon as the successor is born, and goes on when the lanes are loaded.
     pub(super) async fn at_handover(&mut self, lanes: &Lanes) -> Result<(), Halt> {
         let born_by = self.recorder.now() + self.job.limits.ready_max;
-        if !self.until(born_by, |stage| stage.frozen.is_some()).await? {
+        self.until(born_by, |stage| stage.frozen.is_some() || stage.lookout.is_none()).await?;
+        if self.frozen.is_none() {
+            self.reach(Anchor::Stopped, self.recorder.now());
+            let born = self.recorder.timeline(|timeline| !timeline.generations().successors.is_empty());
+            if born {
+                return Err(Halt::Missed);
+            }
             let text = "no successor was born, so the handover could not be met".to_owned();
             self.recorder.record(What::Note { text });
-            self.reach(Anchor::Stopped, self.recorder.now());
             return Ok(());
         }
         // The successor may need an answer of the one that stands still: then it can't serve now, and that is no fault.
