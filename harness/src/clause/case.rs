@@ -40,7 +40,7 @@ pub struct Case<'a> {
     pub sample_gap: Option<Micros>,
     /// Witnesses that the machine withheld.
     pub withheld: Vec<String>,
-    /// The scenario was broken off.
+    /// The scenario was broken off, or its history breaks off: hotspec itself was killed.
     pub interrupted: bool,
     /// Identities of requests that the origin finished.
     pub executed: Vec<(Micros, String)>,
@@ -70,7 +70,7 @@ impl<'a> Case<'a> {
             listeners: Vec::new(),
             sample_gap: None,
             withheld: Vec::new(),
-            interrupted: false,
+            interrupted: true,
             executed: Vec::new(),
             marker: None,
             gaps: Vec::new(),
@@ -78,6 +78,9 @@ impl<'a> Case<'a> {
         for event in events {
             case.read(event);
         }
+        let last = events.last().map(|event| &event.what);
+        let complete = matches!(last, Some(What::Phase { phase: Phase::End }));
+        case.interrupted = !complete || events.iter().any(|event| event.what == What::Interrupted);
         case
     }
 
@@ -87,7 +90,6 @@ impl<'a> Case<'a> {
             What::Listeners { rows, from } => self.listeners.push((*from, event.t, rows.clone())),
             What::Sampled { longest_gap } => self.sample_gap = Some(*longest_gap),
             What::Withheld { why } => self.withheld.push(why.clone()),
-            What::Interrupted => self.interrupted = true,
             What::Gap { from } => self.gaps.push(Interval::new(*from, event.t)),
             What::Executed { id } => self.executed.push((event.t, id.clone())),
             What::Marker { value } => self.marker = Some(value.clone()),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::result::{ClauseResult, LimitsShown, Problem, Restart, RunResult, RunVerdict, Verdict};
-use super::tally::Violation;
+use super::tally::{BROKEN_OFF, Violation};
 use super::{Case, Clause, Level, Tally, registry};
 use crate::declaration::{Frequency, Known, Limits};
 use crate::history::event::{Event, Stop, What};
@@ -46,10 +46,16 @@ pub fn judge(manifest: &Manifest, recorded: &[Recorded<'_>]) -> RunResult {
         if !manifest.clauses.iter().any(|id| id == clause.id) {
             continue;
         }
-        let tally = tally(clause, &judged, manifest, &ruled_out);
+        let mut tally = tally(clause, &judged, manifest, &ruled_out);
+        if let Ok(tally) = &mut tally {
+            let missed = not_run(manifest, recorded);
+            let missed = missed.filter(|entry| entry.clauses.iter().any(|id| id == clause.id));
+            missed.for_each(|entry| tally.not_run(&entry.name));
+        }
         clauses.push(conclude(clause, level, tally, manifest, &mut stale));
     }
-    let interrupted = cases.iter().any(|(_, case)| case.interrupted);
+    let interrupted =
+        cases.iter().any(|(_, case)| case.interrupted) || not_run(manifest, recorded).next().is_some();
     let verdict = run_verdict(&clauses, &problems, &stale, manifest.level, interrupted);
     let restarts: Vec<Restart> =
         cases.iter().filter(|(_, case)| case.t0().is_some()).map(|(_, case)| restart(case)).collect();
@@ -74,13 +80,20 @@ pub fn judge(manifest: &Manifest, recorded: &[Recorded<'_>]) -> RunResult {
     }
 }
 
+/// Scenarios that were selected and left no history.
+fn not_run<'a>(manifest: &'a Manifest, recorded: &[Recorded<'_>]) -> impl Iterator<Item = &'a ScenarioEntry> {
+    let recorded: BTreeSet<String> = recorded.iter().map(|one| one.entry.name.clone()).collect();
+    let wanted = manifest.scenarios.iter().filter(|entry| entry.unsupported.is_none());
+    wanted.filter(move |entry| !recorded.contains(&entry.name))
+}
+
 /// Scenarios that the target can't be put through, and why: it lacks an endpoint, or control shows that one which was only
 /// assumed does not do what it would have to.
 fn ruled_out(manifest: &Manifest, cases: &[(&ScenarioEntry, Case<'_>)]) -> BTreeMap<String, String> {
     let declared =
         manifest.scenarios.iter().filter_map(|entry| Some((entry.name.clone(), entry.unsupported.clone()?)));
     let shown = cases.iter().filter(|(entry, _)| entry.assumed).filter_map(|(entry, case)| {
-        let trouble = case.control.troubles.first()?;
+        let trouble = case.control.troubles.first().filter(|_| !early(case))?;
         let why = format!(
             "scenario {}: the target was not told to have a path for uploads, and without any restart: {trouble}",
             entry.name
@@ -104,7 +117,7 @@ fn tally(
             .map_err(|_| format!("the checker of {} panicked on {}", clause.id, case.scenario))?;
         if case.interrupted && one.violations.is_empty() {
             one.exercised = 0;
-            one.doubt(case, "the scenario was broken off");
+            one.doubt(case, BROKEN_OFF);
         }
         if one.exercised > 0 && one.doubts.is_empty() {
             total.certain.insert(case.scenario.to_owned());
@@ -226,7 +239,9 @@ fn problems(recorded: &[Recorded<'_>], cases: &[(&ScenarioEntry, Case<'_>)]) -> 
         });
         if let Some((stage, message)) = failed {
             problems.push(Problem { scenario, stage, message });
-        } else if let Some(first) = case.control.troubles.first().filter(|_| !one.entry.assumed) {
+        } else if let Some(first) =
+            case.control.troubles.first().filter(|_| !one.entry.assumed && !early(case))
+        {
             let more = match case.control.troubles.len() - 1 {
                 0 => String::new(),
                 more => format!(" (and {more} more)"),
@@ -236,6 +251,11 @@ fn problems(recorded: &[Recorded<'_>], cases: &[(&ScenarioEntry, Case<'_>)]) -> 
         }
     }
     problems
+}
+
+/// Control was broken off: what is missing of it is no trouble.
+fn early(case: &Case<'_>) -> bool {
+    case.interrupted && case.t0().is_none()
 }
 
 fn restart(case: &Case<'_>) -> Restart {

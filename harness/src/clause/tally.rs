@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::Case;
 use crate::history::{Lane, Micros};
 
+/// Why nothing can be said of what was under way when a scenario ended before its time.
+pub(super) const BROKEN_OFF: &str = "the scenario was broken off";
+
 /// One breach of a requirement, with what was expected and what was seen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Violation {
@@ -51,7 +54,8 @@ impl Tally {
         self.exercised += 1;
     }
 
-    /// A breach on a lane.
+    /// A breach on a lane. Where the history breaks off, a lane that was still open is no evidence: its answer may have been
+    /// on its way.
     pub fn break_on(
         &mut self,
         case: &Case<'_>,
@@ -61,6 +65,9 @@ impl Tally {
         expected: &str,
         seen: String,
     ) {
+        if case.interrupted && lane.end.is_none() && lane.connect_failed.is_none() {
+            return self.doubt(case, BROKEN_OFF);
+        }
         self.violations.push(Violation {
             scenario: case.scenario.to_owned(),
             lane: Some(format!("{}#{}", lane.role, lane.id)),
@@ -73,7 +80,7 @@ impl Tally {
         });
     }
 
-    /// A breach that belongs to a process, or to none.
+    /// A breach that belongs to a process, or to none. Where the history breaks off, what did not happen might have.
     pub fn break_by(
         &mut self,
         case: &Case<'_>,
@@ -83,6 +90,9 @@ impl Tally {
         expected: &str,
         seen: String,
     ) {
+        if case.interrupted {
+            return self.doubt(case, BROKEN_OFF);
+        }
         self.violations.push(Violation {
             scenario: case.scenario.to_owned(),
             lane: None,
@@ -98,6 +108,11 @@ impl Tally {
     /// Something could not be decided.
     pub fn doubt(&mut self, case: &Case<'_>, why: impl Into<String>) {
         push_once(&mut self.doubts, format!("{}: {}", case.scenario, why.into()));
+    }
+
+    /// A scenario that was to put the requirement to the test never began.
+    pub(super) fn not_run(&mut self, scenario: &str) {
+        push_once(&mut self.doubts, format!("{scenario}: the run was broken off before this scenario began"));
     }
 
     /// A witness is missing on this machine.

@@ -4,6 +4,7 @@
 //! target to answer in `ready`. Everything waited for a condition that is looked at again
 //! whenever something was seen; nothing sleeps in the hope that something has happened meanwhile.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::mpsc;
@@ -36,6 +37,8 @@ pub struct Conductor<'a> {
     pub(super) warden: Warden,
     pub(super) launch: Launch,
     pub(super) main: i32,
+    /// How the command that started the target ended, if it has.
+    pub(super) main_exit: Cell<Option<Exit>>,
     pub(super) address: SocketAddr,
     pub(super) interrupt: watch::Receiver<bool>,
     pub(super) progress: mpsc::Sender<Progress>,
@@ -79,6 +82,7 @@ impl<'a> Conductor<'a> {
             warden,
             launch,
             main: started.pid,
+            main_exit: Cell::new(None),
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             interrupt,
             progress,
@@ -184,7 +188,10 @@ impl<'a> Conductor<'a> {
     /// Writes down what the warden told.
     pub(super) fn note_warden(&self, event: &WardenEvent) {
         match event {
-            WardenEvent::Exited { pid, exit, at_ns, .. } => {
+            WardenEvent::Exited { pid, exit, at_ns, command, .. } => {
+                if *command == Some(0) {
+                    self.main_exit.set(Some(*exit));
+                }
                 let (code, signal) = match exit {
                     Exit::Code(code) => (Some(*code), None),
                     Exit::Signal { signo, .. } => (None, Some(*signo)),

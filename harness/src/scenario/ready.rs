@@ -11,9 +11,12 @@ use crate::client::address::Address;
 use crate::client::http1::{AnswerTo, Connection, Limits, Parser, Progress, Request};
 use crate::client::socket::{Received, Socket};
 use crate::declaration::Span;
+use crate::history::Micros;
 use crate::target::file::Endpoints;
-use crate::target::warden::Event as WardenEvent;
 use crate::witness::process::Exit;
+
+/// How long the last attempt may take beyond the deadline.
+const LAST_ASKED: Micros = 100_000;
 
 impl Conductor<'_> {
     /// Waits until the target listens and answers as a server of HTTP.
@@ -29,13 +32,11 @@ impl Conductor<'_> {
             }
             let address = told.or_else(|| self.monitor.addresses().first().copied());
             if let Some(address) = address {
-                match ask_once(
-                    reachable(address),
-                    &self.job.target.endpoints,
-                    self.recorder.instant(deadline),
-                )
-                .await
-                {
+                // The last time that it is asked it gets a moment too: else what it does would show as silence.
+                let until = deadline.max(self.recorder.now() + LAST_ASKED);
+                let asked =
+                    ask_once(reachable(address), &self.job.target.endpoints, self.recorder.instant(until));
+                match asked.await {
                     Answer::Http => return Ok(reachable(address)),
                     Answer::NotHttp(why) => {
                         let seen = format!("what listens on {address} speaks no HTTP/1.1: {why}");
@@ -51,18 +52,17 @@ impl Conductor<'_> {
     }
 
     async fn exited_at_once(&mut self) -> String {
-        let mut how = String::new();
-        while let Ok(Ok(Some(event))) =
-            tokio::time::timeout(Duration::from_millis(100), self.warden.next_event()).await
+        while self.main_exit.get().is_none()
+            && let Ok(Ok(Some(event))) =
+                tokio::time::timeout(Duration::from_millis(100), self.warden.next_event()).await
         {
             self.note_warden(&event);
-            if let WardenEvent::Exited { command: Some(0), exit, .. } = event {
-                how = match exit {
-                    Exit::Code(code) => format!(" with status {code}"),
-                    Exit::Signal { signo, .. } => format!(" by signal {signo}"),
-                };
-            }
         }
+        let how = match self.main_exit.get() {
+            Some(Exit::Code(code)) => format!(" with status {code}"),
+            Some(Exit::Signal { signo, .. }) => format!(" by signal {signo}"),
+            None => String::new(),
+        };
         format!("the target ended before it listened{how}; its own output may say why")
     }
 

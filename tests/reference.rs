@@ -1,0 +1,66 @@
+//! The reference server passes all of its profile, built in and started as anyone's server.
+
+mod support;
+
+use std::process::ExitCode;
+use std::sync::OnceLock;
+
+use hotspec::clause::registry;
+use hotspec::declaration::Profile;
+use support::{Run, built, case, run, run_trials};
+
+fn main() -> ExitCode {
+    run_trials(
+        2,
+        vec![
+            case("the built-in reference passes the whole falcore profile", || {
+                passes(builtin());
+            }),
+            case("the reference started as anyone's command gets the same verdicts clause by clause", || {
+                let foreign = foreign();
+                passes(&foreign);
+                assert_eq!(foreign.results.verdicts(), builtin().results.verdicts());
+            }),
+        ],
+    )
+}
+
+/// One whole run of what `hotspec run` judges when it is told nothing else.
+fn builtin() -> &'static Run {
+    static RUN: OnceLock<Run> = OnceLock::new();
+    RUN.get_or_init(|| run::<&str>([]))
+}
+
+fn foreign() -> Run {
+    let program = built("reference-server", "cargo build -p reference-server");
+    let program = program.display().to_string();
+    let options = [
+        ("--profile", "falcore"),
+        ("--idle-max", "3s"),
+        ("--slow-path", "/slow?ms={ms}"),
+        ("--stream-path", "/stream?chunks={chunks}&ms={ms}"),
+        ("--large-path", "/bytes?n={n}"),
+        ("--upload-path", "/echo"),
+    ];
+    let command = ["--", &program, "--listen", "{address}"];
+    run(options.into_iter().flat_map(|(name, value)| [name, value]).chain(command))
+}
+
+/// Exit 0, and each clause that is built was put to the test or is ruled out with a reason.
+fn passes(run: &Run) {
+    run.exits(0);
+    assert_eq!(run.results.verdict, "pass");
+    assert!(run.results.problems.is_empty(), "{:?}", run.results.problems);
+    for clause in registry::all() {
+        if clause.judge.is_none() || clause.level(Profile::Falcore).is_none() {
+            continue;
+        }
+        let said = run.results.said_of(clause.id);
+        let said = said.unwrap_or_else(|| panic!("{} is built, and nothing is said of it", clause.id));
+        match said.verdict.as_str() {
+            "pass" => assert!(said.exercised > 0, "{} passed untested", said.id),
+            "unsupported" => assert!(!said.reasons.is_empty(), "{} is unsupported for no reason", said.id),
+            _ => panic!("{said:?}"),
+        }
+    }
+}
