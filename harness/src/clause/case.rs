@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::control::Control;
 use crate::declaration::{Limits, Profile};
 use crate::history::event::{Event, ListenerRow, Owner, Phase, What};
-use crate::history::timeline::{Generations, Proc};
+use crate::history::generation::{Generations, Proc};
 use crate::history::{Exchange, Interval, Lane, LaneId, Micros, Model, Timeline, lane};
 
 /// The least that δ is.

@@ -6,6 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use super::words::{ConnectTrouble, Ending, Interval, ListenerRow, Owner, Phase, Stage, Stop};
+
 /// Microseconds of CLOCK_MONOTONIC since the run began.
 pub type Micros = u64;
 /// One connection of a scenario, numbered in the order of opening.
@@ -16,35 +18,6 @@ pub type ProcId = u32;
 /// The schema of history files; raised whenever a reader of the last one would be misled.
 pub const SCHEMA: u32 = 1;
 
-/// Two bounds of one instant: it was not yet so at `lo`, and it was so at `hi`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "[Micros; 2]", into = "[Micros; 2]")]
-pub struct Interval {
-    /// Not earlier than this.
-    pub lo: Micros,
-    /// Not later than this.
-    pub hi: Micros,
-}
-
-impl Interval {
-    /// The interval with these bounds; a lower bound above the upper one is drawn down to it.
-    pub fn new(lo: Micros, hi: Micros) -> Self {
-        Self { lo: lo.min(hi), hi }
-    }
-}
-
-impl From<[Micros; 2]> for Interval {
-    fn from([lo, hi]: [Micros; 2]) -> Self {
-        Self::new(lo, hi)
-    }
-}
-
-impl From<Interval> for [Micros; 2] {
-    fn from(interval: Interval) -> Self {
-        [interval.lo, interval.hi]
-    }
-}
-
 /// One thing that happened, and when it was noticed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
@@ -53,108 +26,6 @@ pub struct Event {
     /// What it was.
     #[serde(flatten)]
     pub what: What,
-}
-
-/// The parts that a scenario has, in their order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Phase {
-    /// The same lanes with no restart.
-    Control,
-    /// Lanes are brought into their states, and the restart follows.
-    Restart,
-    /// The old generation is gone; load goes on, as an exit may disturb late.
-    Settle,
-    /// Over.
-    End,
-}
-
-/// Who holds the server's side of a lane, by socket inode.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Owner {
-    /// This process alone.
-    Process(ProcId),
-    /// Nobody yet: it waits in an accept queue.
-    Queued,
-    /// More than one process.
-    Several,
-    /// Not looked up, or the machine withholds it.
-    #[default]
-    Unknown,
-}
-
-/// Why a connection did not come about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ConnectTrouble {
-    /// ECONNREFUSED: nobody listens.
-    Refused,
-    /// No answer in time.
-    TimedOut,
-    /// EAGAIN on a unix socket: its queue is full.
-    QueueFull,
-    /// ENOENT: the path of a unix socket is not there.
-    Missing,
-    /// The harness ran out of something (ports, descriptors): never the target's fault.
-    Local,
-    /// Another error, with its number.
-    Other,
-}
-
-/// How a connection ended, as the client's kernel saw it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Ending {
-    /// FIN: an orderly end of file.
-    Fin,
-    /// RST.
-    Reset,
-    /// FIN, then RST for bytes that the client sent after it: the lane's own doing.
-    ResetAfterFin,
-    /// The lane closed it, having read all there was.
-    Lane,
-    /// The lane gave up waiting.
-    GaveUp,
-}
-
-/// How far the response that was awaited had come when the connection ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Stage {
-    /// Nothing was awaited.
-    Idle,
-    /// A part of a request was sent, and not its last byte.
-    HalfSent,
-    /// The request was sent whole, and no byte of the response had come.
-    NoByte,
-    /// A part of the response's head.
-    InHead,
-    /// The head and a part of the body.
-    InBody,
-}
-
-/// Where a scenario could not go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Stop {
-    /// The target did not start, or did not answer as a server of HTTP.
-    Start,
-    /// The same lanes fail with no restart at all.
-    Control,
-    /// The harness's own fault.
-    Harness,
-}
-
-/// A listening socket, as the kernel's socket table shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ListenerRow {
-    /// Its inode, the one that `/proc/PID/fd` shows.
-    pub inode: u64,
-    /// Its identity, never reused (SO_COOKIE).
-    pub cookie: u64,
-    /// The backlog it was given.
-    pub backlog: u32,
 }
 
 /// What happened.

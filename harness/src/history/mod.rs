@@ -1,20 +1,25 @@
 //! What happened: the events of one scenario, in one order, and nothing that judges them.
 //!
 //! - [`event`]: the vocabulary, one line of NDJSON each
+//! - [`words`]: what events are made of
 //! - [`recorder`]: the append-only stream, in memory and on disk at once
 //! - [`mod@file`]: reading a stored history back
 //! - [`lane`]: the events of one connection folded into what was asked and what came back
-//! - [`timeline`]: processes, generations and the instants T0, Tr, Td, Tx
+//! - [`generation`]: processes, and which life each belongs to
+//! - [`timeline`]: the fold that gives the instants T0, Tr, Td, Tx
 //!
 //! Nothing here opens a socket, starts a process or reads a clock other than to stamp an event.
 
 pub mod event;
 pub mod file;
+pub mod generation;
 pub mod lane;
 pub mod recorder;
 pub mod timeline;
+pub mod words;
 
 pub use event::{Event, Interval, LaneId, Micros, ProcId, What};
+pub use generation::Model;
 pub use lane::{Exchange, Lane};
 pub use recorder::Recorder;
-pub use timeline::{Model, Timeline};
+pub use timeline::Timeline;

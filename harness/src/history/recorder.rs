@@ -7,7 +7,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::event::{Event, LaneId, Micros, What};
-use super::timeline::{Model, Timeline};
+use super::generation::Model;
+use super::timeline::Timeline;
 
 /// When a run began: zero on its clock.
 #[derive(Clone, Copy, Debug)]
