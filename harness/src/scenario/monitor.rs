@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use crate::history::event::{Interval, ListenerRow, Owner, What};
 use crate::history::{Micros, ProcId, Recorder};
-use crate::witness::process::{Epoch, Tree, sockets, start_interval};
+use crate::witness::process::{Epoch, Stat, Tree, holds_socket, sockets, start_interval};
 use crate::witness::socket_table::{Holder, Listener, Owners, SocketTable};
 
 /// Every so many looks all descriptors are read, not only those that were listening sockets.
@@ -255,21 +255,14 @@ impl Inner {
         let thorough = self.looks.is_multiple_of(THOROUGH_EVERY);
         for (epoch, known) in self.known.iter_mut().filter(|(_, known)| !known.gone) {
             let since = known.looked.unwrap_or(known.seen);
-            let unchanged = || {
-                known
-                    .listening
-                    .iter()
-                    .all(|(inode, fd)| crate::witness::process::holds_socket(epoch.pid, *fd, *inode))
-            };
+            let unchanged = || known.listening.iter().all(|(inode, fd)| holds_socket(epoch.pid, *fd, *inode));
             if known.looked.is_some() && !thorough && unchanged() {
                 known.looked = Some(recorder.now());
                 continue;
             }
             let before = recorder.now();
             let Ok(found) = sockets(epoch.pid) else {
-                if self.withheld.is_none()
-                    && crate::witness::process::Stat::read(epoch.pid).is_some_and(|stat| !stat.ended())
-                {
+                if self.withheld.is_none() && Stat::read(epoch.pid).is_some_and(|stat| !stat.ended()) {
                     let why = format!("descriptors of process {} may not be read by this user", epoch.pid);
                     recorder.record(What::Withheld { why: why.clone() });
                     self.withheld = Some(why);
@@ -311,6 +304,10 @@ impl Inner {
             let processes: Vec<Epoch> =
                 self.known.iter().filter(|(_, known)| !known.gone).map(|(epoch, _)| *epoch).collect();
             match self.owners.holder(connection.inode, &processes) {
+                // It may have executed something since the last look: then it is another epoch that holds it.
+                Holder::One(epoch) if attempt == 0 && has_executed(&epoch) => {
+                    self.look_at_processes(recorder)
+                }
                 Holder::One(epoch) if self.is_mere_copy(&epoch) => return Owner::Unknown,
                 Holder::One(epoch) => {
                     let Some(known) = self.known.get_mut(&epoch) else { return Owner::Unknown };
@@ -332,6 +329,11 @@ impl Inner {
 pub(super) fn serves(row: &Listener, address: SocketAddr) -> bool {
     row.address.port() == address.port()
         && (row.address.ip() == address.ip() || row.address.ip().is_unspecified())
+}
+
+/// Whether the process has executed something since it was seen as this epoch.
+fn has_executed(epoch: &Epoch) -> bool {
+    Stat::read(epoch.pid).is_some_and(|stat| stat.epoch.same_image(epoch) == Some(false))
 }
 
 /// The file that a process executes. The kernel marks one that was replaced meanwhile; its name is what counts here.

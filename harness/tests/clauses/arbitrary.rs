@@ -44,7 +44,11 @@ fn of_run() -> BoxedStrategy<What> {
         (0..2_u32, any::<String>(), micros(), any::<bool>())
             .prop_map(|(step, what, from, drain)| What::Trigger { step, what, from, drain }),
         word(&["v1", "v2"]).prop_map(|value| What::Marker { value }),
-        (vec(number(), 0..3), any::<bool>()).prop_map(|(procs, on)| What::Frozen { procs, on }),
+        (vec(number(), 0..3), any::<bool>()).prop_map(|(procs, on)| What::Frozen {
+            procs,
+            on,
+            listening: on
+        }),
         word(&["0-0", "1-0"]).prop_map(|id| What::Executed { id }),
     ]
     .boxed()

@@ -198,8 +198,8 @@ impl Story {
             self.tell(at, trigger(1, "SIGQUIT to the main process", at, true));
         }
         if let Some((from, to)) = self.stopped() {
-            self.tell(from, What::Frozen { procs: vec![0], on: true });
-            self.tell(to, What::Frozen { procs: vec![0], on: false });
+            self.tell(from, What::Frozen { procs: vec![0], on: true, listening: true });
+            self.tell(to, What::Frozen { procs: vec![0], on: false, listening: false });
         }
         if let Some(born) = server.born {
             self.tell(born, process(1, server.program, born));
