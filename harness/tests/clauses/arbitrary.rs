@@ -1,0 +1,170 @@
+//! Events of every kind with any content: numbers that nobody gave out, times in no order.
+
+use hotspec::history::event::{
+    ConnectTrouble, Ending, Event, Interval, ListenerRow, Micros, Owner, Phase, SCHEMA, Stage, Stop, What,
+};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+/// Mostly within a run, and now and then absurd.
+fn micros() -> BoxedStrategy<Micros> {
+    prop_oneof![8 => 0..20_000_000_u64, 1 => any::<u64>(), 1 => Just(u64::MAX)].boxed()
+}
+
+/// Few numbers, so that events meet; and some that nobody gave out.
+fn number() -> BoxedStrategy<u32> {
+    prop_oneof![8 => 0..5_u32, 1 => any::<u32>(), 1 => Just(u32::MAX)].boxed()
+}
+
+fn word(known: &'static [&'static str]) -> BoxedStrategy<String> {
+    prop_oneof![8 => proptest::sample::select(known).prop_map(str::to_owned), 1 => any::<String>()].boxed()
+}
+
+fn marker() -> BoxedStrategy<Option<String>> {
+    option::of(word(&["v1", "v2"])).boxed()
+}
+
+fn owner() -> BoxedStrategy<Owner> {
+    let others = proptest::sample::select(&[Owner::Queued, Owner::Several, Owner::Unknown]);
+    prop_oneof![4 => number().prop_map(Owner::Process), 1 => others].boxed()
+}
+
+fn of_run() -> BoxedStrategy<What> {
+    let phases = proptest::sample::select(&[Phase::Control, Phase::Restart, Phase::Settle, Phase::End]);
+    let stops = proptest::sample::select(&[Stop::Start, Stop::Control, Stop::Harness]);
+    prop_oneof![
+        (any::<u32>(), any::<String>()).prop_map(|(schema, scenario)| What::Begin { schema, scenario }),
+        phases.prop_map(|phase| What::Phase { phase }),
+        Just(What::Interrupted),
+        (stops, any::<String>()).prop_map(|(stage, message)| What::Failed { stage, message }),
+        micros().prop_map(|from| What::Gap { from }),
+        any::<String>().prop_map(|text| What::Note { text }),
+        any::<String>().prop_map(|why| What::Withheld { why }),
+        (0..2_u32, any::<String>(), micros(), any::<bool>())
+            .prop_map(|(step, what, from, drain)| What::Trigger { step, what, from, drain }),
+        word(&["v1", "v2"]).prop_map(|value| What::Marker { value }),
+        (vec(number(), 0..3), any::<bool>()).prop_map(|(procs, on)| What::Frozen { procs, on }),
+        word(&["0-0", "1-0"]).prop_map(|id| What::Executed { id }),
+    ]
+    .boxed()
+}
+
+fn of_witness() -> BoxedStrategy<What> {
+    let row = (0..3_u64, any::<u64>(), any::<u32>()).prop_map(|(inode, cookie, backlog)| ListenerRow {
+        inode,
+        cookie,
+        backlog,
+    });
+    let process = (
+        (number(), any::<i32>(), any::<i32>(), any::<u64>(), any::<u64>()),
+        (micros(), micros(), any::<String>(), option::of(any::<String>()), option::of(number())),
+    );
+    prop_oneof![
+        3 => process.prop_map(|((proc, pid, ppid, start, stack), (lo, hi, name, program, executed_from))| {
+            let born = Interval::new(lo, hi);
+            What::Process { proc, pid, ppid, start, stack, born, name, program, executed_from }
+        }),
+        2 => (number(), vec(0..3_u64, 0..3), micros())
+            .prop_map(|(proc, listeners, from)| What::Holds { proc, listeners, from }),
+        1 => (number(), micros()).prop_map(|(proc, from)| What::Gone { proc, from }),
+        1 => (any::<i32>(), option::of(any::<i32>()), option::of(any::<i32>()))
+            .prop_map(|(pid, code, signal)| What::Exit { pid, code, signal }),
+        1 => (vec(row, 0..3), micros()).prop_map(|(rows, from)| What::Listeners { rows, from }),
+        1 => micros().prop_map(|longest_gap| What::Sampled { longest_gap }),
+    ]
+    .boxed()
+}
+
+fn of_opening() -> BoxedStrategy<What> {
+    let roles = word(&["canary", "canary-idle", "idle", "busy", "new-closing", "pooled"]);
+    let trouble = proptest::sample::select(&[
+        ConnectTrouble::Refused,
+        ConnectTrouble::TimedOut,
+        ConnectTrouble::QueueFull,
+        ConnectTrouble::Missing,
+        ConnectTrouble::Local,
+        ConnectTrouble::Other,
+    ]);
+    prop_oneof![
+        4 => (number(), roles, any::<String>())
+            .prop_map(|(lane, role, address)| What::Open { lane, role, address }),
+        2 => (number(), number()).prop_map(|(lane, retransmits)| What::Connected { lane, retransmits }),
+        1 => (number(), trouble, option::of(any::<i32>()))
+            .prop_map(|(lane, why, errno)| What::ConnectFailed { lane, why, errno }),
+        3 => (number(), owner()).prop_map(|(lane, owner)| What::Owner { lane, owner }),
+        1 => number().prop_map(|lane| What::Armed { lane }),
+        1 => number().prop_map(|lane| What::Loaded { lane }),
+        1 => number().prop_map(|lane| What::HalfClosed { lane }),
+    ]
+    .boxed()
+}
+
+fn of_exchange() -> BoxedStrategy<What> {
+    let endpoint = word(&["fast", "slow", "stream", "large", "upload"]);
+    let head = (
+        (number(), number(), micros(), any::<u16>(), any::<u8>()),
+        (word(&["none", "length", "chunked", "eof"]), any::<bool>(), any::<bool>(), any::<bool>(), marker()),
+    );
+    prop_oneof![
+        3 => (number(), number(), endpoint, word(&["GET", "POST"]))
+            .prop_map(|(lane, request, endpoint, method)| What::Request { lane, request, endpoint, method }),
+        2 => (number(), number(), micros())
+            .prop_map(|(lane, request, from)| What::Sent { lane, request, from }),
+        1 => (number(), number(), any::<String>())
+            .prop_map(|(lane, request, why)| What::SendFailed { lane, request, why }),
+        2 => head.prop_map(|((lane, request, from, status, version), (framing, close, last, keep_alive, marker))| {
+            What::Head { lane, request, from, status, version, framing, close, last, keep_alive, marker }
+        }),
+        2 => (number(), number(), any::<u64>(), word(&["0", "1"]), marker())
+            .prop_map(|(lane, request, length, hash, marker)| What::Body { lane, request, length, hash, marker }),
+        1 => (number(), number(), any::<String>())
+            .prop_map(|(lane, request, why)| What::Malformed { lane, request, why }),
+    ]
+    .boxed()
+}
+
+fn of_ending() -> BoxedStrategy<What> {
+    let how = proptest::sample::select(&[
+        Ending::Fin,
+        Ending::Reset,
+        Ending::ResetAfterFin,
+        Ending::Lane,
+        Ending::GaveUp,
+    ]);
+    let stage = proptest::sample::select(&[
+        Stage::Idle,
+        Stage::HalfSent,
+        Stage::NoByte,
+        Stage::InHead,
+        Stage::InBody,
+    ]);
+    prop_oneof![
+        4 => (number(), how, option::of(any::<i32>()), stage)
+            .prop_map(|(lane, how, errno, stage)| What::End { lane, how, errno, stage }),
+        1 => (number(), any::<u64>()).prop_map(|(lane, bytes)| What::Extra { lane, bytes }),
+        1 => (number(), micros(), any::<String>())
+            .prop_map(|(lane, from, awaited)| What::Overdue { lane, from, awaited }),
+        1 => (number(), micros(), any::<u16>(), any::<u64>())
+            .prop_map(|(lane, from, status, length)| What::Fetched { lane, from, status, length }),
+        1 => (number(), micros(), word(&["refused", "reset", "closed", "local"]), any::<String>())
+            .prop_map(|(lane, from, kind, message)| What::FetchFailed { lane, from, kind, message }),
+    ]
+    .boxed()
+}
+
+/// Any events at all, in any order.
+pub(crate) fn events() -> BoxedStrategy<Vec<Event>> {
+    let what = prop_oneof![of_run(), of_witness(), of_opening(), of_exchange(), of_ending()];
+    vec((micros(), what).prop_map(|(t, what)| Event { t, what }), 0..80).boxed()
+}
+
+/// The same after the first line of a history.
+pub(crate) fn history() -> BoxedStrategy<Vec<Event>> {
+    let begun = |mut events: Vec<Event>| {
+        let scenario = "arbitrary".to_owned();
+        events.insert(0, Event { t: 0, what: What::Begin { schema: SCHEMA, scenario } });
+        events
+    };
+    events().prop_map(begun).boxed()
+}

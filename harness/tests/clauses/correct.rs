@@ -1,0 +1,230 @@
+//! What the lanes of each scenario see of a server that does all it owes: in control, and in the restart.
+
+use hotspec::history::event::{Owner, What};
+
+use crate::lane::{LAST, OPEN};
+use crate::story::{BORN, CONTROL, NEW, OLD, RESTART, Story, T0, TD, TR};
+
+/// Lanes reach their state here.
+const ARMING: u64 = RESTART + 60;
+/// A request that is sent while the old process drains.
+pub(crate) const LATE: u64 = TD + 300;
+
+/// The scenario's own lanes.
+pub(crate) fn lanes(story: &mut Story) {
+    match story.scenario.name.as_str() {
+        "new-connections" => new_connections(story),
+        "keep-alive-traffic" => keep_alive_traffic(story),
+        "idle-last-request" => idle_last_request(story),
+        "fresh-first-request" => fresh_first_request(story),
+        "in-flight-slow" => in_flight_slow(story),
+        "in-flight-streamed" => in_flight_streamed(story),
+        "in-flight-large" => in_flight_large(story),
+        "in-flight-upload" => in_flight_upload(story),
+        "half-sent-head" => half_sent_head(story),
+        "sent-before-trigger" => sent_before_trigger(story),
+        "queued-at-trigger" => queued_at_trigger(story),
+        "queued-at-handover" => queued_at_handover(story),
+        "accepted-unread" => accepted_unread(story),
+        "zero-traffic" => zero_traffic(story),
+        "pooled-client" => pooled_client(story),
+        other => panic!("no correct history is written for the scenario {other}"),
+    }
+}
+
+fn new_connections(story: &mut Story) {
+    for at in [60, 1_060, 3_060, 8_600, T0 + 10, BORN + 20, TR + 10, 9_600, 10_500, 11_500, 13_800] {
+        let owner = if at > TR { NEW } else { OLD };
+        story.lane("new", at).accepted_by(owner).asked().answered().closed();
+        story.lane("new-closing", at + 2).accepted_by(owner).asked().answered_last().fin();
+    }
+}
+
+fn keep_alive_traffic(story: &mut Story) {
+    for (from, until) in [(40, 2_500), (8_600, TD)] {
+        let mut busy = story.lane("busy", from).accepted_by(OLD);
+        for at in (from + 5..until).step_by(50) {
+            busy = busy.at(at).asked().answered();
+        }
+        match until {
+            TD => busy.at(TD + 20).asked().answered_last().fin(),
+            _ => busy.closed(),
+        }
+    }
+    let leisurely = story.lane("leisurely", 8_600).accepted_by(OLD).at(TD - 20).asked().answered();
+    leisurely.at(TD + 130).asked().answered_last().fin();
+    let mut busy = story.lane("busy", TD + 40).accepted_by(NEW);
+    for at in (TD + 60..12_000).step_by(150) {
+        busy = busy.at(at).asked().answered();
+    }
+    busy.closed();
+    story.lane("busy", 11_000).accepted_by(NEW).asked().answered().closed();
+}
+
+fn idle_last_request(story: &mut Story) {
+    for role in ["idle", "idle-pipelining"] {
+        story
+            .lane(role, CONTROL + 40)
+            .accepted_by(OLD)
+            .asked()
+            .answered()
+            .armed()
+            .after(1_200)
+            .asked()
+            .answered()
+            .closed();
+        story
+            .lane(role, ARMING)
+            .accepted_by(OLD)
+            .asked()
+            .answered()
+            .armed()
+            .at(LATE)
+            .asked()
+            .answered_last()
+            .fin();
+    }
+    let pair = story.lane("idle-pipelining", ARMING).accepted_by(OLD).asked().answered().armed();
+    pair.at(LATE).begun("fast").begun("fast").sent().answered_last().fin();
+}
+
+fn fresh_first_request(story: &mut Story) {
+    story.lane("fresh", CONTROL + 40).accepted_by(OLD).armed().after(1_200).asked().answered().closed();
+    story.lane("fresh", ARMING).accepted_by(OLD).armed().at(LATE).asked().answered_last().fin();
+}
+
+fn in_flight_slow(story: &mut Story) {
+    story
+        .lane("slow", CONTROL + 40)
+        .accepted_by(OLD)
+        .asked_for("slow")
+        .armed()
+        .after(5_500)
+        .answered()
+        .closed();
+    story.lane("slow", ARMING).accepted_by(OLD).asked_for("slow").armed().after(5_500).answered_last().fin();
+    let kept = story.lane("slow-kept", ARMING).accepted_by(OLD).asked().answered().asked_for("slow").armed();
+    kept.after(2_000).answered_last().fin();
+}
+
+fn in_flight_streamed(story: &mut Story) {
+    for at in [CONTROL + 40, ARMING] {
+        let stream = story.lane("stream", at).accepted_by(OLD).asked_for("stream").head(OPEN).armed();
+        stream.after(5_500).body(OPEN).after(10).fin();
+    }
+}
+
+fn in_flight_large(story: &mut Story) {
+    for at in [CONTROL + 40, ARMING] {
+        let slow = story.lane("slow-reader", at).accepted_by(OLD).asked_for("large").head(OPEN).armed();
+        slow.after(4_000).body(OPEN).after(10).fin();
+    }
+}
+
+fn in_flight_upload(story: &mut Story) {
+    let upload = story.lane("upload", CONTROL + 20).accepted_by(OLD).begun("upload").armed();
+    upload.after(7_950).sent().answered().closed();
+    story
+        .lane("upload", ARMING)
+        .accepted_by(OLD)
+        .begun("upload")
+        .armed()
+        .after(8_000)
+        .sent()
+        .answered_last()
+        .fin();
+    for (at, id) in [(8_000, "0-0"), (ARMING + 8_001, "1-0")] {
+        story.tell(at, What::Executed { id: id.to_owned() });
+    }
+}
+
+fn half_sent_head(story: &mut Story) {
+    story
+        .lane("half-sent", CONTROL + 40)
+        .accepted_by(OLD)
+        .begun("fast")
+        .armed()
+        .after(1_200)
+        .sent()
+        .answered()
+        .closed();
+    story
+        .lane("half-sent", ARMING)
+        .accepted_by(OLD)
+        .begun("fast")
+        .armed()
+        .at(LATE)
+        .sent()
+        .answered_last()
+        .fin();
+}
+
+fn sent_before_trigger(story: &mut Story) {
+    story
+        .lane("just-sent", CONTROL + 40)
+        .accepted_by(OLD)
+        .begun("fast")
+        .armed()
+        .sent()
+        .loaded()
+        .after(50)
+        .answered()
+        .closed();
+    let sent =
+        story.lane("just-sent", ARMING).accepted_by(OLD).begun("fast").armed().at(8_810).sent().loaded();
+    sent.at(T0 + 5).answered().at(13_250).fin();
+}
+
+fn queued_at_trigger(story: &mut Story) {
+    for (at, accepted) in [(CONTROL + 40, CONTROL + 90), (8_810, T0 + 3)] {
+        let queued = story.lane("queued", at).connected().owner(Owner::Queued).asked().loaded();
+        queued.at(accepted).owner(OLD).answered().closed();
+    }
+}
+
+fn queued_at_handover(story: &mut Story) {
+    for (at, accepted, owner) in [(CONTROL + 40, CONTROL + 90, OLD), (BORN + 10, BORN + 65, NEW)] {
+        let queued = story.lane("queued", at).connected().owner(Owner::Queued).asked().loaded();
+        queued.at(accepted).owner(owner).answered().closed();
+    }
+}
+
+fn accepted_unread(story: &mut Story) {
+    story
+        .lane("unread", CONTROL + 40)
+        .accepted_by(OLD)
+        .armed()
+        .asked()
+        .loaded()
+        .after(50)
+        .answered()
+        .closed();
+    story
+        .lane("unread", ARMING)
+        .accepted_by(OLD)
+        .armed()
+        .at(BORN + 10)
+        .asked()
+        .loaded()
+        .at(TD + 30)
+        .answered_as(LAST)
+        .fin();
+}
+
+fn zero_traffic(story: &mut Story) {
+    for at in [CONTROL + 40, 1_000, ARMING] {
+        story.lane("before", at).accepted_by(OLD).asked().answered().closed();
+    }
+    story.lane("after", CONTROL + 400).accepted_by(OLD).asked().answered().closed();
+    story.lane("after", 13_700).accepted_by(NEW).asked().answered().closed();
+}
+
+fn pooled_client(story: &mut Story) {
+    for (from, until) in [(60, 2_000), (8_500, 14_600)] {
+        let mut pooled = story.lane("pooled", from);
+        for at in (from + 5..until).step_by(50) {
+            pooled = pooled.at(at).fetched();
+        }
+        pooled.closed();
+    }
+}

@@ -1,0 +1,24 @@
+//! Each clause can fail, and passes otherwise: histories that are written by hand, with no server and no clock.
+//!
+//! - [`story`]: a correct restart under each scenario, and what may be changed about the server
+//! - [`lane`]: one connection, told step by step
+//! - [`correct`]: what the lanes of each scenario see of a correct server
+//! - [`judged`]: what a story comes to
+//! - one file per group of clauses, [`run`] for the verdict on a whole run, [`generated`] for properties
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod arbitrary;
+mod availability;
+mod correct;
+mod drain;
+mod generated;
+mod in_flight;
+mod judged;
+mod keep_alive;
+mod known;
+mod lane;
+mod last_request;
+mod process;
+mod run;
+mod story;

@@ -1,0 +1,181 @@
+//! The verdict on a whole run, and that a correct server passes.
+
+use std::collections::BTreeSet;
+
+use hotspec::clause::registry;
+use hotspec::clause::result::{RunVerdict, Verdict};
+use hotspec::declaration::Profile;
+use hotspec::history::What;
+use hotspec::history::event::Stop;
+use hotspec::scenario::builtin;
+
+use crate::judged::verdict;
+use crate::lane::{Answer, LAST};
+use crate::story::{BORN, OLD, Story, T0, correct, correct_in};
+
+#[test]
+fn a_correct_restart_passes_every_clause_of_every_scenario() {
+    for profile in [Profile::Falcore, Profile::Reload] {
+        for scenario in builtin::scenarios().unwrap() {
+            let result = correct_in(profile, &scenario.name).judged();
+            let others = result.clauses.iter().filter(|clause| clause.verdict != Verdict::Pass);
+            let others: Vec<_> = others.map(|clause| (&clause.id, clause.verdict, &clause.reasons)).collect();
+            assert!(others.is_empty(), "{profile} {}: {others:#?}", scenario.name);
+            assert_eq!(result.verdict, RunVerdict::Pass);
+            let restart = &result.restarts[0];
+            assert!(restart.t0_us.is_some() && restart.td_us.is_some() && restart.tx_us.is_some());
+        }
+    }
+}
+
+#[test]
+fn every_built_clause_is_broken_by_a_story_here() {
+    let told = [
+        include_str!("availability.rs"),
+        include_str!("in_flight.rs"),
+        include_str!("last_request.rs"),
+        include_str!("keep_alive.rs"),
+        include_str!("drain.rs"),
+        include_str!("process.rs"),
+    ];
+    let told: String = told.concat().split_whitespace().collect();
+    for clause in registry::all().into_iter().filter(|clause| clause.judge.is_some()) {
+        assert!(told.contains(&format!(".breaks(\"{}\",", clause.id)), "{}", clause.id);
+    }
+}
+
+#[test]
+fn every_violation_names_its_scenario_its_moment_and_what_was_expected() {
+    let mut story = correct("new-connections");
+    story.lane("new", BORN + 20).refused();
+    story.lane("new", BORN + 21).accepted_by(OLD).asked().after(2).fin();
+    let result = story.judged();
+    let violations: Vec<_> = result.clauses.iter().flat_map(|clause| &clause.violations).collect();
+    assert_eq!(violations.len(), 2);
+    for violation in violations {
+        assert_eq!(violation.scenario, "new-connections");
+        assert!(violation.phase.starts_with("T0 to Tr, T0+"), "{}", violation.phase);
+        assert!(!violation.expected.is_empty() && !violation.seen.is_empty() && !violation.kind.is_empty());
+    }
+}
+
+fn failed(story: &mut Story, stage: Stop) {
+    story.tell(T0 + 1, What::Failed { stage, message: "expected this, found that".to_owned() });
+}
+
+/// One stage worse than the last: each is added to all before.
+#[test]
+fn an_error_weighs_more_than_an_invalid_run_that_more_than_a_breach_that_more_than_a_doubt() {
+    let mut story = correct("new-connections");
+    assert_eq!(story.judged().verdict, RunVerdict::Pass);
+    story.lane("new", BORN + 20).accepted_by(OLD).asked().after(1_300).answered_last().fin();
+    story.harness_slept(BORN + 30, BORN + 1_100);
+    assert_eq!(story.judged().verdict, RunVerdict::Inconclusive);
+    story.lane("new", BORN + 20).refused();
+    assert_eq!(story.judged().verdict, RunVerdict::Fail);
+    let mut invalid = story.clone();
+    failed(&mut invalid, Stop::Start);
+    assert_eq!(invalid.judged().verdict, RunVerdict::Invalid);
+    story.lane("new", 500).refused();
+    assert_eq!(story.judged().verdict, RunVerdict::Invalid);
+    let other = correct("half-sent-head");
+    let mut manifest = crate::judged::manifest(&[&story, &other]);
+    manifest.scenarios.reverse();
+    let mut faulty = other;
+    failed(&mut faulty, Stop::Harness);
+    let recorded = [
+        hotspec::clause::judge::Recorded { entry: &manifest.scenarios[0], events: faulty.history() },
+        hotspec::clause::judge::Recorded { entry: &manifest.scenarios[1], events: story.history() },
+    ];
+    assert_eq!(hotspec::clause::judge::judge(&manifest, &recorded).verdict, RunVerdict::Error);
+}
+
+#[test]
+fn a_control_phase_that_fails_makes_the_run_invalid_and_accuses_nobody() {
+    let troubles: [fn(&mut Story); 4] = [
+        |story| story.lane("new", 500).refused(),
+        |story| story.lane("new", 500).accepted_by(OLD).asked().after(5).fin(),
+        |story| story.lane("new", 500).accepted_by(OLD).asked().head(LAST).reset(),
+        |story| story.lane("new", 500).fetch_failed("reset").closed(),
+    ];
+    for trouble in troubles {
+        let mut story = correct("new-connections");
+        trouble(&mut story);
+        story.lane("new", BORN + 20).refused();
+        let result = story.judged();
+        assert_eq!(result.verdict, RunVerdict::Invalid);
+        assert_eq!(result.problems[0].stage, Stop::Control);
+        assert!(result.clauses.iter().all(|clause| clause.verdict != Verdict::Fail));
+    }
+}
+
+#[test]
+fn an_idle_connection_that_control_loses_in_order_does_not_make_the_run_invalid() {
+    let mut story = correct("new-connections");
+    story.lane("busy", 500).accepted_by(OLD).asked().answered().after(100).asked().reset_after_fin();
+    story.lane("busy", 500).accepted_by(OLD).asked().answered_last().asked().reset();
+    story.lane("busy", 500).accepted_by(OLD).asked().closed();
+    assert_eq!(story.judged().verdict, RunVerdict::Pass);
+}
+
+#[test]
+fn an_endpoint_that_was_only_assumed_and_fails_in_control_rules_the_scenario_out() {
+    let mut story = correct("in-flight-upload");
+    story.lane("upload", 60).accepted_by(OLD).begun("upload").sent().after(5).fin();
+    assert_eq!(story.judged().verdict, RunVerdict::Invalid);
+    let mut manifest = story.manifest();
+    manifest.scenarios[0].assumed = true;
+    let result = story.judged_by(&manifest);
+    assert_eq!(verdict(&result, "in-flight.upload"), Verdict::Unsupported);
+    assert_eq!(result.verdict, RunVerdict::Pass);
+    assert!(result.problems.is_empty());
+}
+
+#[test]
+fn an_endpoint_that_was_only_assumed_and_works_in_control_is_judged() {
+    let mut story = correct("in-flight-upload");
+    let mut manifest = story.manifest();
+    manifest.scenarios[0].assumed = true;
+    assert_eq!(verdict(&story.judged_by(&manifest), "in-flight.upload"), Verdict::Pass);
+    story.lane("upload", 8_200).accepted_by(OLD).begun("upload").armed().at(12_000).reset();
+    assert_eq!(verdict(&story.judged_by(&manifest), "in-flight.upload"), Verdict::Fail);
+}
+
+#[test]
+fn a_scenario_that_the_target_does_not_support_says_why() {
+    let story = correct("in-flight-upload");
+    let mut manifest = story.manifest();
+    manifest.scenarios[0].unsupported = Some("it has no endpoint `upload`".to_owned());
+    let result = hotspec::clause::judge::judge(&manifest, &[]);
+    for clause in &result.clauses {
+        assert_eq!(clause.verdict, Verdict::Unsupported, "{}", clause.id);
+        assert_eq!(clause.reasons, ["it has no endpoint `upload`"]);
+    }
+}
+
+#[test]
+fn a_run_that_is_broken_off_passes_nothing_and_still_fails_what_was_broken() {
+    let mut story = correct("new-connections");
+    story.tell(13_900, What::Interrupted);
+    let result = story.judged();
+    assert!(result.interrupted);
+    assert!(result.clauses.iter().all(|clause| clause.verdict == Verdict::Inconclusive));
+    assert_eq!(result.verdict, RunVerdict::Inconclusive);
+    story.lane("new", BORN + 20).accepted_by(OLD).asked().answered_as(Answer { status: 404, ..LAST }).fin();
+    let result = story.judged();
+    assert_eq!(verdict(&result, "availability.answered"), Verdict::Fail);
+    assert_eq!(result.verdict, RunVerdict::Fail);
+}
+
+#[test]
+fn a_planned_clause_is_shown_and_weighs_nothing() {
+    let story = correct("new-connections");
+    let mut manifest = story.manifest();
+    let planned = registry::all().into_iter().filter(|clause| clause.judge.is_none());
+    let planned: BTreeSet<&str> =
+        planned.filter(|clause| clause.level(story.profile).is_some()).map(|clause| clause.id).collect();
+    manifest.clauses.extend(planned.iter().map(|id| (*id).to_owned()));
+    let result = story.judged_by(&manifest);
+    assert!(planned.iter().all(|id| verdict(&result, id) == Verdict::Planned));
+    assert_eq!(result.verdict, RunVerdict::Pass);
+}

@@ -1,0 +1,298 @@
+//! A correct restart, told as its history. Times are milliseconds of the run's clock.
+
+use hotspec::declaration::Profile;
+use hotspec::history::event::{
+    Event, Interval, LaneId, ListenerRow, Micros, Owner, Phase, ProcId, SCHEMA, What,
+};
+use hotspec::history::{Model, timeline};
+use hotspec::scenario::builtin;
+use hotspec::scenario::file::{Scenario, Stop};
+
+use crate::correct;
+use crate::lane::Script;
+
+/// The process from before the trigger.
+pub(crate) const OLD: Owner = Owner::Process(0);
+/// Its successor.
+pub(crate) const NEW: Owner = Owner::Process(1);
+
+/// Lanes of control start here.
+pub(crate) const CONTROL: u64 = 20;
+/// Lanes of the restart start here.
+pub(crate) const RESTART: u64 = 8_100;
+/// The trigger.
+pub(crate) const T0: u64 = 9_000;
+/// The successor is seen.
+pub(crate) const BORN: u64 = 9_100;
+/// It answers a probe.
+pub(crate) const TR: u64 = 9_200;
+/// The old process stops accepting, and announces the close from here on.
+pub(crate) const TD: u64 = 9_250;
+/// How long a draining server keeps an idle connection.
+pub(crate) const IDLE_MAX: u64 = 4_000;
+/// The least that a history lasts.
+const END: u64 = 20_000;
+
+/// The listening socket.
+pub(crate) const LISTENER: ListenerRow = ListenerRow { inode: 501, cookie: 9, backlog: 128 };
+
+/// What the server does in the restart; a story that is to fail changes something here.
+#[derive(Clone, Debug)]
+pub(crate) struct Server {
+    /// The successor is born.
+    pub(crate) born: Option<u64>,
+    /// It answers.
+    pub(crate) answers: Option<u64>,
+    /// What it executes.
+    pub(crate) program: &'static str,
+    /// The old process closes its listener.
+    pub(crate) unlistens: Option<u64>,
+    /// It answers with an announced close from here on.
+    pub(crate) announces: Option<u64>,
+    /// It closes connections that stay idle.
+    pub(crate) times_out: Option<u64>,
+    /// It is gone; [`Gone::InTime`] follows the last of its connections.
+    pub(crate) gone: Gone,
+    /// Canaries stand on it.
+    pub(crate) canaries: bool,
+    /// The step of the trigger after which it is to drain, where that is not the first.
+    pub(crate) drain_step: Option<u64>,
+}
+
+/// When the old process goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gone {
+    /// Shortly after the last of its connections.
+    InTime,
+    /// Then.
+    At(u64),
+    /// Not while it is watched.
+    Never,
+}
+
+/// One scenario under one server.
+#[derive(Clone, Debug)]
+pub(crate) struct Story {
+    pub(crate) scenario: Scenario,
+    pub(crate) profile: Profile,
+    pub(crate) model: Model,
+    pub(crate) server: Server,
+    /// The machine shows neither processes nor sockets.
+    pub(crate) withheld: bool,
+    pub(crate) events: Vec<Event>,
+    /// The last end of a connection of the old process.
+    pub(crate) old_until: Micros,
+    pub(crate) next: LaneId,
+}
+
+/// The scenario that comes with the program under this name, and a server that does all it owes.
+pub(crate) fn correct(scenario: &str) -> Story {
+    let mut story = frame(scenario);
+    correct::lanes(&mut story);
+    story
+}
+
+/// The same for one profile.
+pub(crate) fn correct_in(profile: Profile, scenario: &str) -> Story {
+    Story { profile, ..correct(scenario) }
+}
+
+/// The scenario's control, canaries, probes and processes; of its own lanes only those of control.
+pub(crate) fn frame(name: &str) -> Story {
+    let scenarios = builtin::scenarios().unwrap();
+    let scenario = scenarios.into_iter().find(|scenario| scenario.name == name).unwrap();
+    let server = Server {
+        born: Some(BORN),
+        answers: Some(TR),
+        program: "/opt/server",
+        unlistens: Some(TD),
+        announces: Some(TD),
+        times_out: Some(TD + IDLE_MAX),
+        gone: Gone::InTime,
+        canaries: scenario.canaries,
+        drain_step: None,
+    };
+    Story {
+        scenario,
+        profile: Profile::Falcore,
+        model: Model::ForkExec,
+        server,
+        withheld: false,
+        events: Vec::new(),
+        old_until: 13_250_000,
+        next: 0,
+    }
+}
+
+impl Story {
+    /// A connection of the role `role` that begins to connect at `at`.
+    pub(crate) fn lane(&mut self, role: &str, at: u64) -> Script<'_> {
+        let lane = self.next;
+        self.next += 1;
+        Script::open(self, lane, role, at)
+    }
+
+    /// An event that belongs to no lane.
+    pub(crate) fn tell(&mut self, at: u64, what: What) {
+        self.events.push(Event { t: at * 1_000, what });
+    }
+
+    /// The harness itself did not run.
+    pub(crate) fn harness_slept(&mut self, from: u64, to: u64) {
+        self.tell(to, What::Gap { from: from * 1_000 });
+    }
+
+    /// The old generation stands still in this time.
+    pub(crate) fn stopped(&self) -> Option<(u64, u64)> {
+        self.scenario.stop.map(|stop| match stop {
+            Stop::AtTrigger => (8_800, T0 + 1),
+            Stop::AtHandover => (BORN + 5, BORN + 60),
+        })
+    }
+
+    /// The whole history, in the order of time.
+    pub(crate) fn history(&self) -> Vec<Event> {
+        let mut all = self.clone();
+        all.tell(CONTROL, What::Phase { phase: Phase::Control });
+        all.tell(RESTART, What::Phase { phase: Phase::Restart });
+        all.tell_processes();
+        if self.server.canaries {
+            all.tell_canaries();
+        }
+        if self.scenario.probes {
+            all.tell_probes();
+        }
+        all.tell_gone();
+        all.events.sort_by_key(|event| event.t);
+        let begin = What::Begin { schema: SCHEMA, scenario: self.scenario.name.clone() };
+        all.events.insert(0, Event { t: 0, what: begin });
+        let last = all.events.last().map_or(0, |event| event.t).max(END * 1_000);
+        all.events.push(Event { t: last + 1_000, what: What::Sampled { longest_gap: 300 } });
+        all.events.push(Event { t: last + 2_000, what: What::Phase { phase: Phase::End } });
+        if self.withheld {
+            all.events.retain(|event| !is_of_witness(&event.what));
+            let why = "processes may not be read by this user".to_owned();
+            all.events.insert(1, Event { t: 1, what: What::Withheld { why } });
+        }
+        all.events
+    }
+
+    /// The instants as the program tells them from this history.
+    pub(crate) fn timeline(&self) -> timeline::Timeline {
+        timeline::Timeline::of(self.model, &self.history())
+    }
+
+    fn tell_processes(&mut self) {
+        let server = self.server.clone();
+        self.tell(10, process(0, "/opt/server", 10));
+        self.tell(15, What::Listeners { rows: vec![LISTENER], from: 14_000 });
+        self.tell(16, holds(0, &[LISTENER.inode], 14));
+        let trigger = |step, what: &str, from, drain| What::Trigger {
+            step,
+            what: what.to_owned(),
+            from: from * 1_000,
+            drain,
+        };
+        self.tell(T0, trigger(0, "SIGHUP to the main process", T0, server.drain_step.is_none()));
+        if let Some(at) = server.drain_step {
+            self.tell(at, trigger(1, "SIGQUIT to the main process", at, true));
+        }
+        if let Some((from, to)) = self.stopped() {
+            self.tell(from, What::Frozen { procs: vec![0], on: true });
+            self.tell(to, What::Frozen { procs: vec![0], on: false });
+        }
+        if let Some(born) = server.born {
+            self.tell(born, process(1, server.program, born));
+            self.tell(born + 50, holds(1, &[LISTENER.inode], born));
+        }
+        if let Some(at) = server.unlistens {
+            self.tell(at, holds(0, &[], at - 1));
+        }
+    }
+
+    fn tell_gone(&mut self) {
+        let gone = match self.server.gone {
+            Gone::InTime => self.old_until / 1_000 + 250,
+            Gone::At(at) => at,
+            Gone::Never => return,
+        };
+        self.tell(gone, What::Gone { proc: 0, from: (gone - 10) * 1_000 });
+        self.tell(gone, What::Exit { pid: 100, code: Some(0), signal: None });
+        if self.scenario.settle {
+            self.tell(gone + 50, What::Phase { phase: Phase::Settle });
+        }
+    }
+
+    fn tell_canaries(&mut self) {
+        let (announces, times_out, stopped) = (self.server.announces, self.server.times_out, self.stopped());
+        let stands_still = |at| stopped.is_some_and(|(from, to)| at >= from && at <= to);
+        for _ in 0..2 {
+            let mut busy = self.lane("canary", CONTROL + 20).accepted_by(OLD);
+            for turn in 0..60 {
+                busy = busy.at(CONTROL + 25 + 50 * turn).asked().answered();
+            }
+            busy.at(8_040).closed();
+            self.lane("canary-idle", CONTROL + 20).accepted_by(OLD).asked().answered().at(8_040).closed();
+
+            let mut busy = self.lane("canary", RESTART + 5).accepted_by(OLD);
+            let until = announces.unwrap_or(12_000);
+            for at in (RESTART + 10..=until).step_by(25).filter(|at| !stands_still(*at)) {
+                busy = busy.at(at).asked().answered();
+            }
+            match announces {
+                Some(at) => busy.at(at + 11).asked().answered_last().fin(),
+                None => busy.at(12_500).closed(),
+            }
+            let idle = self.lane("canary-idle", RESTART + 5).accepted_by(OLD).asked().answered();
+            match times_out {
+                Some(at) => idle.at(at).fin(),
+                None => idle.at(12_500).closed(),
+            }
+        }
+    }
+
+    fn tell_probes(&mut self) {
+        for at in [100, 1_000, 2_500] {
+            self.lane("probe", at).accepted_by(OLD).asked().answered().closed();
+        }
+        let answers = self.server.answers;
+        let first = answers.unwrap_or(TR);
+        for at in [8_500, T0 + 20, first, first + 800, first + 1_800, first + 2_800] {
+            let owner = if answers.is_some_and(|answers| at >= answers) { NEW } else { OLD };
+            self.lane("probe", at).accepted_by(owner).asked().answered().closed();
+        }
+    }
+}
+
+/// Whether it takes more than a client's socket to see this.
+fn is_of_witness(what: &What) -> bool {
+    matches!(
+        what,
+        What::Process { .. }
+            | What::Holds { .. }
+            | What::Gone { .. }
+            | What::Listeners { .. }
+            | What::Sampled { .. }
+            | What::Owner { .. }
+    )
+}
+
+/// A process that was born up to 10 ms before it is seen.
+pub(crate) fn process(proc: ProcId, program: &str, seen: u64) -> What {
+    What::Process {
+        proc,
+        pid: 100 + proc as i32,
+        ppid: 1,
+        start: seen,
+        stack: 4_096 + u64::from(proc),
+        born: Interval::new((seen - 10) * 1_000, seen * 1_000),
+        name: "server".to_owned(),
+        program: Some(program.to_owned()),
+        executed_from: None,
+    }
+}
+
+/// A process holds these listening sockets now.
+pub(crate) fn holds(proc: ProcId, inodes: &[u64], from: u64) -> What {
+    What::Holds { proc, listeners: inodes.to_vec(), from: from * 1_000 }
+}
