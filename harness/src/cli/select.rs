@@ -144,7 +144,7 @@ mod tests {
         assert!(group.clauses.iter().all(|id| id.starts_with("keep-alive.") && id != "keep-alive.only-one"));
         let pattern = selected(&["*upload"], &[], Profile::Reload).expect("a selection");
         assert!(
-            pattern.clauses.iter().any(|id| id == "in-flight.completes"),
+            pattern.clauses.iter().any(|id| id == "in-flight.not-truncated"),
             "a scenario brings all its clauses"
         );
     }
