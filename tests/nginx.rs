@@ -9,8 +9,7 @@ use support::{case_with, run, run_trials};
 const NGINX: &[(&str, &str)] = &[("nginx", "apt-get install nginx-light")];
 
 /// Stops nginx in order, as `systemctl restart` would, waits until it is gone, and starts it again.
-const STOP_AND_START: &str =
-    "kill -QUIT $(cat nginx.pid); while [ -e nginx.pid ]; do :; done; nginx -p {dir} -c nginx.conf";
+const STOP_AND_START: &str = "kill -QUIT $(cat {dir}/nginx.pid); while [ -e {dir}/nginx.pid ]; do :; done; nginx -p {dir} -c nginx.conf";
 
 fn main() -> ExitCode {
     run_trials(
@@ -22,7 +21,7 @@ fn main() -> ExitCode {
                 assert_eq!(run.results.verdict, "pass");
             }),
             case_with(NGINX, "nginx closes idle connections at once, which falcore does not allow", || {
-                let run = run(["--target", "nginx", "--profile", "falcore", "keep-alive", "idle"]);
+                let run = run(["--target", "nginx", "--profile", "falcore", "idle-last-request"]);
                 run.exits(1);
                 for id in ["keep-alive.one-last-request", "idle.not-early"] {
                     assert!(run.results.fails(id), "{:?}", run.results.said_of(id));
@@ -30,13 +29,7 @@ fn main() -> ExitCode {
                 }
             }),
             case_with(NGINX, "nginx, stopped and started again, refuses connections", || {
-                let run = run([
-                    "--target",
-                    "nginx",
-                    "--restart-command",
-                    STOP_AND_START,
-                    "availability.not-refused",
-                ]);
+                let run = run(["--target", "nginx", "--restart-command", STOP_AND_START, "new-connections"]);
                 run.exits(1);
                 let said = run.results.said_of("availability.not-refused");
                 assert!(run.results.fails("availability.not-refused"), "{said:?}");

@@ -222,7 +222,12 @@ impl Started {
         let mut command = Command::new(&program);
         command
             .args(["run", SCENARIO, "--ready-max", ready_max, "--idle-max", "3s", "--profile", "falcore"])
-            .args(["--isolation", setting.isolation, "--restart-command", "kill -HUP $(cat server.pid)"])
+            .args([
+                "--isolation",
+                setting.isolation,
+                "--restart-command",
+                "kill -HUP $(cat {dir}/server.pid)",
+            ])
             .arg("--run-dir")
             .arg(&run_dir)
             .arg(format!("--report=json={}", temp.path().join("report.json").display()))

@@ -14,8 +14,9 @@ use support::{Results, case, hotspec, run_trials, tempdir};
 const SCENARIO: &str = "new-connections";
 
 fn main() -> ExitCode {
-    let sentence =
-        |isolation: &str| format!("two runs at once pass and are stored apart (--isolation {isolation})");
+    let sentence = |isolation: &str| {
+        format!("two runs at once break nothing of each other and are stored apart (--isolation {isolation})")
+    };
     run_trials(
         2,
         vec![
@@ -34,8 +35,9 @@ fn side_by_side(isolation: &'static str) {
         runs.map(|run| run.join().expect("a run"))
     });
     for (status, results, said) in &results {
-        assert_eq!(*status, Some(0), "{said}");
-        assert_eq!(results.verdict, "pass");
+        // A stranger's server or lanes would show as failures; what could not be decided is the machine's doing.
+        assert!(matches!(status, Some(0 | 2)), "{said}");
+        assert!(results.failed("MUST").is_empty() && results.problems.is_empty(), "{said}");
     }
     let base = temp.path().join("state/hotspec");
     let mut seeds = BTreeSet::new();

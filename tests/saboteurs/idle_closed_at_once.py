@@ -10,7 +10,7 @@ Written from scratch: one thread, one selector, and one generator for each conne
 what it waits for.
 """
 # clause: keep-alive.one-last-request
-# falls-with: keep-alive.answered-throughout, idle.not-early, load.closed-loop, repeat.many, repeat.double-trigger, repeat.while-draining, repeat.successor-triggered, repeat.storm
+# falls-with: availability.answered, keep-alive.answered-throughout, idle.not-early, load.closed-loop, repeat.many, repeat.double-trigger, repeat.while-draining, repeat.successor-triggered, repeat.storm
 # profile: falcore
 # passes: reload
 

@@ -91,8 +91,8 @@ const ATTEMPTS: u32 = 3;
 /// A machine that did not run hotspec for so long stood still.
 const STOOD_STILL: u64 = 300_000;
 
-/// `hotspec run` with these arguments, up to its end, with a run directory of its own. A run that leaves something undecided, and
-/// in which the machine stood still for a time, is told on standard error and made again.
+/// `hotspec run` with these arguments, up to its end, with a run directory of its own. A run that leaves something undecided, or
+/// fails with no restart at all, and in which the machine stood still for a time, is told on standard error and made again.
 ///
 /// # Panics
 /// It wrote no report.
@@ -102,11 +102,13 @@ pub fn run<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) ->
     loop {
         let run = run_once(&arguments);
         let gap = run.longest_gap();
-        let undecided: Vec<&str> = run.results.inconclusive().collect();
+        let control = run.results.problems.iter().filter(|problem| problem.stage == "control");
+        let control = control.map(|problem| problem.message.as_str());
+        let undecided: Vec<&str> = run.results.inconclusive().chain(control).collect();
         if undecided.is_empty() || made == ATTEMPTS || gap < STOOD_STILL {
             return run;
         }
-        eprintln!("once more, as the machine stood still for {} ms: {undecided:?} inconclusive", gap / 1000);
+        eprintln!("once more, as the machine stood still for {} ms: {undecided:?}", gap / 1000);
         made += 1;
     }
 }
