@@ -150,6 +150,10 @@ impl Conductor<'_> {
         self.reach(Anchor::Stopped, self.recorder.now());
         let until = self.recorder.now() + 2 * self.job.limits.stall_max;
         self.until(until, |_| lanes.all_loaded()).await?;
+        // The successor may answer before it has told the old one so. The stop lasts a little longer, that the old one finds
+        // the word and the filled queue when it goes on; how the word is passed can't be seen from here.
+        let hold = self.recorder.now() + self.job.limits.stall_max / 4;
+        self.until(hold, |_| false).await?;
         self.go_on();
         if self.stopped_in_time { Ok(()) } else { Err(Halt::Missed) }
     }
