@@ -32,6 +32,9 @@ pub struct Scenario {
     pub probes: bool,
     /// The old generation is stopped for a while.
     pub stop: Option<Stop>,
+    /// How often it is run: more than once where it meets a race that a faulty server may win.
+    #[serde(default = "once")]
+    pub times: u32,
     /// Its lanes.
     #[serde(default, rename = "lane")]
     pub lanes: Vec<LaneSpec>,
@@ -39,6 +42,10 @@ pub struct Scenario {
 
 fn yes() -> bool {
     true
+}
+
+fn once() -> u32 {
+    1
 }
 
 /// When the old generation is stopped (SIGSTOP). It goes on as soon as every lane is loaded.

@@ -28,6 +28,8 @@ pub struct Plan {
     pub repeated: Vec<(Micros, LanePlan)>,
     /// When the old generation is stopped.
     pub stop: Option<Stop>,
+    /// How often it is run.
+    pub times: u32,
     /// Connections are kept on every old process.
     pub canaries: bool,
     /// New connections look for the successor.
@@ -45,6 +47,7 @@ impl Plan {
             lanes: Vec::new(),
             repeated: Vec::new(),
             stop: scenario.stop,
+            times: scenario.times.clamp(1, 100),
             canaries: scenario.canaries,
             probes: scenario.probes,
             settle: scenario.settle,

@@ -85,11 +85,22 @@ impl Halt {
     }
 }
 
-/// Attempts to meet a moment that lasts microseconds.
-const ATTEMPTS_MAX: u32 = 4;
+/// Attempts beyond those that are wanted, to meet a moment that lasts microseconds.
+const ATTEMPTS_EXTRA: u32 = 3;
 
-/// Runs a scenario to its end on the calling thread. Where the moment that it is about was missed it is run again; every
-/// attempt is recorded, and judged.
+/// What came of an attempt.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Attempt {
+    /// It met what it is about.
+    Met,
+    /// The moment was missed: another is worth while.
+    Missed,
+    /// It was broken off or failed.
+    Halted,
+}
+
+/// Runs a scenario on the calling thread as often as it asks for. Where the moment that it is about was missed it is run once
+/// more; every attempt is recorded, and judged.
 ///
 /// # Errors
 /// Only when not even a history could be written: everything else is in the history.
@@ -98,9 +109,14 @@ pub fn run(
     interrupt: watch::Receiver<bool>,
     progress: &mpsc::Sender<Progress>,
 ) -> std::io::Result<()> {
-    for attempt in 1..=ATTEMPTS_MAX {
-        let last = attempt == ATTEMPTS_MAX;
-        if !attempt_once(job, attempt, last, interrupt.clone(), progress)? {
+    let mut met = 0;
+    for attempt in 1..=job.plan.times + ATTEMPTS_EXTRA {
+        match attempt_once(job, attempt, interrupt.clone(), progress)? {
+            Attempt::Met => met += 1,
+            Attempt::Missed => {}
+            Attempt::Halted => break,
+        }
+        if met >= job.plan.times {
             break;
         }
     }
@@ -113,38 +129,35 @@ pub fn attempt_path(first: &Path, attempt: u32) -> PathBuf {
     if attempt == 1 { first.to_owned() } else { first.with_extension(format!("{attempt}.ndjson")) }
 }
 
-/// One attempt. True if another is worth while.
 fn attempt_once(
     job: &Job,
     attempt: u32,
-    last: bool,
     interrupt: watch::Receiver<bool>,
     progress: &mpsc::Sender<Progress>,
-) -> std::io::Result<bool> {
+) -> std::io::Result<Attempt> {
     let path = attempt_path(&job.history, attempt);
     let recorder = Rc::new(Recorder::create(&path, job.origin, job.model)?);
     recorder.record(What::Begin { schema: SCHEMA, scenario: job.plan.name.clone() });
     // A thread that has entered a network namespace can enter another: the first goes with its last socket.
-    let missed = match drive(job, &recorder, interrupt, progress) {
-        Ok(()) => false,
+    let outcome = match drive(job, &recorder, interrupt, progress) {
+        Ok(()) => Attempt::Met,
         Err(Halt::Missed) => {
-            let text = "the old generation had stopped listening before it could be stopped";
-            let then = if last { "so the handover was not met" } else { "so the scenario was run again" };
-            recorder.record(What::Note { text: format!("{text}, {then}") });
-            true
+            let text = "the old generation had stopped listening before it could be stopped: the handover was missed";
+            recorder.record(What::Note { text: text.to_owned() });
+            Attempt::Missed
         }
         Err(Halt::Interrupted) => {
             recorder.record(What::Interrupted);
-            false
+            Attempt::Halted
         }
         Err(Halt::Failed(stage, message)) => {
             recorder.record(What::Failed { stage, message });
-            false
+            Attempt::Halted
         }
     };
     recorder.record(What::Phase { phase: Phase::End });
     recorder.finish()?;
-    Ok(missed)
+    Ok(outcome)
 }
 
 /// Tells how far a scenario is; nobody may be listening any more.
