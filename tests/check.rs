@@ -15,8 +15,11 @@ const SCENARIO: &str = "idle-last-request";
 /// One that is over before that, and exercises nothing that the first one does not.
 const OTHER: &str = "zero-traffic";
 
+/// One run that all cases take copies of.
+static ORIGINAL: OnceLock<Run> = OnceLock::new();
+
 fn main() -> ExitCode {
-    run_trials(
+    let code = run_trials(
         4,
         vec![
             case("a run judged again gives the same bytes", the_same_bytes),
@@ -30,13 +33,13 @@ fn main() -> ExitCode {
             case("a line that is no event is named", no_event),
             case("a directory without a run is refused", no_run),
         ],
-    )
+    );
+    ORIGINAL.get().into_iter().for_each(Run::remove);
+    code
 }
 
-/// One run that all cases take copies of.
 fn original() -> &'static Run {
-    static RUN: OnceLock<Run> = OnceLock::new();
-    RUN.get_or_init(|| {
+    ORIGINAL.get_or_init(|| {
         let run = run([SCENARIO, OTHER]);
         run.exits(0);
         run

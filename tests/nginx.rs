@@ -29,7 +29,12 @@ fn main() -> ExitCode {
                 }
             }),
             case_with(NGINX, "nginx, stopped and started again, refuses connections", || {
-                let run = run(["--target", "nginx", "--restart-command", STOP_AND_START, "new-connections"]);
+                // nginx is back within milliseconds, so one scenario alone may miss it.
+                let restart = ["--target", "nginx", "--restart-command", STOP_AND_START];
+                let scenarios =
+                    ["new-connections", "idle-last-request", "half-sent-head", "queued-at-trigger"];
+                let more = ["fresh-first-request", "accepted-unread", "zero-traffic", "pooled-client"];
+                let run = run(restart.into_iter().chain(scenarios).chain(more));
                 run.exits(1);
                 let said = run.results.said_of("availability.not-refused");
                 assert!(run.results.fails("availability.not-refused"), "{said:?}");

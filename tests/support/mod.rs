@@ -83,7 +83,7 @@ pub struct Run {
     pub results: Results,
     /// The directory it was stored in.
     pub dir: PathBuf,
-    _temp: TempDir,
+    temp: TempDir,
 }
 
 /// How often a run that could not be decided, because the machine stood still, is made.
@@ -126,7 +126,7 @@ fn run_once<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -
     let results = serde_json::from_str(&json).unwrap_or_else(|error| {
         panic!("no report after {:?}: {error}; {}\n{stdout}\n{stderr}", begun.elapsed(), output.status)
     });
-    Run { status: output.status.code(), stdout, stderr, json, results, dir, _temp: temp }
+    Run { status: output.status.code(), stdout, stderr, json, results, dir, temp }
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -221,6 +221,11 @@ impl Run {
             gaps.filter_map(|gap| Some(gap["t"].as_u64()?.saturating_sub(gap["from"].as_u64()?))).max()
         };
         texts.filter_map(longest).max().unwrap_or_default()
+    }
+
+    /// Removes what was stored. For a run that a static holds, since statics are never dropped.
+    pub fn remove(&self) {
+        let _ = std::fs::remove_dir_all(self.temp.path());
     }
 
     /// Asserts the exit status.

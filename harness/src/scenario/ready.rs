@@ -15,6 +15,8 @@ use crate::history::Micros;
 use crate::target::file::Endpoints;
 use crate::witness::process::Exit;
 
+/// So many looks at processes have to find nobody before a target is said to have ended.
+const LOOKS_IN_VAIN: u32 = 4;
 /// How long the last attempt may take beyond the deadline.
 const LAST_ASKED: Micros = 100_000;
 
@@ -27,7 +29,7 @@ impl Conductor<'_> {
         loop {
             self.monitor.look();
             self.until(self.recorder.now() + 2_000, |_| false).await?;
-            if self.monitor.alive().is_empty() {
+            if self.nobody_is_left() {
                 return Err(Halt::start(self.exited_at_once().await));
             }
             let address = told.or_else(|| self.monitor.addresses().first().copied());
@@ -49,6 +51,17 @@ impl Conductor<'_> {
                 return Err(Halt::start(self.never_ready(last)));
             }
         }
+    }
+
+    /// A look misses who is born while it lasts. Of a daemon, whose parents end just then, it sees nobody; the next one
+    /// begins when the daemon is there.
+    fn nobody_is_left(&self) -> bool {
+        (0..LOOKS_IN_VAIN).all(|look| {
+            if look > 0 {
+                self.monitor.look();
+            }
+            self.monitor.alive().is_empty()
+        })
     }
 
     async fn exited_at_once(&mut self) -> String {
