@@ -5,22 +5,28 @@
 //! - [`tally`]: what a clause says of a case
 //! - [`registry`]: all clauses, their levels and sources
 //! - [`judge`]: from histories to results
-//! - one file per group: [`availability`], [`in_flight`], [`keep_alive`], [`idle`], [`drain`], [`process`]
+//! - one file per group: [`availability`], [`in_flight`], [`keep_alive`], [`idle`], [`drain`], [`process`] (with
+//!   [`handover`], [`aftermath`], [`identity`], [`told`]), [`protocol`]
 //! - [`planned`]: what is in the catalogue and not built yet
 
+pub mod aftermath;
 pub mod availability;
 pub mod case;
 pub mod control;
 pub mod drain;
+pub mod handover;
+pub mod identity;
 pub mod idle;
 pub mod in_flight;
 pub mod judge;
 pub mod keep_alive;
 pub mod planned;
 pub mod process;
+pub mod protocol;
 pub mod registry;
 pub mod result;
 pub mod tally;
+pub mod told;
 
 pub use case::Case;
 pub use registry::{Clause, Level};

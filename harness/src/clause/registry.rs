@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Case, Tally, availability, drain, idle, in_flight, keep_alive, planned, process};
+use super::{
+    Case, Tally, aftermath, availability, drain, handover, identity, idle, in_flight, keep_alive, planned,
+    process, protocol, told,
+};
 use crate::declaration::Profile;
 
 /// How much a requirement weighs.
@@ -73,6 +76,11 @@ pub fn all() -> Vec<&'static Clause> {
         idle::CLAUSES,
         drain::CLAUSES,
         process::CLAUSES,
+        handover::CLAUSES,
+        aftermath::CLAUSES,
+        identity::CLAUSES,
+        told::CLAUSES,
+        protocol::CLAUSES,
         planned::CLAUSES,
     ]
     .into_iter()

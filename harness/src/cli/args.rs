@@ -69,6 +69,8 @@ pub(super) struct RunArgs {
     pub(super) limits: LimitArgs,
     #[command(flatten)]
     pub(super) endpoints: EndpointArgs,
+    #[command(flatten)]
+    pub(super) declared: DeclarationArgs,
     /// Fixes the plan: which lanes, which bytes, when
     #[arg(long)]
     pub(super) seed: Option<u64>,
@@ -110,6 +112,9 @@ pub(super) struct LimitArgs {
     /// How much longer than in control a new connection may wait [default: 1s]
     #[arg(long, value_name = "TIME")]
     stall_max: Option<Span>,
+    /// When it cuts what is left of the drain [default: never]
+    #[arg(long, value_name = "TIME")]
+    hard_limit: Option<Span>,
 }
 
 impl LimitArgs {
@@ -121,7 +126,7 @@ impl LimitArgs {
             drain_max: self.drain_max,
             exit_max: self.exit_max,
             stall_max: self.stall_max,
-            hard_limit: None,
+            hard_limit: self.hard_limit,
         }
     }
 }
@@ -145,6 +150,20 @@ pub(super) struct EndpointArgs {
     /// Takes a POST and answers when it is read whole [default: the one that answers at once]
     #[arg(long, value_name = "PATH")]
     pub(super) upload_path: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What else the target declares")]
+pub(super) struct DeclarationArgs {
+    /// The flag by which a successor is told the listener's descriptor: its number follows
+    #[arg(long, value_name = "FLAG", allow_hyphen_values = true)]
+    pub(super) socket_flag: Option<String>,
+    /// Its pid file; {dir} is filled in
+    #[arg(long, value_name = "FILE")]
+    pub(super) pid_file: Option<String>,
+    /// It tells a service manager of its state by NOTIFY_SOCKET, as sd_notify(3) says
+    #[arg(long)]
+    pub(super) notify: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

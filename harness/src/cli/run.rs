@@ -92,6 +92,10 @@ fn target(args: &RunArgs) -> Result<Target, Failure> {
         }
     }
     check_paths(&target.endpoints)?;
+    let declared = &args.declared;
+    target.successor.flag = declared.socket_flag.clone().or(target.successor.flag);
+    target.pid_file = declared.pid_file.clone().or(target.pid_file);
+    target.notify |= declared.notify;
     Ok(target)
 }
 
@@ -139,7 +143,7 @@ fn manifest(
         name: scenario.name.clone(),
         title: scenario.title.clone(),
         clauses: clauses.clone(),
-        unsupported: Plan::unsupported(scenario, &target.endpoints),
+        unsupported: Plan::unsupported(scenario, target),
         assumed: scenario.needs.contains(&EndpointName::Upload) && target.endpoints.upload.is_none(),
     });
     Manifest {

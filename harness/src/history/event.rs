@@ -4,9 +4,13 @@
 //! something happened at an unknown moment before, a second field bounds it from below, so that
 //! each instant is an interval and never a guess.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-pub use super::words::{ConnectTrouble, Ending, Interval, ListenerRow, Owner, Phase, Stage, Stop};
+pub use super::words::{
+    ConnectTrouble, Counted, Ending, Interval, ListenerRow, Owner, Phase, PidFileState, Stage, Stop,
+};
 
 /// Microseconds of CLOCK_MONOTONIC since the run began.
 pub type Micros = u64;
@@ -100,6 +104,121 @@ pub enum What {
         proc: ProcId,
         /// When it was last seen alive.
         from: Micros,
+    },
+    /// What the target was given when it was started. Of variables only their names, and of each value a hash with a
+    /// salt that nobody keeps: equal values have equal hashes within this history.
+    Given {
+        /// The arguments, the program's name first.
+        arguments: Vec<String>,
+        /// The hash of each variable's value, by its name.
+        environment: BTreeMap<String, String>,
+    },
+    /// What a process was given and what it is, looked at while all is quiet: before the trigger, and after the old
+    /// generation is gone.
+    Facts {
+        /// The process.
+        proc: ProcId,
+        /// Its arguments, if the machine tells them.
+        arguments: Option<Vec<String>>,
+        /// Its variables, as in `given`, if the machine tells them.
+        environment: Option<BTreeMap<String, String>>,
+        /// Everything else, by name: directory, ids, limits, descriptors 0 to 2, signal mask, ….
+        properties: BTreeMap<String, String>,
+    },
+    /// All processes below the warden, zombies too, one second after the old generation is gone.
+    Census {
+        /// Each of them.
+        processes: Vec<Counted>,
+    },
+    /// How a process ended that the warden could not reap, as its pidfd tells it.
+    Ended {
+        /// The process.
+        proc: ProcId,
+        /// Exit status, if it exited.
+        code: Option<i32>,
+        /// Signal number, if one killed it.
+        signal: Option<i32>,
+    },
+    /// A number on the command line of a process is the number of one of its descriptors, a listening socket of the
+    /// target; seen before the process answered anybody.
+    Named {
+        /// The process.
+        proc: ProcId,
+        /// The argument, and the one before it if that is a flag.
+        argument: String,
+        /// The descriptor.
+        fd: i32,
+        /// The inode of the listening socket.
+        inode: u64,
+    },
+    /// Processor time that a process has used since it was born.
+    Used {
+        /// The process.
+        proc: ProcId,
+        /// Microseconds, user and system.
+        cpu_us: Micros,
+    },
+    /// The number of connections that wait in the accept queue of a listening socket has changed.
+    Queue {
+        /// The listening socket.
+        inode: u64,
+        /// How many wait now.
+        length: u32,
+        /// When it was last seen with the number before.
+        from: Micros,
+    },
+    /// The pid file that the target declares was touched.
+    PidFile {
+        /// What is there now.
+        state: PidFileState,
+        /// The process id in it.
+        pid: Option<i32>,
+        /// That process is one of the target's and alive.
+        alive: Option<bool>,
+    },
+    /// A message on the notify socket (sd_notify(3)).
+    Notified {
+        /// Who sent it, as the kernel says.
+        pid: Option<i32>,
+        /// READY=1 is in it.
+        ready: bool,
+        /// RELOADING=1 is in it.
+        reloading: bool,
+        /// STOPPING=1 is in it.
+        stopping: bool,
+        /// MAINPID.
+        main_pid: Option<i32>,
+        /// That process is one of the target's and alive.
+        alive: Option<bool>,
+    },
+    /// Somebody sent the warden, which stands above the target, a signal.
+    Signalled {
+        /// Its number.
+        signo: i32,
+        /// Who sent it.
+        pid: i32,
+    },
+    /// A process that was started through the program's path stands at the gate that the harness put there (on), or was
+    /// let through. It held there since some moment after `from`.
+    Held {
+        /// Held (true) or let through.
+        on: bool,
+        /// The look before.
+        from: Micros,
+    },
+    /// The harness killed processes (SIGKILL), between `from` and now.
+    Killed {
+        /// Which.
+        procs: Vec<ProcId>,
+        /// The moment before.
+        from: Micros,
+    },
+    /// The harness played the parent: it opened the listening socket itself, and executed the target with it.
+    Adopted {
+        /// The process id.
+        pid: i32,
+        /// What the target was told about the descriptor.
+        arguments: Vec<String>,
     },
     /// The warden reaped a process.
     Exit {

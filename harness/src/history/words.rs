@@ -134,3 +134,30 @@ pub struct ListenerRow {
     /// The backlog it was given.
     pub backlog: u32,
 }
+
+/// A process as a census lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    /// Its process id.
+    pub pid: i32,
+    /// Its parent's process id.
+    pub ppid: i32,
+    /// Its short name.
+    pub name: String,
+    /// It has ended, and its parent has not reaped it.
+    pub zombie: bool,
+}
+
+/// What a pid file was found to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PidFileState {
+    /// Not there.
+    Missing,
+    /// There, with nothing in it: read so, or told by the order in which it was made and written.
+    Empty,
+    /// It holds a process id.
+    Pid,
+    /// It holds something else.
+    Other,
+}

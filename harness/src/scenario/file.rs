@@ -7,6 +7,7 @@ use serde::Deserialize;
 use crate::client::step::{Anchor, Part};
 use crate::declaration::{Limits, Span};
 use crate::history::Micros;
+use crate::target::file::ListenKind;
 
 /// A scenario as its file says it.
 #[derive(Clone, Debug, Deserialize)]
@@ -21,6 +22,17 @@ pub struct Scenario {
     /// Endpoints that the target must have for it.
     #[serde(default)]
     pub needs: Vec<EndpointName>,
+    /// What else the target must declare for it.
+    #[serde(default)]
+    pub declares: Vec<Declared>,
+    /// The kind of listening socket.
+    #[serde(default)]
+    pub listener: ListenKind,
+    /// How many restarts follow one another, each after the last one's Tx.
+    #[serde(default = "once")]
+    pub restarts: u32,
+    /// What is done to the successor's start.
+    pub successor: Option<SuccessorStart>,
     /// Load goes on after the old generation is gone.
     #[serde(default)]
     pub settle: bool,
@@ -46,6 +58,33 @@ fn yes() -> bool {
 
 fn once() -> u32 {
     1
+}
+
+/// Something that a target may declare and a scenario can't do without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Declared {
+    /// The flag that names the listening socket's descriptor.
+    Flag,
+    /// A pid file.
+    PidFile,
+    /// A notify socket.
+    Notify,
+    /// The time after which it cuts what is left.
+    HardLimit,
+}
+
+/// What is done to the successor's start. The program is started through a path that the harness controls: the next start
+/// by that path waits at a gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SuccessorStart {
+    /// It is let through 5 × `stall_max` after the trigger.
+    Slow,
+    /// The old generation is killed while it stands there.
+    Orphaned,
+    /// There is no old generation: the harness opens the listening socket and plays the parent.
+    Adopted,
 }
 
 /// When the old generation is stopped (SIGSTOP). It goes on as soon as every lane is loaded.

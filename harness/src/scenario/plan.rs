@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::file::{EndpointName, LaneSpec, Scenario, Step, Stop, WaitSpec};
+use super::file::{Declared, EndpointName, LaneSpec, Scenario, Step, Stop, SuccessorStart, WaitSpec};
 use crate::client::lane::PIECE_BYTES;
 use crate::client::step::{Anchor, Ask, Do, LanePlan, Moment, Slowly};
 use crate::declaration::Limits;
 use crate::history::Micros;
-use crate::target::file::{Endpoints, fill};
+use crate::target::file::{Endpoints, ListenKind, Target, fill};
 
 /// A body larger than what both kernels buffer, so that most of it waits in the server's memory.
 const LARGE_BYTES: u64 = 8 << 20;
@@ -30,6 +30,12 @@ pub struct Plan {
     pub stop: Option<Stop>,
     /// How often it is run.
     pub times: u32,
+    /// How many restarts follow one another.
+    pub restarts: u32,
+    /// The kind of listening socket.
+    pub listener: ListenKind,
+    /// What is done to the successor's start.
+    pub successor: Option<SuccessorStart>,
     /// Connections are kept on every old process.
     pub canaries: bool,
     /// New connections look for the successor.
@@ -48,6 +54,9 @@ impl Plan {
             repeated: Vec::new(),
             stop: scenario.stop,
             times: scenario.times.clamp(1, 100),
+            restarts: scenario.restarts.clamp(1, 1_000),
+            listener: scenario.listener,
+            successor: scenario.successor,
             canaries: scenario.canaries,
             probes: scenario.probes,
             settle: scenario.settle,
@@ -67,7 +76,20 @@ impl Plan {
     }
 
     /// Why the target can't be put through this scenario, if so.
-    pub fn unsupported(scenario: &Scenario, endpoints: &Endpoints) -> Option<String> {
+    pub fn unsupported(scenario: &Scenario, target: &Target) -> Option<String> {
+        let endpoints = &target.endpoints;
+        let undeclared = scenario.declares.iter().find_map(|declared| undeclared(*declared, target));
+        if let Some(what) = undeclared {
+            return Some(format!("scenario {}: the target declares no {what}", scenario.name));
+        }
+        let kind = scenario.listener;
+        if kind != ListenKind::Ipv4 && !target.listen.contains_key(&kind) {
+            let kind = kind.as_str();
+            return Some(format!(
+                "scenario {}: the target declares no listener of kind {kind}",
+                scenario.name
+            ));
+        }
         let missing: Vec<&str> = scenario
             .needs
             .iter()
@@ -83,6 +105,20 @@ impl Plan {
             )
         })
     }
+}
+
+/// What the target would have to declare, and does not.
+fn undeclared(declared: Declared, target: &Target) -> Option<&'static str> {
+    let (has, what) = match declared {
+        Declared::Flag => (
+            target.successor.flag.is_some(),
+            "flag that names the descriptor ([successor] flag, --socket-flag)",
+        ),
+        Declared::PidFile => (target.pid_file.is_some(), "pid file (pid-file, --pid-file)"),
+        Declared::Notify => (target.notify, "notify socket (notify = true, --notify)"),
+        Declared::HardLimit => (target.limits.hard_limit.is_some(), "hard limit (hard_limit, --hard-limit)"),
+    };
+    (!has).then_some(what)
 }
 
 /// FNV-1a: only to draw differently for each scenario.

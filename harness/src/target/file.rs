@@ -61,6 +61,18 @@ pub struct Target {
     /// Its connections that may wait in the accept queue, if fewer than 64.
     #[serde(default)]
     pub backlog: Option<u32>,
+    /// What it is told to listen on, by kind, in place of `{address}`. A kind that is missing is not spoken; IPv4 always is.
+    #[serde(default)]
+    pub listen: BTreeMap<ListenKind, String>,
+    /// What it tells its successor.
+    #[serde(default)]
+    pub successor: SuccessorSpec,
+    /// Its pid file, relative to the run's own directory; watched from before the trigger on.
+    #[serde(default)]
+    pub pid_file: Option<String>,
+    /// It speaks to a service manager: it is given NOTIFY_SOCKET (sd_notify(3)).
+    #[serde(default)]
+    pub notify: bool,
     /// Deviations that are known.
     #[serde(default)]
     pub known: Vec<Known>,
@@ -70,6 +82,48 @@ pub struct Target {
     /// The file it was read from.
     #[serde(skip)]
     pub path: Option<PathBuf>,
+}
+
+/// A kind of listening socket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ListenKind {
+    /// TCP over IPv4, on 127.0.0.1.
+    #[default]
+    Ipv4,
+    /// TCP over IPv6, on ::1.
+    Ipv6,
+    /// A unix socket with a path.
+    Unix,
+    /// A unix socket with an abstract name.
+    Abstract,
+}
+
+impl ListenKind {
+    /// Its name in files and reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ListenKind::Ipv4 => "ipv4",
+            ListenKind::Ipv6 => "ipv6",
+            ListenKind::Unix => "unix",
+            ListenKind::Abstract => "abstract",
+        }
+    }
+}
+
+/// What a generation tells the next one, and documents.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SuccessorSpec {
+    /// The flag that names the listening socket's descriptor, as in `--socket 3`: its number follows.
+    #[serde(default)]
+    pub flag: Option<String>,
+    /// Further arguments that a generation may add or change: a flag with the word that follows it.
+    #[serde(default)]
+    pub arguments: Vec<String>,
+    /// Variables that a generation may add, change or remove.
+    #[serde(default)]
+    pub variables: Vec<String>,
 }
 
 /// A file to write before the start.
