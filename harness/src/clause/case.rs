@@ -15,6 +15,8 @@ const DELTA_MIN: Micros = 100_000;
 pub struct Case<'a> {
     /// The scenario's name.
     pub scenario: &'a str,
+    /// Which restart of the scenario it is, counted from 1.
+    pub round: u32,
     /// The profile that the target is judged by.
     pub profile: Profile,
     /// Its limits.
@@ -50,7 +52,30 @@ pub struct Case<'a> {
 }
 
 impl<'a> Case<'a> {
-    /// Folds a history.
+    /// Folds a history into one case for each of its restarts. Control is part of each, and so is what was seen of
+    /// processes before.
+    pub fn rounds(
+        scenario: &'a str,
+        profile: Profile,
+        limits: Limits,
+        model: Model,
+        events: &[Event],
+    ) -> Vec<Self> {
+        let restarts = |(_, event): &(usize, &Event)| event.what == What::Phase { phase: Phase::Restart };
+        let later = events.iter().enumerate().filter(restarts).map(|(index, _)| index).skip(1);
+        let ends: Vec<usize> = later.chain([events.len()]).collect();
+        let case = |(number, end): (u32, &usize)| {
+            let seen = events.get(..*end).unwrap_or(events);
+            let mut case = Self::new(scenario, profile, limits, model, seen);
+            case.round = number;
+            // What the next restart follows on was seen to its end.
+            case.interrupted &= *end == events.len();
+            case
+        };
+        (1..).zip(&ends).map(case).collect()
+    }
+
+    /// Folds a history, up to its last restart.
     pub fn new(scenario: &'a str, profile: Profile, limits: Limits, model: Model, events: &[Event]) -> Self {
         let lanes = lane::fold(events);
         let timeline = Timeline::of(model, events);
@@ -58,6 +83,7 @@ impl<'a> Case<'a> {
         let delta = DELTA_MIN.max(control.answer_p999.saturating_mul(3)).max(timeline.control_gap);
         let mut case = Self {
             scenario,
+            round: 1,
             profile,
             limits,
             generations: timeline.generations(),
@@ -87,6 +113,7 @@ impl<'a> Case<'a> {
     fn read(&mut self, event: &Event) {
         match &event.what {
             What::Phase { phase: Phase::Settle } => self.settled = Some(event.t),
+            What::Phase { phase: Phase::Restart } => self.settled = None,
             What::Listeners { rows, from } => self.listeners.push((*from, event.t, rows.clone())),
             What::Sampled { longest_gap } => self.sample_gap = Some(*longest_gap),
             What::Withheld { why } => self.withheld.push(why.clone()),

@@ -24,9 +24,10 @@ pub fn judge(manifest: &Manifest, recorded: &[Recorded<'_>]) -> RunResult {
     let limits = manifest.limits.resolve();
     let cases: Vec<(&ScenarioEntry, Case<'_>)> = recorded
         .iter()
-        .map(|one| {
-            let case = Case::new(&one.entry.name, manifest.profile, limits, manifest.model, &one.events);
-            (one.entry, case)
+        .flat_map(|one| {
+            let (entry, profile) = (one.entry, manifest.profile);
+            let rounds = Case::rounds(&entry.name, profile, limits, manifest.model, &one.events);
+            rounds.into_iter().map(move |case| (entry, case))
         })
         .collect();
     let problems = problems(recorded, &cases);
@@ -231,7 +232,9 @@ fn run_verdict(
 
 fn problems(recorded: &[Recorded<'_>], cases: &[(&ScenarioEntry, Case<'_>)]) -> Vec<Problem> {
     let mut problems = Vec::new();
-    for (one, (_, case)) in recorded.iter().zip(cases) {
+    // Control is the same for every restart of a history.
+    let firsts = cases.iter().filter(|(_, case)| case.round == 1);
+    for (one, (_, case)) in recorded.iter().zip(firsts) {
         let scenario = one.entry.name.clone();
         let failed = one.events.iter().find_map(|event| match &event.what {
             What::Failed { stage, message } => Some((*stage, message.clone())),

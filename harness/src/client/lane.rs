@@ -17,7 +17,7 @@ use tokio::sync::watch;
 mod receive;
 
 use super::address::Address;
-use super::http1::{AnswerTo, Connection, Limits, Parser, Request, RequestBody};
+use super::http1::{AnswerTo, Limits, Parser, Request, RequestBody, Version};
 use super::socket::{ConnectFailureKind, Options, SendFailureKind, Socket};
 use super::step::{Anchor, Anchors, Ask, Do, LanePlan, Moment, Part};
 use crate::history::Recorder;
@@ -281,9 +281,10 @@ impl Lane {
     fn encode(&self, ask: &Ask) -> (Vec<u8>, usize) {
         let host = self.context.address.http_host();
         let body = if ask.body > 0 { RequestBody::Length(ask.body) } else { RequestBody::None };
-        let connection = if ask.close { Connection::Close } else { Connection::Unsaid };
+        let version = if ask.http10 { Version::Http10 } else { Version::Http11 };
         let id = format!("{}-{}", self.id, self.next);
-        let request = Request::new(ask.method, &ask.path, &host).connection(connection).body(body);
+        let request = Request::new(ask.method, &ask.path, &host).version(version);
+        let request = request.connection(ask.connection).body(body);
         match request.field(REQUEST_ID, &id).encode() {
             Ok(encoded) => (encoded.bytes, encoded.head_length),
             // Paths were checked when the plan was made: an empty request shows as one that can't be sent.

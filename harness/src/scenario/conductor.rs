@@ -1,7 +1,7 @@
 //! Conducts a scenario: starts the target, runs the control phase, triggers the restart, and sees it through.
 //!
 //! The stages are in `stages`, the trigger in `trigger`, stopping the old generation in `stop`, waiting for the
-//! target to answer in `ready`. Everything waited for a condition that is looked at again
+//! target to answer in `ready`, what is done to the successor's start in `successor`. Everything waited for a condition that is looked at again
 //! whenever something was seen; nothing sleeps in the hope that something has happened meanwhile.
 
 use std::cell::Cell;
@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::lookout::Lookout;
 use super::monitor::Monitor;
 use super::runner::{Halt, Job, Progress, tell};
+use super::successor::{self, Arranged};
 use crate::client::step::{Anchor, Anchors};
 use crate::history::event::{Micros, What};
 use crate::history::{ProcId, Recorder};
@@ -49,6 +50,8 @@ pub struct Conductor<'a> {
     pub(super) to_stop: Vec<ProcId>,
     /// The old generation still listened when it was stopped.
     pub(super) stopped_in_time: bool,
+    /// What is done to the successor's start.
+    pub(super) arranged: Arranged,
     anchors: watch::Sender<Anchors>,
     looked: Instant,
     flushed: Instant,
@@ -63,9 +66,15 @@ impl<'a> Conductor<'a> {
         progress: mpsc::Sender<Progress>,
     ) -> Result<Self, Halt> {
         tell(&progress, job, "starting", false);
-        let launch = Launch::prepare(&job.target, &job.dir, &job.output, job.own_network, job.seed)
+        let restarts = job.plan.restarts;
+        let launch = Launch::prepare(&job.target, &job.dir, &job.output, job.own_network, job.seed, restarts)
             .map_err(Halt::harness)?;
-        let spec = WardenSpec { commands: launch.commands(), descriptor_limit: job.descriptor_limit };
+        let mut spec = WardenSpec {
+            commands: launch.commands(),
+            descriptor_limit: job.descriptor_limit,
+            inherited: None,
+        };
+        let mut arranged = successor::arrange(job, &launch, &mut spec)?;
         if job.target.origin {
             super::origin::start(launch.origin, Rc::clone(&recorder)).map_err(Halt::harness)?;
         }
@@ -73,7 +82,9 @@ impl<'a> Conductor<'a> {
             WardenError::Setup { .. } => Halt::harness(error),
             error => Halt::start(error),
         })?;
+        arranged.hand_over();
         let monitor = Rc::new(Monitor::new(Rc::clone(&recorder), warden.pid()).map_err(Halt::harness)?);
+        monitor.set_flag(job.target.successor.flag.as_deref());
         let started = warden.start_command(0).await.map_err(Halt::start)?;
         let mut conductor = Self {
             job,
@@ -90,11 +101,18 @@ impl<'a> Conductor<'a> {
             lookout: None,
             to_stop: Vec::new(),
             stopped_in_time: true,
+            arranged,
             anchors: watch::Sender::new(Anchors::default()),
             looked: Instant::now(),
             flushed: Instant::now(),
         };
-        conductor.address = match conductor.until_ready().await {
+        // An adopted target is watched from its first moment on, by lanes.
+        let adopted = conductor.launch.address.filter(|_| conductor.arranged.adopted.is_some());
+        let ready = match adopted {
+            Some(address) => Ok(address),
+            None => conductor.until_ready().await,
+        };
+        conductor.address = match ready {
             Ok(address) => address,
             Err(halt) => {
                 let ended = conductor.end().await;
@@ -151,6 +169,7 @@ impl<'a> Conductor<'a> {
             self.flushed = Instant::now();
         }
         self.hear_lookout();
+        self.tend_road();
         self.publish();
     }
 
@@ -200,6 +219,7 @@ impl<'a> Conductor<'a> {
                 self.recorder.record_at(at, What::Exit { pid: *pid, code, signal });
             }
             WardenEvent::Signalled { signo, from_pid, .. } => {
+                self.recorder.record(What::Signalled { signo: *signo, pid: *from_pid });
                 let text = format!(
                     "process {from_pid} sent signal {signo} to the warden, which stands above the target"
                 );

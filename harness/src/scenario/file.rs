@@ -202,6 +202,12 @@ pub struct SendSpec {
     /// Say `Connection: close`.
     #[serde(default)]
     pub close: bool,
+    /// Speak HTTP/1.0.
+    #[serde(default)]
+    pub http10: bool,
+    /// Say `Connection: keep-alive`.
+    #[serde(default)]
+    pub keep_alive: bool,
     /// This many requests in one segment.
     #[serde(default)]
     pub pipelined: Option<u32>,
@@ -256,6 +262,9 @@ pub struct AskSpec {
     /// What they ask for.
     #[serde(default)]
     pub endpoint: EndpointName,
+    /// Speak HTTP/1.0, and say `Connection: keep-alive`.
+    #[serde(default)]
+    pub http10: bool,
     /// From the answer to the next request; drawn anew between half and one and a half of it.
     pub every: Length,
     /// Until then.

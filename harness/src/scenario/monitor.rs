@@ -12,6 +12,8 @@ use crate::witness::socket_table::{Holder, Listener, Owners, SocketTable};
 
 /// Every so many looks all descriptors are read, not only those that were listening sockets.
 const THOROUGH_EVERY: u32 = 8;
+/// Of a command line so many descriptors are looked at.
+const NAMED_MAX: usize = 64;
 
 /// The eyes on one target. It lives on the scenario's thread, in its network namespace.
 pub struct Monitor {
@@ -32,6 +34,10 @@ struct Inner {
     longest_gap: Micros,
     looks: u32,
     withheld: Option<String>,
+    /// The flag by which a generation is told of its listening socket.
+    flag: Option<String>,
+    /// Connections that were last seen to wait, by listening socket.
+    queues: BTreeMap<u64, (Micros, u32)>,
 }
 
 struct Known {
@@ -72,6 +78,8 @@ impl Monitor {
             longest_gap: 0,
             looks: 0,
             withheld,
+            flag: None,
+            queues: BTreeMap::new(),
         };
         Ok(Self { recorder, inner: RefCell::new(inner) })
     }
@@ -79,6 +87,11 @@ impl Monitor {
     /// From now on the listening sockets on this address are watched.
     pub fn set_address(&self, address: SocketAddr) {
         self.inner.borrow_mut().address = Some(address);
+    }
+
+    /// From now on it is noted what this flag names on the command line of a new process.
+    pub fn set_flag(&self, flag: Option<&str>) {
+        self.inner.borrow_mut().flag = flag.map(str::to_owned);
     }
 
     /// Whether the machine lets owners be looked up.
@@ -246,6 +259,13 @@ impl Inner {
         if changed {
             recorder.record_at(now, What::Listeners { rows: ours.clone(), from });
         }
+        for row in rows.iter().filter(|row| serves(row, address)) {
+            let (seen, length) = self.queues.entry(row.inode).or_insert((begun, 0));
+            if *length != row.queue {
+                recorder.record_at(now, What::Queue { inode: row.inode, length: row.queue, from: *seen });
+            }
+            (*seen, *length) = (begun, row.queue);
+        }
         let inodes: Vec<u64> = ours.iter().map(|row| row.inode).collect();
         self.listeners = Some((begun, ours));
         self.look_at_holders(recorder, &inodes);
@@ -269,6 +289,11 @@ impl Inner {
                 }
                 continue;
             };
+            if known.looked.is_none()
+                && let Some(flag) = &self.flag
+            {
+                note_named(recorder, known.proc, epoch.pid, flag, &found, inodes);
+            }
             let listening: BTreeMap<u64, i32> = found
                 .into_iter()
                 .filter(|(_, inode)| inodes.contains(inode))
@@ -325,6 +350,40 @@ impl Inner {
     }
 }
 
+/// Writes down which descriptors a process's command line names, and whether they are listening sockets of the target.
+fn note_named(
+    recorder: &Recorder,
+    proc: ProcId,
+    pid: i32,
+    flag: &str,
+    sockets: &[(i32, u64)],
+    listeners: &[u64],
+) {
+    let Ok(line) = std::fs::read(format!("/proc/{pid}/cmdline")) else { return };
+    for fd in descriptors_after(&line, flag) {
+        let named = sockets.iter().find(|(number, inode)| *number == fd && listeners.contains(inode));
+        let inode = named.map_or(0, |(_, inode)| *inode);
+        recorder.record(What::Named { proc, argument: format!("{flag} {fd}"), fd, inode });
+    }
+}
+
+/// The numbers that follow a flag on a command line: `FLAG N`, `FLAG=N`, and lists of them.
+fn descriptors_after(line: &[u8], flag: &str) -> Vec<i32> {
+    let words: Vec<String> =
+        line.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+    let mut numbers = Vec::new();
+    for (index, word) in words.iter().enumerate() {
+        let value = match word.strip_prefix(flag) {
+            Some("") => words.get(index + 1).map(String::as_str),
+            Some(rest) => rest.strip_prefix('='),
+            None => None,
+        };
+        numbers.extend(value.unwrap_or_default().split(',').filter_map(|number| number.parse::<i32>().ok()));
+    }
+    numbers.truncate(NAMED_MAX);
+    numbers
+}
+
 /// Whether a listening socket takes connections to this address.
 pub(super) fn serves(row: &Listener, address: SocketAddr) -> bool {
     row.address.port() == address.port()
@@ -340,4 +399,17 @@ fn has_executed(epoch: &Epoch) -> bool {
 fn program(pid: i32) -> Option<String> {
     let path = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
     Some(path.to_string_lossy().trim_end_matches(" (deleted)").to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptors_are_read_after_their_flag_in_each_form() {
+        let line = b"server\0--socket\0003\0--socket=4,5\0--sockets\0006\0--socket\0x\0";
+        assert_eq!(descriptors_after(line, "--socket"), [3, 4, 5]);
+        assert_eq!(descriptors_after(b"", "--socket"), [] as [i32; 0]);
+        assert_eq!(descriptors_after(b"--socket", "--socket"), [] as [i32; 0]);
+    }
 }

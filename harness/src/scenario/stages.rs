@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::conductor::Conductor;
-use super::file::Stop as StopAt;
+use super::file::{Stop as StopAt, SuccessorStart};
 use super::lanes::Lanes;
 use super::runner::{Halt, tell};
 use crate::client::address::Address;
@@ -26,10 +26,25 @@ const WIND_UP: Micros = 12_000_000;
 impl Conductor<'_> {
     /// Control first, then the restart.
     pub async fn conduct(&mut self) -> Result<(), Halt> {
+        if self.job.plan.successor == Some(SuccessorStart::Adopted) {
+            return self.adopt().await;
+        }
         tell(&self.progress, self.job, "control", false);
         self.control().await?;
-        tell(&self.progress, self.job, "restart", false);
-        self.restart().await
+        let restarts = self.job.plan.restarts;
+        for round in 1..=restarts {
+            tell(&self.progress, self.job, "restart", false);
+            self.restart().await?;
+            if round < restarts && !self.reached(Anchor::Tx) {
+                let text = format!(
+                    "the old generation was still there, so restarts {} to {restarts} were left out",
+                    round + 1
+                );
+                self.recorder.record(What::Note { text });
+                break;
+            }
+        }
+        Ok(())
     }
 
     async fn control(&mut self) -> Result<(), Halt> {
@@ -69,7 +84,11 @@ impl Conductor<'_> {
             self.until(self.recorder.now() + LOAD_WITHIN, |_| lanes.all_loaded()).await?;
         }
         self.send_lookout().await?;
+        self.close_road()?;
         self.trigger().await?;
+        if self.job.plan.successor == Some(SuccessorStart::Orphaned) {
+            self.orphan().await?;
+        }
         let met = match self.job.plan.stop {
             Some(StopAt::AtTrigger) => self.after_trigger().await,
             Some(StopAt::AtHandover) => self.at_handover(&lanes).await,
@@ -134,7 +153,7 @@ impl Conductor<'_> {
         Ok(())
     }
 
-    fn lanes(&mut self, phase: Phase) -> Lanes {
+    pub(super) fn lanes(&mut self, phase: Phase) -> Lanes {
         self.recorder.record(What::Phase { phase });
         let anchors = self.new_anchors();
         let monitor = Rc::clone(&self.monitor);
@@ -191,7 +210,7 @@ impl Conductor<'_> {
     }
 
     /// The load ends: what is under way is finished, and what does not end is called off.
-    async fn wind_up(&mut self, lanes: &mut Lanes) -> Result<(), Halt> {
+    pub(super) async fn wind_up(&mut self, lanes: &mut Lanes) -> Result<(), Halt> {
         self.reach(Anchor::Over, self.recorder.now());
         let deadline = self.recorder.now() + WIND_UP;
         while !lanes.all_over() && self.recorder.now() < deadline {

@@ -25,7 +25,7 @@ impl Conductor<'_> {
         self.note_stop(frozen, old.into_iter().map(|(proc, _)| proc).collect());
     }
 
-    fn old_processes(&self) -> Vec<(ProcId, Epoch)> {
+    pub(super) fn old_processes(&self) -> Vec<(ProcId, Epoch)> {
         let old = self.recorder.timeline(|timeline| timeline.generations().old);
         self.monitor.alive().into_iter().filter(|(proc, _)| old.contains(proc)).collect()
     }

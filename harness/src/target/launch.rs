@@ -51,7 +51,8 @@ pub enum LaunchError {
 }
 
 impl Launch {
-    /// Makes a target concrete in `dir`. `own_network` says that every port is free.
+    /// Makes a target concrete in `dir`. `own_network` says that every port is free; there is a marker for each of so many
+    /// restarts.
     ///
     /// # Errors
     /// [`LaunchError`].
@@ -61,13 +62,14 @@ impl Launch {
         output: &Path,
         own_network: bool,
         seed: u64,
+        restarts: u32,
     ) -> Result<Self, LaunchError> {
         let (port, origin_port) =
             if own_network { (OWN_PORT, ORIGIN_PORT) } else { (free_port()?, free_port()?) };
         let host = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let told = SocketAddr::new(host, port);
         let origin = SocketAddr::new(host, origin_port);
-        let markers: Vec<String> = (0..2).map(|life| format!("hotspec-{seed:x}-{life}")).collect();
+        let markers: Vec<String> = (0..=restarts).map(|life| format!("hotspec-{seed:x}-{life:04}")).collect();
         let user = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten();
         let program = std::env::current_exe().unwrap_or_default();
         let values = BTreeMap::from([
@@ -128,7 +130,9 @@ impl Launch {
     /// # Errors
     /// When a file can't be written.
     pub fn change_marker(&mut self) -> Result<Option<String>, LaunchError> {
-        let Some(next) = self.markers.get(1).cloned() else { return Ok(None) };
+        let now = self.values.get("marker");
+        let after = self.markers.iter().skip_while(|marker| Some(*marker) != now).nth(1);
+        let Some(next) = after.cloned() else { return Ok(None) };
         self.values.insert("marker", next.clone());
         self.write_files()?;
         Ok(Some(next))

@@ -4,4 +4,5 @@ pub mod builtin;
 pub mod file;
 pub mod launch;
 pub mod namespace;
+pub mod program_path;
 pub mod warden;
