@@ -13,7 +13,7 @@ use crate::exit::{self, Failure};
 use crate::history::recorder::Origin;
 use crate::manifest::{self, Manifest, ScenarioEntry};
 use crate::scenario::builtin;
-use crate::scenario::file::EndpointName;
+use crate::scenario::file::{EndpointName, Scenario};
 use crate::scenario::plan::{Plan, ask};
 use crate::scenario::runner::Job;
 use crate::target::builtin as targets;
@@ -144,7 +144,7 @@ fn manifest(
         title: scenario.title.clone(),
         clauses: clauses.clone(),
         unsupported: Plan::unsupported(scenario, target),
-        assumed: scenario.needs.contains(&EndpointName::Upload) && target.endpoints.upload.is_none(),
+        assumed: assumed(scenario, target),
     });
     Manifest {
         schema: manifest::SCHEMA,
@@ -164,6 +164,12 @@ fn manifest(
         known: target.known.clone(),
         kernel: kernel(),
     }
+}
+
+/// What the target was not told to have, and the scenario takes for granted.
+fn assumed(scenario: &Scenario, target: &Target) -> Option<String> {
+    let uploads = scenario.needs.contains(&EndpointName::Upload) && target.endpoints.upload.is_none();
+    uploads.then(|| "a path for uploads".to_owned()).or_else(|| scenario.assumes.clone())
 }
 
 fn kernel() -> String {

@@ -162,6 +162,8 @@ impl Lane {
             Do::Response(slowly) => self.responses(*slowly).await,
             Do::Head => self.head().await,
             Do::Armed => {
+                // Some say nothing from here on, and whose they are is to be known.
+                self.watch_for_accept().await;
                 self.record(What::Armed { lane: self.id });
                 self.signs.armed.set(true);
                 Ok(())
@@ -233,7 +235,8 @@ impl Lane {
     /// Looks again and again for a short while: an accept is no event that a client could wait for.
     async fn watch_for_accept(&mut self) {
         let until = Instant::now() + ACCEPT_WATCH;
-        while !self.look_up_owner() && self.context.owner.is_some() && Instant::now() < until {
+        let looks = |lane: &Self| lane.context.owner.is_some() && lane.socket.is_some();
+        while !self.look_up_owner() && looks(self) && Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }

@@ -220,10 +220,13 @@ impl<'a> Conductor<'a> {
             }
             WardenEvent::Signalled { signo, from_pid, .. } => {
                 self.recorder.record(What::Signalled { signo: *signo, pid: *from_pid });
-                let text = format!(
-                    "process {from_pid} sent signal {signo} to the warden, which stands above the target"
-                );
-                self.recorder.record(What::Note { text });
+                // Where the harness plays the parent, it is meant to be sent one.
+                if self.arranged.adopted.is_none() {
+                    let text = format!(
+                        "process {from_pid} sent signal {signo} to the warden, which stands above the target"
+                    );
+                    self.recorder.record(What::Note { text });
+                }
             }
             WardenEvent::Survivor { pid, errno, .. } => {
                 let text = format!("process {pid} could not be taken down (errno {errno})");

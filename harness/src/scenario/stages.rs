@@ -10,6 +10,7 @@ use super::runner::{Halt, tell};
 use crate::client::address::Address;
 use crate::client::lane::{Context, FindOwner};
 use crate::client::step::Anchor;
+use crate::history::Timeline;
 use crate::history::event::{Micros, Phase, What};
 
 /// The control phase lasts at least this long: what it shows of idle connections is what it waited for.
@@ -20,6 +21,8 @@ const LEAD: Micros = 500_000;
 const ARM_WITHIN: Micros = 10_000_000;
 /// Stopped processes stand still for no longer than this while lanes are brought into their states.
 const LOAD_WITHIN: Micros = 2_000_000;
+/// Load goes on for so long beyond the time by which the old generation has to drain.
+const AFTER_HANDOVER: Micros = 600_000;
 /// What is still open gets this long when the load ends.
 const WIND_UP: Micros = 12_000_000;
 
@@ -176,7 +179,7 @@ impl Conductor<'_> {
         let nobody_came = t0 + limits.ready_max + if self.job.plan.probes { 0 } else { limits.exit_max };
         let patience = |stage: &Self| {
             let td = stage.recorder.timeline(|timeline| timeline.td_last(limits.drain_start_max));
-            td.map_or(nobody_came, |td| td.hi + limits.drain_max)
+            td.map_or(nobody_came, |td| td.hi + limits.drain_watch())
         };
         loop {
             let deadline = patience(self);
@@ -197,6 +200,7 @@ impl Conductor<'_> {
             // Load for its own sake: an exit may disturb late.
             self.until(until, |_| false).await?;
         }
+        self.go_on_with_load().await?;
         self.lookout = None;
         self.wind_up(lanes).await?;
         if !self.reached(Anchor::Tx) {
@@ -206,6 +210,19 @@ impl Conductor<'_> {
         }
         self.monitor.look();
         self.monitor.tell_sampling();
+        Ok(())
+    }
+
+    /// New connections go on until some were opened that only the new generation may answer. As load for its own sake this is
+    /// no wait for an event.
+    async fn go_on_with_load(&mut self) -> Result<(), Halt> {
+        if self.job.plan.repeated.is_empty() {
+            return Ok(());
+        }
+        let Some(tr) = self.recorder.timeline(Timeline::tr) else { return Ok(()) };
+        let gap = self.recorder.timeline(|timeline| timeline.control_gap);
+        let until = tr.hi + self.job.limits.drain_start_max + gap + AFTER_HANDOVER;
+        self.until(until, |_| false).await?;
         Ok(())
     }
 

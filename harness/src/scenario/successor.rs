@@ -9,7 +9,6 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::conductor::Conductor;
 use super::file::SuccessorStart;
-use super::plan::Plan;
 use super::runner::{Halt, Job, tell};
 use crate::client::step::Anchor;
 use crate::history::Micros;
@@ -23,8 +22,6 @@ use crate::witness::process::Pidfd;
 const ADOPTED_AS: i32 = 20;
 /// Connections that may wait in the queue of a listening socket that the harness opens.
 const BACKLOG: i32 = 1024;
-/// A slow start takes so many times `stall_max`.
-const SLOW_TIMES: Micros = 5;
 /// A signal that comes when it should not comes within this of the time when it could have come.
 const SIGNAL_WITHIN: Micros = 1_000_000;
 
@@ -101,13 +98,6 @@ impl Arranged {
     }
 }
 
-impl Plan {
-    /// How long a slow start takes from T0 on, in microseconds.
-    pub fn slow_start(stall_max: Micros) -> Micros {
-        SLOW_TIMES.saturating_mul(stall_max)
-    }
-}
-
 impl Conductor<'_> {
     /// Puts the gate up: whoever is started by the program's path from now on waits there.
     pub(super) fn close_road(&mut self) -> Result<(), Halt> {
@@ -139,7 +129,7 @@ impl Conductor<'_> {
         }
         let slow = self.job.plan.successor == Some(SuccessorStart::Slow);
         let t0 = self.recorder.timeline(|timeline| timeline.t0);
-        let due = t0.map(|t0| t0.lo.saturating_add(Plan::slow_start(self.job.limits.stall_max)));
+        let due = t0.map(|t0| t0.lo.saturating_add(self.job.limits.slow_start()));
         if slow && due.is_some_and(|due| now >= due) {
             self.open_road();
         }
