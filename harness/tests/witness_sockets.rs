@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use hotspec::witness::process::{Epoch, socket_inodes, sockets};
 use hotspec::witness::socket_table::{
-    Connection, Holder, HolderUnknown, Owners, SocketTable, State, TableError, UnixPeer,
+    Connection, Holder, HolderUnknown, Owners, Peer, SocketTable, State, TableError,
 };
 use nix::sys::socket::{Backlog, listen};
 use support::*;
@@ -190,27 +190,23 @@ fn the_peer_of_a_unix_connection_is_nobodys_until_it_is_accepted() {
     let own = own_epoch();
     let mut client = UnixStream::connect_addr(&address).unwrap();
     let inode = socket_of(&client);
-    assert_eq!(table.unix_peer(inode).unwrap(), Some(UnixPeer::Queued));
+    assert_eq!(table.unix_peer(inode).unwrap(), Some(Peer::Queued));
     client.write_all(b"four").unwrap();
-    assert_eq!(table.unix_peer(inode).unwrap(), Some(UnixPeer::Queued));
+    assert_eq!(table.unix_peer(inode).unwrap(), Some(Peer::Queued));
     let (served, _) = listener.accept().unwrap();
     let accepted = socket_of(&served);
-    assert_eq!(table.unix_peer(inode).unwrap(), Some(UnixPeer::Accepted(accepted)));
+    assert_eq!(table.unix_peer(inode).unwrap(), Some(Peer::Accepted(accepted)));
     assert_eq!(owners.holder(accepted, &[own]), Holder::One(own));
     served.shutdown(std::net::Shutdown::Write).unwrap();
-    assert_eq!(
-        table.unix_peer(inode).unwrap(),
-        Some(UnixPeer::Accepted(accepted)),
-        "half closed is not closed"
-    );
+    assert_eq!(table.unix_peer(inode).unwrap(), Some(Peer::Accepted(accepted)), "half closed is not closed");
     drop(served);
-    assert_eq!(table.unix_peer(inode).unwrap(), Some(UnixPeer::Closed));
+    assert_eq!(table.unix_peer(inode).unwrap(), Some(Peer::Closed));
     let lost = UnixStream::connect_addr(&address).unwrap();
     let half_closed = UnixStream::connect_addr(&address).unwrap();
     half_closed.shutdown(std::net::Shutdown::Write).unwrap();
-    assert_eq!(table.unix_peer(socket_of(&half_closed)).unwrap(), Some(UnixPeer::Queued));
+    assert_eq!(table.unix_peer(socket_of(&half_closed)).unwrap(), Some(Peer::Queued));
     drop(listener);
-    assert_eq!(table.unix_peer(socket_of(&lost)).unwrap(), Some(UnixPeer::Closed), "lost with the queue");
+    assert_eq!(table.unix_peer(socket_of(&lost)).unwrap(), Some(Peer::Closed), "lost with the queue");
     let gone = socket_of(&lost);
     drop(lost);
     assert_eq!(table.unix_peer(gone).unwrap(), None);

@@ -20,6 +20,9 @@ const SCENARIOS: &[(&str, &str)] = &[
     ("queued-at-handover", include_str!("../../scenarios/queued-at-handover.toml")),
     ("accepted-unread", include_str!("../../scenarios/accepted-unread.toml")),
     ("zero-traffic", include_str!("../../scenarios/zero-traffic.toml")),
+    ("zero-traffic-ipv6", include_str!("../../scenarios/zero-traffic-ipv6.toml")),
+    ("zero-traffic-unix", include_str!("../../scenarios/zero-traffic-unix.toml")),
+    ("zero-traffic-abstract", include_str!("../../scenarios/zero-traffic-abstract.toml")),
     ("pooled-client", include_str!("../../scenarios/pooled-client.toml")),
 ];
 

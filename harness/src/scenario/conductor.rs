@@ -5,7 +5,6 @@
 //! whenever something was seen; nothing sleeps in the hope that something has happened meanwhile.
 
 use std::cell::Cell;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -15,6 +14,7 @@ use tokio::sync::watch;
 use super::lookout::Lookout;
 use super::monitor::Monitor;
 use super::runner::{Halt, Job, Progress, tell};
+use crate::client::address::Address;
 use crate::client::step::{Anchor, Anchors};
 use crate::history::event::{Micros, What};
 use crate::history::{ProcId, Recorder};
@@ -39,7 +39,7 @@ pub struct Conductor<'a> {
     pub(super) main: i32,
     /// How the command that started the target ended, if it has.
     pub(super) main_exit: Cell<Option<Exit>>,
-    pub(super) address: SocketAddr,
+    pub(super) address: Address,
     pub(super) interrupt: watch::Receiver<bool>,
     pub(super) progress: mpsc::Sender<Progress>,
     pub(super) frozen: Option<(Frozen, Vec<ProcId>)>,
@@ -63,8 +63,9 @@ impl<'a> Conductor<'a> {
         progress: mpsc::Sender<Progress>,
     ) -> Result<Self, Halt> {
         tell(&progress, job, "starting", false);
-        let launch = Launch::prepare(&job.target, &job.dir, &job.output, job.own_network, job.seed)
-            .map_err(Halt::harness)?;
+        let launch =
+            Launch::prepare(&job.target, job.plan.listener, &job.dir, &job.output, job.own_network, job.seed)
+                .map_err(Halt::harness)?;
         let spec = WardenSpec { commands: launch.commands(), descriptor_limit: job.descriptor_limit };
         if job.target.origin {
             super::origin::start(launch.origin, Rc::clone(&recorder)).map_err(Halt::harness)?;
@@ -83,7 +84,7 @@ impl<'a> Conductor<'a> {
             launch,
             main: started.pid,
             main_exit: Cell::new(None),
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            address: Address::Tcp(([127, 0, 0, 1], 0).into()),
             interrupt,
             progress,
             frozen: None,
@@ -104,7 +105,7 @@ impl<'a> Conductor<'a> {
                 });
             }
         };
-        conductor.monitor.set_address(conductor.address);
+        conductor.monitor.set_address(&conductor.address);
         Ok(conductor)
     }
 

@@ -3,5 +3,7 @@
 pub mod builtin;
 pub mod file;
 pub mod launch;
+pub mod listen;
 pub mod namespace;
+mod place;
 pub mod warden;

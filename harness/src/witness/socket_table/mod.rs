@@ -14,7 +14,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use message::{Answer, Row};
 pub use message::{State, TableError};
 pub use owners::{Holder, HolderUnknown, Owners};
-pub use unix::{UnixListener, UnixPeer};
+pub use unix::{Peer, UnixListener};
 
 /// How long an answer may take: the kernel answers within the request, so this only guards against waiting for ever.
 const ANSWER_WITHIN_SECONDS: i64 = 2;

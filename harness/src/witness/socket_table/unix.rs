@@ -40,7 +40,7 @@ pub struct UnixListener {
 
 /// The server's end of a unix connection, as the client's end shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UnixPeer {
+pub enum Peer {
     /// It waits in its listener's queue: nobody's yet.
     Queued,
     /// It was accepted; its inode, as in /proc/PID/fd.
@@ -69,7 +69,7 @@ impl SocketTable {
     ///
     /// # Errors
     /// The kernel does not answer, or not in a form that is understood.
-    pub fn unix_peer(&mut self, client: u64) -> Result<Option<UnixPeer>, TableError> {
+    pub fn unix_peer(&mut self, client: u64) -> Result<Option<Peer>, TableError> {
         // Inodes of sockets have 32 bits.
         let Ok(inode) = u32::try_from(client) else { return Ok(None) };
         self.request(&request(self.sequence.wrapping_add(1), REQUEST, u32::MAX, inode, SHOW_PEER))?;
@@ -123,14 +123,14 @@ fn read_listener(body: &[u8]) -> Option<UnixListener> {
 
 /// The other end, by its inode. That is 0 before it is accepted, and again once it is closed; but a close is told to this
 /// end, and nothing else could have shut it down before it was accepted.
-fn read_peer(body: &[u8]) -> Option<Option<UnixPeer>> {
+fn read_peer(body: &[u8]) -> Option<Option<Peer>> {
     let (_, attributes) = body.split_at_checked(ROW_BYTES)?;
     let shut = *attribute(attributes, ATTRIBUTE_SHUTDOWN)?.first()?;
     let peer = attribute(attributes, ATTRIBUTE_PEER).and_then(|peer| u32_at(peer, 0));
     Some(peer.map(|inode| match inode {
-        0 if shut & NO_MORE_TO_RECEIVE == 0 => UnixPeer::Queued,
-        0 => UnixPeer::Closed,
-        inode => UnixPeer::Accepted(inode.into()),
+        0 if shut & NO_MORE_TO_RECEIVE == 0 => Peer::Queued,
+        0 => Peer::Closed,
+        inode => Peer::Accepted(inode.into()),
     }))
 }
 
@@ -172,11 +172,11 @@ mod tests {
     #[test]
     fn a_peer_without_an_inode_is_queued_until_this_end_is_shut() {
         for (inode, shut, expected) in [
-            (0_u32, 0_u8, UnixPeer::Queued),
-            (0, 2, UnixPeer::Queued),
-            (0, 3, UnixPeer::Closed),
-            (8, 0, UnixPeer::Accepted(8)),
-            (8, 1, UnixPeer::Accepted(8)),
+            (0_u32, 0_u8, Peer::Queued),
+            (0, 2, Peer::Queued),
+            (0, 3, Peer::Closed),
+            (8, 0, Peer::Accepted(8)),
+            (8, 1, Peer::Accepted(8)),
         ] {
             let body = row(&[(2, &inode.to_ne_bytes()), (6, &[shut])]);
             assert_eq!(read_peer(&body), Some(Some(expected)));
