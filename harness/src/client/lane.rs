@@ -6,7 +6,6 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -18,7 +17,7 @@ mod receive;
 
 use super::address::Address;
 use super::http1::{AnswerTo, Limits, Parser, Request, RequestBody, Version};
-use super::socket::{ConnectFailureKind, Options, SendFailureKind, Socket};
+use super::socket::{ConnectFailureKind, Ends, Options, SendFailureKind, Socket};
 use super::step::{Anchor, Anchors, Ask, Do, LanePlan, Moment, Part};
 use crate::history::Recorder;
 use crate::history::event::{ConnectTrouble, LaneId, Micros, Owner, What};
@@ -34,8 +33,8 @@ pub const PIECE_BYTES: usize = 1024;
 /// Names a request, so that the origin behind a proxy can count how often it is executed.
 pub const REQUEST_ID: &str = "X-Hotspec-Request";
 
-/// Who holds the server's side of a connection, given both ends.
-pub type FindOwner = dyn Fn(SocketAddr, SocketAddr) -> Owner;
+/// Who holds the server's side of a connection.
+pub type FindOwner = dyn Fn(&Ends) -> Owner;
 
 /// What all lanes of a scenario share.
 #[derive(Clone)]
@@ -223,8 +222,8 @@ impl Lane {
             return true;
         }
         let (Some(find), Some(socket)) = (&self.context.owner, &self.socket) else { return false };
-        let (Some(local), Some(peer)) = (socket.local_address(), socket.peer_address()) else { return false };
-        let owner = find(peer, local);
+        let Some(ends) = socket.ends() else { return false };
+        let owner = find(&ends);
         if owner != self.owner {
             self.owner = owner;
             self.record(What::Owner { lane: self.id, owner });

@@ -5,7 +5,6 @@
 //! whenever something was seen; nothing sleeps in the hope that something has happened meanwhile.
 
 use std::cell::Cell;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -16,10 +15,11 @@ use super::lookout::Lookout;
 use super::monitor::Monitor;
 use super::runner::{Halt, Job, Progress, tell};
 use super::successor::{self, Arranged};
+use crate::client::address::Address;
 use crate::client::step::{Anchor, Anchors};
 use crate::history::event::{Micros, What};
 use crate::history::{ProcId, Recorder};
-use crate::target::launch::Launch;
+use crate::target::launch::{Circumstances, Launch};
 use crate::target::warden::{Event as WardenEvent, Warden, WardenError, WardenSpec};
 use crate::witness::process::{Exit, Frozen};
 
@@ -40,7 +40,7 @@ pub struct Conductor<'a> {
     pub(super) main: i32,
     /// How the command that started the target ended, if it has.
     pub(super) main_exit: Cell<Option<Exit>>,
-    pub(super) address: SocketAddr,
+    pub(super) address: Address,
     pub(super) interrupt: watch::Receiver<bool>,
     pub(super) progress: mpsc::Sender<Progress>,
     pub(super) frozen: Option<(Frozen, Vec<ProcId>)>,
@@ -66,9 +66,14 @@ impl<'a> Conductor<'a> {
         progress: mpsc::Sender<Progress>,
     ) -> Result<Self, Halt> {
         tell(&progress, job, "starting", false);
-        let restarts = job.plan.restarts;
-        let launch = Launch::prepare(&job.target, &job.dir, &job.output, job.own_network, job.seed, restarts)
-            .map_err(Halt::harness)?;
+        let circumstances = Circumstances {
+            listener: job.plan.listener,
+            own_network: job.own_network,
+            seed: job.seed,
+            restarts: job.plan.restarts,
+        };
+        let launch =
+            Launch::prepare(&job.target, &circumstances, &job.dir, &job.output).map_err(Halt::harness)?;
         let mut spec = WardenSpec {
             commands: launch.commands(),
             descriptor_limit: job.descriptor_limit,
@@ -94,7 +99,7 @@ impl<'a> Conductor<'a> {
             launch,
             main: started.pid,
             main_exit: Cell::new(None),
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            address: Address::Tcp(([127, 0, 0, 1], 0).into()),
             interrupt,
             progress,
             frozen: None,
@@ -107,7 +112,8 @@ impl<'a> Conductor<'a> {
             flushed: Instant::now(),
         };
         // An adopted target is watched from its first moment on, by lanes.
-        let adopted = conductor.launch.address.filter(|_| conductor.arranged.adopted.is_some());
+        let told = conductor.launch.address.clone();
+        let adopted = told.filter(|_| conductor.arranged.adopted.is_some());
         let ready = match adopted {
             Some(address) => Ok(address),
             None => conductor.until_ready().await,
@@ -122,7 +128,7 @@ impl<'a> Conductor<'a> {
                 });
             }
         };
-        conductor.monitor.set_address(conductor.address);
+        conductor.monitor.set_address(&conductor.address);
         Ok(conductor)
     }
 

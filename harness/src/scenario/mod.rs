@@ -2,6 +2,7 @@
 
 pub mod builtin;
 mod conductor;
+mod door;
 pub mod file;
 mod lanes;
 mod lookout;

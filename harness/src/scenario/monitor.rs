@@ -1,14 +1,17 @@
 //! Watches the target's processes and listening sockets, and writes down what changes.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use super::door::{Door, Listening};
+use crate::client::address::Address;
+use crate::client::socket::Ends;
 use crate::history::event::{Interval, ListenerRow, Owner, What};
 use crate::history::{Micros, ProcId, Recorder};
 use crate::witness::process::{Epoch, Stat, Tree, holds_socket, sockets, start_interval};
-use crate::witness::socket_table::{Holder, Listener, Owners, SocketTable};
+use crate::witness::socket_table::{Holder, Owners, Peer, SocketTable, TableError};
 
 /// Every so many looks all descriptors are read, not only those that were listening sockets.
 const THOROUGH_EVERY: u32 = 8;
@@ -25,7 +28,10 @@ struct Inner {
     tree: Tree,
     table: Option<SocketTable>,
     owners: Owners,
-    address: Option<SocketAddr>,
+    door: Option<Door>,
+    /// Inodes of all sockets that were ever seen behind the door. A unix socket whose path another one has taken listens
+    /// on: nobody can connect any more, but its queue is still there.
+    doors: BTreeSet<u64>,
     known: HashMap<Epoch, Known>,
     next: ProcId,
     listeners: Option<(Micros, Vec<ListenerRow>)>,
@@ -69,7 +75,8 @@ impl Monitor {
             tree: Tree::new(warden)?,
             table,
             owners: Owners::new(),
-            address: None,
+            door: None,
+            doors: BTreeSet::new(),
             known: HashMap::new(),
             next: 0,
             listeners: None,
@@ -85,8 +92,13 @@ impl Monitor {
     }
 
     /// From now on the listening sockets on this address are watched.
-    pub fn set_address(&self, address: SocketAddr) {
-        self.inner.borrow_mut().address = Some(address);
+    pub fn set_address(&self, address: &Address) {
+        let mut inner = self.inner.borrow_mut();
+        let Some(table) = inner.table.as_mut() else { return };
+        match Door::of(address, table) {
+            Ok(door) => inner.door = Some(door),
+            Err(why) => inner.withhold(&self.recorder, why),
+        }
     }
 
     /// From now on it is noted what this flag names on the command line of a new process.
@@ -114,14 +126,14 @@ impl Monitor {
     /// Writes down how well the listening sockets were sampled.
     pub fn tell_sampling(&self) {
         let inner = self.inner.borrow();
-        if inner.table.is_some() {
+        if inner.last_sample.is_some() {
             self.recorder.record(What::Sampled { longest_gap: inner.longest_gap });
         }
     }
 
     /// Who holds the server's side of a connection.
-    pub fn owner(&self, server: SocketAddr, client: SocketAddr) -> Owner {
-        self.inner.borrow_mut().owner(&self.recorder, server, client)
+    pub fn owner(&self, ends: &Ends) -> Owner {
+        self.inner.borrow_mut().owner(&self.recorder, ends)
     }
 
     /// The processes that are alive, oldest first.
@@ -163,6 +175,11 @@ impl Monitor {
 }
 
 impl Inner {
+    fn withhold(&mut self, recorder: &Recorder, why: String) {
+        recorder.record(What::Withheld { why: why.clone() });
+        self.withheld = Some(why);
+    }
+
     fn look(&mut self, recorder: &Recorder) {
         self.look_at_processes(recorder);
         self.look_at_listeners(recorder);
@@ -240,38 +257,40 @@ impl Inner {
     }
 
     fn look_at_listeners(&mut self, recorder: &Recorder) {
-        let (Some(address), Some(table)) = (self.address, self.table.as_mut()) else { return };
+        let (Some(door), Some(table)) = (&self.door, self.table.as_mut()) else { return };
         let begun = recorder.now();
-        let Ok(rows) = table.listeners() else { return };
+        let Ok(found) = door.listening(table) else { return };
         let now = recorder.now();
         if let Some(last) = self.last_sample {
             self.longest_gap = self.longest_gap.max(now.saturating_sub(last));
         }
         self.last_sample = Some(begun);
-        let mut ours: Vec<ListenerRow> = rows
-            .iter()
-            .filter(|row| serves(row, address))
-            .map(|row| ListenerRow { inode: row.inode, cookie: row.cookie, backlog: row.backlog })
-            .collect();
+        for Listening { row, queue } in &found {
+            let (seen, length) = self.queues.entry(row.inode).or_insert((begun, 0));
+            if *length != *queue {
+                recorder.record_at(now, What::Queue { inode: row.inode, length: *queue, from: *seen });
+            }
+            (*seen, *length) = (begun, *queue);
+        }
+        let mut ours: Vec<ListenerRow> = found.into_iter().map(|listening| listening.row).collect();
         ours.sort_unstable_by_key(|row| row.inode);
         let changed = self.listeners.as_ref().is_none_or(|(_, before)| *before != ours);
         let from = self.listeners.as_ref().map_or(begun, |(at, _)| *at);
         if changed {
             recorder.record_at(now, What::Listeners { rows: ours.clone(), from });
         }
-        for row in rows.iter().filter(|row| serves(row, address)) {
-            let (seen, length) = self.queues.entry(row.inode).or_insert((begun, 0));
-            if *length != row.queue {
-                recorder.record_at(now, What::Queue { inode: row.inode, length: row.queue, from: *seen });
-            }
-            (*seen, *length) = (begun, row.queue);
-        }
-        let inodes: Vec<u64> = ours.iter().map(|row| row.inode).collect();
+        let now_there = ours.iter().map(|row| row.inode);
+        let inodes = if matches!(door, Door::Tcp(_)) {
+            now_there.collect()
+        } else {
+            self.doors.extend(now_there);
+            self.doors.clone()
+        };
         self.listeners = Some((begun, ours));
         self.look_at_holders(recorder, &inodes);
     }
 
-    fn look_at_holders(&mut self, recorder: &Recorder, inodes: &[u64]) {
+    fn look_at_holders(&mut self, recorder: &Recorder, inodes: &BTreeSet<u64>) {
         let thorough = self.looks.is_multiple_of(THOROUGH_EVERY);
         for (epoch, known) in self.known.iter_mut().filter(|(_, known)| !known.gone) {
             let since = known.looked.unwrap_or(known.seen);
@@ -319,16 +338,17 @@ impl Inner {
         })
     }
 
-    fn owner(&mut self, recorder: &Recorder, server: SocketAddr, client: SocketAddr) -> Owner {
+    fn owner(&mut self, recorder: &Recorder, ends: &Ends) -> Owner {
         let Some(table) = self.table.as_mut() else { return Owner::Unknown };
-        let Ok(Some(connection)) = table.connection(server, client) else { return Owner::Unknown };
-        if connection.is_queued() {
-            return Owner::Queued;
-        }
+        let inode = match server_side(table, ends) {
+            Ok(Some(Peer::Accepted(inode))) => inode,
+            Ok(Some(Peer::Queued)) => return Owner::Queued,
+            Ok(Some(Peer::Closed) | None) | Err(_) => return Owner::Unknown,
+        };
         for attempt in 0..2 {
             let processes: Vec<Epoch> =
                 self.known.iter().filter(|(_, known)| !known.gone).map(|(epoch, _)| *epoch).collect();
-            match self.owners.holder(connection.inode, &processes) {
+            match self.owners.holder(inode, &processes) {
                 // It may have executed something since the last look: then it is another epoch that holds it.
                 Holder::One(epoch) if attempt == 0 && has_executed(&epoch) => {
                     self.look_at_processes(recorder)
@@ -357,7 +377,7 @@ fn note_named(
     pid: i32,
     flag: &str,
     sockets: &[(i32, u64)],
-    listeners: &[u64],
+    listeners: &BTreeSet<u64>,
 ) {
     let Ok(line) = std::fs::read(format!("/proc/{pid}/cmdline")) else { return };
     for fd in descriptors_after(&line, flag) {
@@ -384,10 +404,14 @@ fn descriptors_after(line: &[u8], flag: &str) -> Vec<i32> {
     numbers
 }
 
-/// Whether a listening socket takes connections to this address.
-pub(super) fn serves(row: &Listener, address: SocketAddr) -> bool {
-    row.address.port() == address.port()
-        && (row.address.ip() == address.ip() || row.address.ip().is_unspecified())
+/// The server's side of a connection.
+fn server_side(table: &mut SocketTable, ends: &Ends) -> Result<Option<Peer>, TableError> {
+    match ends {
+        Ends::Unix { client } => table.unix_peer(*client),
+        Ends::Tcp { server, client } => Ok(table.connection(*server, *client)?.map(|connection| {
+            if connection.is_queued() { Peer::Queued } else { Peer::Accepted(connection.inode) }
+        })),
+    }
 }
 
 /// Whether the process has executed something since it was seen as this epoch.

@@ -7,7 +7,6 @@ use super::conductor::Conductor;
 use super::file::{Stop as StopAt, SuccessorStart};
 use super::lanes::Lanes;
 use super::runner::{Halt, tell};
-use crate::client::address::Address;
 use crate::client::lane::{Context, FindOwner};
 use crate::client::step::Anchor;
 use crate::history::Timeline;
@@ -112,7 +111,7 @@ impl Conductor<'_> {
             self.place_canaries(lanes).await?;
         }
         let begun = self.recorder.now();
-        lanes.start(plan, Some(self.address));
+        lanes.start(plan);
         if plan.probes {
             lanes.start_probes(&self.job.target.endpoints);
         }
@@ -160,11 +159,11 @@ impl Conductor<'_> {
         self.recorder.record(What::Phase { phase });
         let anchors = self.new_anchors();
         let monitor = Rc::clone(&self.monitor);
-        let find: Rc<FindOwner> = Rc::new(move |server, client| monitor.owner(server, client));
+        let find: Rc<FindOwner> = Rc::new(move |ends| monitor.owner(ends));
         let context = Context {
             recorder: Rc::clone(&self.recorder),
             anchors,
-            address: Address::Tcp(self.address),
+            address: self.address.clone(),
             owner: self.monitor.sees_owners().then_some(find),
             patience: Duration::from_micros(self.job.limits.drain_max),
             markers: Rc::new(self.launch.markers.clone()),

@@ -10,6 +10,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::conductor::Conductor;
 use super::file::SuccessorStart;
 use super::runner::{Halt, Job, tell};
+use crate::client::address::Address;
 use crate::client::step::Anchor;
 use crate::history::Micros;
 use crate::history::event::{Phase, What};
@@ -64,7 +65,7 @@ pub(super) fn arrange(job: &Job, launch: &Launch, spec: &mut WardenSpec) -> Resu
         }
         Some(SuccessorStart::Adopted) => {
             let flag = job.target.successor.flag.clone().unwrap_or_default();
-            let Some(address) = launch.address else {
+            let Some(Address::Tcp(address)) = launch.address else {
                 return Err(Halt::start(
                     "nothing tells the target where to listen, so no socket can be opened for it; say `{address}` in its arguments",
                 ));
