@@ -7,6 +7,7 @@ pub mod file;
 mod lanes;
 mod lookout;
 mod monitor;
+mod named;
 mod origin;
 pub mod plan;
 mod ready;
