@@ -44,6 +44,8 @@ pub struct Case<'a> {
     pub interrupted: bool,
     /// Identities of requests that the origin finished.
     pub executed: Vec<(Micros, String)>,
+    /// What was seen of the pid file and heard on the notify socket.
+    pub told: Vec<Event>,
     /// The target's marker changed with the trigger.
     pub marker: Option<String>,
     gaps: Vec<Interval>,
@@ -72,6 +74,7 @@ impl<'a> Case<'a> {
             withheld: Vec::new(),
             interrupted: true,
             executed: Vec::new(),
+            told: Vec::new(),
             marker: None,
             gaps: Vec::new(),
         };
@@ -92,6 +95,7 @@ impl<'a> Case<'a> {
             What::Withheld { why } => self.withheld.push(why.clone()),
             What::Gap { from } => self.gaps.push(Interval::new(*from, event.t)),
             What::Executed { id } => self.executed.push((event.t, id.clone())),
+            What::PidFile { .. } | What::Notified { .. } => self.told.push(event.clone()),
             What::Marker { value } => self.marker = Some(value.clone()),
             _ => {}
         }

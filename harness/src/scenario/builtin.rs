@@ -20,6 +20,8 @@ const SCENARIOS: &[(&str, &str)] = &[
     ("queued-at-handover", include_str!("../../scenarios/queued-at-handover.toml")),
     ("accepted-unread", include_str!("../../scenarios/accepted-unread.toml")),
     ("zero-traffic", include_str!("../../scenarios/zero-traffic.toml")),
+    ("pid-file", include_str!("../../scenarios/pid-file.toml")),
+    ("notify", include_str!("../../scenarios/notify.toml")),
     ("pooled-client", include_str!("../../scenarios/pooled-client.toml")),
 ];
 

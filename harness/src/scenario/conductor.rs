@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::lookout::Lookout;
 use super::monitor::Monitor;
 use super::runner::{Halt, Job, Progress, tell};
+use super::told::Told;
 use crate::client::step::{Anchor, Anchors};
 use crate::history::event::{Micros, What};
 use crate::history::{ProcId, Recorder};
@@ -43,6 +44,8 @@ pub struct Conductor<'a> {
     pub(super) interrupt: watch::Receiver<bool>,
     pub(super) progress: mpsc::Sender<Progress>,
     pub(super) frozen: Option<(Frozen, Vec<ProcId>)>,
+    /// Pid file and notify socket.
+    pub(super) told: Told,
     /// The one who watches the handover.
     pub(super) lookout: Option<Lookout>,
     /// Whom the lookout is to stop.
@@ -63,8 +66,9 @@ impl<'a> Conductor<'a> {
         progress: mpsc::Sender<Progress>,
     ) -> Result<Self, Halt> {
         tell(&progress, job, "starting", false);
-        let launch = Launch::prepare(&job.target, &job.dir, &job.output, job.own_network, job.seed)
+        let mut launch = Launch::prepare(&job.target, &job.dir, &job.output, job.own_network, job.seed)
             .map_err(Halt::harness)?;
+        let mut told = Told::prepare(&job.target, &mut launch).map_err(Halt::harness)?;
         let spec = WardenSpec { commands: launch.commands(), descriptor_limit: job.descriptor_limit };
         if job.target.origin {
             super::origin::start(launch.origin, Rc::clone(&recorder)).map_err(Halt::harness)?;
@@ -74,6 +78,7 @@ impl<'a> Conductor<'a> {
             error => Halt::start(error),
         })?;
         let monitor = Rc::new(Monitor::new(Rc::clone(&recorder), warden.pid()).map_err(Halt::harness)?);
+        told.listen(warden.pid()).map_err(Halt::harness)?;
         let started = warden.start_command(0).await.map_err(Halt::start)?;
         let mut conductor = Self {
             job,
@@ -87,6 +92,7 @@ impl<'a> Conductor<'a> {
             interrupt,
             progress,
             frozen: None,
+            told,
             lookout: None,
             to_stop: Vec::new(),
             stopped_in_time: true,
@@ -151,6 +157,7 @@ impl<'a> Conductor<'a> {
             self.flushed = Instant::now();
         }
         self.hear_lookout();
+        self.told.hear(&self.recorder, &self.monitor);
         self.publish();
     }
 
@@ -220,6 +227,7 @@ impl<'a> Conductor<'a> {
     pub async fn end(&mut self) -> Result<(), Halt> {
         self.lookout = None;
         self.frozen = None;
+        self.told.end(&self.recorder, &self.monitor);
         self.warden.end().await.map_err(Halt::harness)
     }
 }

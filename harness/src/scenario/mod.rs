@@ -12,4 +12,5 @@ mod ready;
 pub mod runner;
 mod stages;
 mod stop;
+mod told;
 mod trigger;

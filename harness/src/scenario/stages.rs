@@ -28,6 +28,7 @@ impl Conductor<'_> {
     pub async fn conduct(&mut self) -> Result<(), Halt> {
         tell(&self.progress, self.job, "control", false);
         self.control().await?;
+        self.told.watch_pid_file(&self.launch, self.warden.pid(), &self.recorder);
         tell(&self.progress, self.job, "restart", false);
         self.restart().await
     }
