@@ -1,34 +1,33 @@
 //! A pid file, watched by inotify(7): what is there after every change, and what the order of the changes proves.
 //!
 //! A file that is emptied and written again is empty for microseconds, so the one who waits for events also looks, on a
-//! thread of its own. Its first look at a change is stat(2), which disturbs no one; it reads when whoever writes is done.
+//! thread of its own. What it can't see in time is proved where it can be: by the [`order`] of events, and by the file's first
+//! [`page`].
 
 mod order;
+mod page;
 
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::Read;
 use std::os::fd::AsFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
 use self::order::Order;
+use self::page::FirstPage;
 use super::post::{Post, Watch};
 use super::process::lives_below;
 use crate::history::event::PidFileState;
 
 /// With nothing to wait for; after each such pause it is certain again that nothing has changed.
 const PAUSE_MS: u16 = 10;
-/// While somebody is writing.
-const PAUSE_AT_WORK_MS: u16 = 1;
-/// The file is read after this long, even if its writer is not done.
-const WORK_MAX: Duration = Duration::from_millis(5);
 /// A pid file is short. What comes after the first line does not matter.
 const READ_MAX: u64 = 64;
 /// So often a pid that was found dead is looked at once more before the file's change must be over.
@@ -74,7 +73,8 @@ impl PidFileWatch {
             root,
             order: Order::default(),
             quiet: now,
-            changed: Some((now, now)),
+            changed: Some(now),
+            page: None,
             last: None,
             named: None,
         };
@@ -100,8 +100,9 @@ struct Eyes {
     order: Order,
     /// Everything that happened until then was seen.
     quiet: Instant,
-    /// It has changed and was not read since: nothing had until the first, the last event came at the second.
-    changed: Option<(Instant, Instant)>,
+    /// It has changed and was not read since; until then nothing had.
+    changed: Option<Instant>,
+    page: Option<FirstPage>,
     last: Option<(PidFileState, Option<i32>, Option<bool>)>,
     /// Whom it named when it last named anybody.
     named: Option<i32>,
@@ -116,15 +117,12 @@ impl Watch for Eyes {
             return;
         }
         self.quiet = begun;
-        let pause = match self.changed {
-            Some((_, last)) if self.order.at_work() && last.elapsed() < WORK_MAX => PAUSE_AT_WORK_MS,
-            Some((from, _)) => return self.read(from, sights),
-            None => PAUSE_MS,
-        };
+        if let Some(from) = self.changed.take() {
+            return self.read(from, sights);
+        }
         let mut wanted = [PollFd::new(self.inotify.as_fd(), PollFlags::POLLIN)];
-        let came = poll(&mut wanted, PollTimeout::from(pause));
-        if came == Ok(0) && self.changed.is_none() {
-            self.order.rest();
+        if poll(&mut wanted, PollTimeout::from(PAUSE_MS)) == Ok(0) {
+            self.order.settled();
         }
     }
 
@@ -133,7 +131,7 @@ impl Watch for Eyes {
         while self.take_events(sights) {
             begun = Instant::now();
         }
-        let from = self.changed.map_or(begun, |(from, _)| from);
+        let from = self.changed.take().unwrap_or(begun);
         self.last = None;
         self.read(from, sights);
     }
@@ -149,29 +147,29 @@ impl Eyes {
         };
         // Before all else: what there is to be seen may not be there much longer.
         let found = std::fs::metadata(&self.path);
-        let from = self.changed.map_or(self.quiet, |(from, _)| from);
+        let from = self.changed.unwrap_or(self.quiet);
         let mut proof = order::Proof::default();
         let mut changed = false;
-        if found.as_ref().is_ok_and(|file| std::os::unix::fs::MetadataExt::nlink(file) > 1) {
-            self.order.is_link();
+        if found.as_ref().is_ok_and(|file| file.nlink() > 1) {
+            self.order.settled();
         }
         for event in &events {
             if event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
-                self.order.close();
+                self.order.settled();
                 changed = true;
             } else if event.name.as_ref() == Some(&self.name) {
                 let one = self.order.feed(event.mask);
                 proof.empty |= one.empty;
                 proof.missing |= one.missing;
-                changed |= order::changes(event.mask);
+                changed = true;
             }
         }
-        if !changed && !proof.empty {
+        if !changed {
             return true;
         }
-        self.changed = Some((from, Instant::now()));
+        self.changed = Some(from);
         match found {
-            Ok(file) => proof.empty |= file.is_file() && file.len() == 0,
+            Ok(file) => proof.empty |= (file.is_file() && file.len() == 0) || self.was_cut(&file),
             Err(error) => proof.missing |= error.kind() == std::io::ErrorKind::NotFound,
         }
         if proof.missing {
@@ -185,7 +183,11 @@ impl Eyes {
 
     /// Reads what is there.
     fn read(&mut self, from: Instant, sights: &Sender<Sight>) {
-        self.changed = None;
+        if std::fs::metadata(&self.path).is_ok_and(|file| self.was_cut(&file)) {
+            self.tell(from, (PidFileState::Empty, None, None), sights);
+        }
+        // Mapped before it is read: a cut that comes later will show.
+        self.page = open(&self.path).ok().and_then(|file| FirstPage::of(&file));
         let mut found = content(&self.path);
         // Asked at once: whoever hands over may be gone in a moment.
         let former = self.named.filter(|pid| found.1.is_some_and(|now| now != *pid));
@@ -207,6 +209,10 @@ impl Eyes {
         }
         self.named = found.1.or(self.named);
         self.tell_with(from, (found.0, found.1, alive), former_alive, sights);
+    }
+
+    fn was_cut(&self, now: &Metadata) -> bool {
+        self.page.as_ref().is_some_and(|page| page.was_cut(now))
     }
 
     fn tell(
@@ -243,13 +249,18 @@ fn content(path: &Path) -> (PidFileState, Option<i32>) {
     }
 }
 
-fn read_start(path: &Path) -> std::io::Result<Vec<u8>> {
+fn open(path: &Path) -> std::io::Result<File> {
     // Whatever stands there, opening it must not wait for anybody.
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
-    let file: File = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     if !file.metadata()?.is_file() {
         return Err(std::io::Error::other("not a regular file"));
     }
+    Ok(file)
+}
+
+fn read_start(path: &Path) -> std::io::Result<Vec<u8>> {
+    let file = open(path)?;
     let mut bytes = Vec::new();
     file.take(READ_MAX).read_to_end(&mut bytes)?;
     Ok(bytes)
