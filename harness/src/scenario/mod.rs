@@ -15,4 +15,5 @@ pub mod runner;
 mod stages;
 mod stop;
 mod successor;
+mod told;
 mod trigger;

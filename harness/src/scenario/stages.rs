@@ -33,6 +33,7 @@ impl Conductor<'_> {
         }
         tell(&self.progress, self.job, "control", false);
         self.control().await?;
+        self.told.watch_pid_file(&self.launch, self.warden.pid(), &self.recorder);
         let restarts = self.job.plan.restarts;
         for round in 1..=restarts {
             tell(&self.progress, self.job, "restart", false);

@@ -22,3 +22,4 @@ mod last_request;
 mod process;
 mod run;
 mod story;
+mod told;
