@@ -69,13 +69,7 @@ impl Conductor<'_> {
             self.until(self.recorder.now() + LOAD_WITHIN, |_| lanes.all_loaded()).await?;
         }
         self.send_lookout().await?;
-        self.trigger().await?;
-        let met = match self.job.plan.stop {
-            Some(StopAt::AtTrigger) => self.after_trigger().await,
-            Some(StopAt::AtHandover) => self.at_handover(&lanes).await,
-            None => Ok(()),
-        };
-        match met {
+        match self.trigger(&lanes).await {
             // What was seen all the same is seen through and judged before it is tried again.
             Err(Halt::Missed) => self.see_through(&mut lanes).await.and(Err(Halt::Missed)),
             Err(halt) => Err(halt),
@@ -123,8 +117,9 @@ impl Conductor<'_> {
             let listening = self.monitor.listening();
             let covered = self.recorder.timeline(|timeline| {
                 let canaries = timeline.canaries();
-                let old = timeline.generations().old;
-                let serving = old.iter().filter(|proc| listening.contains(proc));
+                let generations = timeline.generations();
+                let old = generations.old.iter().filter(|proc| !generations.idle.contains(proc));
+                let serving = old.filter(|proc| listening.contains(proc));
                 serving.clone().all(|proc| canaries.get(proc).copied().unwrap_or(0) >= 4)
             });
             if covered || !self.monitor.sees_owners() {

@@ -1,7 +1,9 @@
 //! What is under test: target files, network namespaces, and the warden over each process tree.
 
 pub mod builtin;
+mod extends;
 pub mod file;
 pub mod launch;
 pub mod namespace;
+mod values;
 pub mod warden;
