@@ -81,11 +81,21 @@ pub struct Generations {
 }
 
 impl Timeline {
-    /// The first process that was seen and still is there, at T0: the one that the trigger is for.
+    /// The process that was there first, and still is at T0: the one that the trigger is for.
     pub fn root(&self) -> Option<&Proc> {
         let t0 = self.t0.map_or(Micros::MAX, |t0| t0.lo);
         let alive = |proc: &&Proc| proc.gone.is_none_or(|gone| gone.hi > t0) && proc.seen <= t0;
-        self.procs.values().find(alive)
+        // One that has executed something since it started the others is the first of them all the same.
+        self.procs.values().filter(alive).min_by_key(|proc| self.epochs(proc).last())
+    }
+
+    /// A process's epochs before this one, the latest first, after this one.
+    fn epochs<'a>(&'a self, proc: &'a Proc) -> impl Iterator<Item = ProcId> + 'a {
+        let earlier = |id: &ProcId| {
+            let before = self.procs.get(id).and_then(|proc| proc.executed_from);
+            before.filter(|before| before < id)
+        };
+        std::iter::successors(Some(proc.id), earlier)
     }
 
     /// Who is old, who stays, who succeeds. Before T0 everybody is old.
@@ -141,37 +151,23 @@ impl Timeline {
         if root.lanes > 0 || !others {
             return Model::ForkExec;
         }
-        let beside = |proc: &&Proc| !self.continues(proc, Some(root.id)) && self.executed_by(proc, root.pid);
+        // One that executes in its place has no need of another master.
+        if continued {
+            return Model::MasterWorkers;
+        }
         let serves = |master: &Proc| {
             let theirs = |proc: &&Proc| proc.pid == master.pid || proc.ppid == master.pid;
             after.iter().copied().filter(theirs).any(|proc| proc.lanes > 0)
         };
-        if after.iter().copied().filter(beside).any(serves) {
+        if after.iter().copied().filter(|proc| executed_by(proc, root)).any(serves) {
             return Model::NewMaster;
         }
-        if root.gone.is_none() || continued { Model::MasterWorkers } else { Model::SecondInstance }
+        if root.gone.is_none() { Model::MasterWorkers } else { Model::SecondInstance }
     }
 
     /// Whether it is the same process as `root`, which has executed something since.
     fn continues(&self, proc: &Proc, root: Option<ProcId>) -> bool {
-        let mut epoch = proc;
-        while let Some(before) = epoch.executed_from {
-            if Some(before) == root {
-                return true;
-            }
-            match self.procs.get(&before).filter(|earlier| earlier.id < epoch.id) {
-                Some(earlier) => epoch = earlier,
-                None => return false,
-            }
-        }
-        false
-    }
-
-    /// Whether it is a child of the process `parent` that has executed something since it was forked.
-    fn executed_by(&self, proc: &Proc, parent: i32) -> bool {
-        let image = self.procs.values().find(|other| other.pid == parent).map_or(0, |parent| parent.stack);
-        let differs = proc.stack != 0 && image != 0 && proc.stack != image;
-        proc.ppid == parent && (differs || proc.executed_from.is_some())
+        root.is_some_and(|root| root != proc.id && self.epochs(proc).any(|epoch| epoch == root))
     }
 
     /// Whether one of these forked it, and it has not executed anything since.
@@ -193,7 +189,8 @@ impl Timeline {
             self.procs.get(id).is_some_and(|proc| proc.gone.is_none() && !proc.listeners.is_empty())
         };
         let before: Vec<ProcId> = [&generations.old[..], &generations.permanent[..]].concat();
-        let copy = |id: &ProcId| self.procs.get(id).is_some_and(|proc| self.is_worker_of(proc, &generations.old));
+        let copy =
+            |id: &ProcId| self.procs.get(id).is_some_and(|proc| self.is_worker_of(proc, &generations.old));
         let successors = generations.successors.iter().filter(listens).filter(|id| !copy(id)).count();
         successors > 0 && successors >= before.iter().filter(listens).count()
     }
@@ -201,8 +198,9 @@ impl Timeline {
     /// Whether no process of the old generation holds a listening socket any more, but for a master that serves nobody.
     pub fn old_stopped_listening(&self) -> bool {
         let generations = self.generations();
-        let stopped =
-            |id: &ProcId| self.procs.get(id).is_none_or(|proc| proc.gone.is_some() || proc.listeners.is_empty());
+        let stopped = |id: &ProcId| {
+            self.procs.get(id).is_none_or(|proc| proc.gone.is_some() || proc.listeners.is_empty())
+        };
         let mut workers = generations.old.iter().filter(|id| !generations.idle.contains(id));
         self.t0.is_some() && workers.all(stopped)
     }
@@ -232,6 +230,12 @@ impl Timeline {
 /// Whether a process was there at T0: seen by then, or born and only seen later. (An execution is no birth.)
 fn was_there(proc: &Proc, t0: Micros) -> bool {
     proc.seen <= t0 || (proc.executed_from.is_none() && proc.born.hi <= t0)
+}
+
+/// Whether it is a child of this one that has executed something since it was forked.
+fn executed_by(proc: &Proc, parent: &Proc) -> bool {
+    let differs = proc.stack != 0 && parent.stack != 0 && proc.stack != parent.stack;
+    proc.ppid == parent.pid && (differs || proc.executed_from.is_some())
 }
 
 /// Whether it holds a listening socket, or held one.

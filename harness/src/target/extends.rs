@@ -50,8 +50,10 @@ pub(super) fn target(path: &Path, text: &str) -> Result<Target, TargetError> {
         None => Source::File(path.to_owned()),
     };
     let table = merged(path, text, vec![begun])?;
-    Value::Table(table).try_into().map_err(|error: toml::de::Error| {
-        TargetError::Parse { path: path.to_owned(), line: 0, message: error.message().to_owned() }
+    Value::Table(table).try_into().map_err(|error: toml::de::Error| TargetError::Parse {
+        path: path.to_owned(),
+        line: 0,
+        message: error.message().to_owned(),
     })
 }
 

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use super::file::{Target, fill};
 
 /// The placeholders that the program fills in: of targets, and of paths.
-pub(super) const BUILTIN: [&str; 11] = [
-    "address", "host", "port", "dir", "origin", "user", "hotspec", "marker", "ms", "n", "chunks",
-];
+pub(super) const BUILTIN: [&str; 11] =
+    ["address", "host", "port", "dir", "origin", "user", "hotspec", "marker", "ms", "n", "chunks"];
 
 impl Target {
     /// Fills the file's own placeholders in.
@@ -56,9 +55,10 @@ impl Target {
             &mut self.address,
             &mut self.pid_file,
         ];
-        let steps = self.restart.iter_mut().flat_map(|step| {
-            step.command.iter_mut().flatten().chain(step.pid_file.iter_mut())
-        });
+        let steps = self
+            .restart
+            .iter_mut()
+            .flat_map(|step| step.command.iter_mut().flatten().chain(step.pid_file.iter_mut()));
         let files = self.files.iter_mut().flat_map(|file| [&mut file.path, &mut file.text]);
         let lists = self.start.iter_mut().chain(&mut self.requires).chain(&mut self.directories);
         let maps = self.environment.values_mut().chain(self.listen.values_mut());
