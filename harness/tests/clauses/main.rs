@@ -13,6 +13,7 @@ mod availability;
 mod correct;
 mod drain;
 mod generated;
+mod generations;
 mod in_flight;
 mod judged;
 mod keep_alive;
