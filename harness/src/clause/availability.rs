@@ -6,7 +6,7 @@ use crate::declaration::{Profile, Span};
 use crate::history::event::{ConnectTrouble, Ending, Owner, Stage};
 use crate::history::lane::End;
 use crate::history::timeline::Frozen;
-use crate::history::{Exchange, Interval, Lane};
+use crate::history::{Exchange, Interval, Lane, Micros};
 
 /// The clauses of this group.
 pub const CLAUSES: &[Clause] = &[
@@ -14,7 +14,7 @@ pub const CLAUSES: &[Clause] = &[
         id: "availability.not-refused",
         must: "FRI",
         should: "",
-        requirement: "From T0 through settle no connect to a declared address gives ECONNREFUSED.",
+        requirement: "From T0 through settle no connect to a declared address gives ECONNREFUSED (or, on a unix path, ENOENT).",
         why: "A refused connection is a client that was turned away: the listener was closed before another one stood in for it.",
         source: "Falcore's hot restart",
         judge: Some(not_refused),
@@ -86,7 +86,7 @@ pub const CLAUSES: &[Clause] = &[
         id: "availability.no-overflow",
         must: "FRI",
         should: "",
-        requirement: "Below the backlog no SYN of a lane is dropped.",
+        requirement: "Below the backlog no SYN of a lane is dropped (on a unix socket: no connect gives EAGAIN).",
         why: "A dropped SYN costs a client a second at least, and shows in no server's log.",
         source: "hotspec; listen(2)",
         judge: Some(no_overflow),
@@ -103,9 +103,13 @@ fn not_refused(case: &Case<'_>, tally: &mut Tally) {
     let expected = "the connection is accepted";
     for lane in after_t0(case) {
         match lane.connect_failed {
-            Some((at, ConnectTrouble::Refused | ConnectTrouble::Missing, errno)) => {
+            Some((at, why @ (ConnectTrouble::Refused | ConnectTrouble::Missing), errno)) => {
                 tally.exercise();
-                let seen = format!("connection refused (errno {})", errno.unwrap_or_default());
+                let how = match why {
+                    ConnectTrouble::Missing => "no socket at the path",
+                    _ => "connection refused",
+                };
+                let seen = format!("{how} (errno {})", errno.unwrap_or_default());
                 tally.break_on(case, lane, at, "refused", expected, seen);
             }
             Some((_, ConnectTrouble::Local, errno)) => tally.doubt(
@@ -353,17 +357,39 @@ fn successor_serves(case: &Case<'_>, tally: &mut Tally) {
 
 fn no_overflow(case: &Case<'_>, tally: &mut Tally) {
     for lane in after_t0(case).filter(|lane| lane.fetches.is_empty()) {
-        let dropped =
-            matches!(lane.connect_failed, Some((_, ConnectTrouble::TimedOut | ConnectTrouble::QueueFull, _)));
-        tally.exercise();
-        if dropped || lane.retransmits > 0 {
-            let at = lane.connected.or(lane.connect_failed.map(|(at, ..)| at)).unwrap_or(lane.opened);
-            let took = Span(at.saturating_sub(lane.opened));
-            let seen = format!(
-                "the SYN was sent {} times; connecting took {took}",
-                lane.retransmits.saturating_add(1)
-            );
-            tally.break_on(case, lane, at, "syn-dropped", "the first SYN is answered", seen);
+        let failed = lane.connect_failed.map(|(_, why, _)| why);
+        let full = failed == Some(ConnectTrouble::QueueFull);
+        let dropped = full || failed == Some(ConnectTrouble::TimedOut) || lane.retransmits > 0;
+        // Lanes that fill the queue by themselves show nothing.
+        if dropped && fill_the_queue(case, lane.opened) {
+            continue;
         }
+        tally.exercise();
+        if !dropped {
+            continue;
+        }
+        let at = lane.connected.or(lane.connect_failed.map(|(at, ..)| at)).unwrap_or(lane.opened);
+        if full {
+            let seen = "EAGAIN: the queue of the unix socket was full".to_owned();
+            tally.break_on(case, lane, at, "queue-full", "there is room in the queue", seen);
+            continue;
+        }
+        let took = Span(at.saturating_sub(lane.opened));
+        let times = lane.retransmits.saturating_add(1);
+        let seen = format!("the SYN was sent {times} times; connecting took {took}");
+        tally.break_on(case, lane, at, "syn-dropped", "the first SYN is answered", seen);
     }
+}
+
+/// Whether at least as many lanes as the listening socket's backlog may have waited to be accepted then.
+fn fill_the_queue(case: &Case<'_>, at: Micros) -> bool {
+    let rows = case.listeners.iter().rev().find(|(_, seen, _)| *seen <= at).map(|(_, _, rows)| rows);
+    let Some(backlog) = rows.and_then(|rows| rows.iter().map(|row| row.backlog).min()) else { return false };
+    let waits = |lane: &&Lane| {
+        let head = lane.exchanges.first().and_then(|first| first.head.as_ref());
+        lane.connected.is_some_and(|connected| connected <= at)
+            && head.is_none_or(|head| head.first_byte > at)
+            && lane.end.is_none_or(|end| end.at > at)
+    };
+    case.restart_lanes().filter(waits).count() >= backlog as usize
 }
