@@ -45,6 +45,9 @@ fn foreign() -> Run {
         ("--stream-path", "/stream?chunks={chunks}&ms={ms}"),
         ("--large-path", "/bytes?n={n}"),
         ("--upload-path", "/echo"),
+        ("--listen-on", "ipv6=[{host}]:{port}"),
+        ("--listen-on", "unix=unix:{socket}"),
+        ("--listen-on", "abstract=unix:@{socket}"),
     ];
     let command = ["--", &program, "--listen", "{address}"];
     run(options.into_iter().flat_map(|(name, value)| [name, value]).chain(command))
