@@ -48,8 +48,9 @@ fn foreign() -> Run {
         ("--listen-on", "ipv6=[{host}]:{port}"),
         ("--listen-on", "unix=unix:{socket}"),
         ("--listen-on", "abstract=unix:@{socket}"),
+        ("--pid-file", "server.pid"),
     ];
-    let command = ["--", &program, "--listen", "{address}"];
+    let command = ["--notify", "--", &program, "--listen", "{address}", "--pid-file", "{dir}/server.pid"];
     run(options.into_iter().flat_map(|(name, value)| [name, value]).chain(command))
 }
 

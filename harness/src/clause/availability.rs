@@ -7,7 +7,7 @@ use crate::declaration::{Profile, Span};
 use crate::history::event::{ConnectTrouble, Ending, Owner, Stage};
 use crate::history::lane::End;
 use crate::history::timeline::Frozen;
-use crate::history::{Exchange, Interval, Lane, Micros};
+use crate::history::{Exchange, Interval, Lane};
 
 /// The clauses of this group.
 pub const CLAUSES: &[Clause] = &[

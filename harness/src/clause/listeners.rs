@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Case, Tally};
 use crate::declaration::Span;
 use crate::history::event::ConnectTrouble;
-use crate::history::{Interval, Micros};
+use crate::history::{Interval, Lane, Micros};
 
 /// A queue that fills is seen to be full within this.
 const LOOKED_BY: Micros = 100_000;
