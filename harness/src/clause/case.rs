@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::control::Control;
-use crate::declaration::{Limits, Profile};
+use super::observed::Observed;
+use crate::declaration::{Documented, Limits, Profile};
 use crate::history::event::{Event, ListenerRow, Owner, Phase, What};
 use crate::history::generation::{Generations, Proc};
 use crate::history::{Exchange, Interval, Lane, LaneId, Micros, Model, Timeline, lane};
@@ -46,6 +47,10 @@ pub struct Case<'a> {
     pub executed: Vec<(Micros, String)>,
     /// The target's marker changed with the trigger.
     pub marker: Option<String>,
+    /// Processes while all was quiet, and their ends.
+    pub observed: Observed,
+    /// What a generation tells the next one, as the target declares it.
+    pub documented: Documented,
     gaps: Vec<Interval>,
 }
 
@@ -73,9 +78,12 @@ impl<'a> Case<'a> {
             interrupted: true,
             executed: Vec::new(),
             marker: None,
+            observed: Observed::default(),
+            documented: Documented::default(),
             gaps: Vec::new(),
         };
         for event in events {
+            case.observed.read(event);
             case.read(event);
         }
         let last = events.last().map(|event| &event.what);

@@ -25,7 +25,8 @@ pub fn judge(manifest: &Manifest, recorded: &[Recorded<'_>]) -> RunResult {
     let cases: Vec<(&ScenarioEntry, Case<'_>)> = recorded
         .iter()
         .map(|one| {
-            let case = Case::new(&one.entry.name, manifest.profile, limits, manifest.model, &one.events);
+            let mut case = Case::new(&one.entry.name, manifest.profile, limits, manifest.model, &one.events);
+            case.documented = manifest.successor.clone();
             (one.entry, case)
         })
         .collect();

@@ -31,6 +31,10 @@ pub struct Proc {
     pub id: ProcId,
     /// Its process id.
     pub pid: i32,
+    /// Its parent's, when it was first seen.
+    pub ppid: i32,
+    /// The address of its stack, which a fork copies and an execution changes. 0 if withheld.
+    pub stack: u64,
     /// Its short name.
     pub name: String,
     /// The file that it executes, if the machine tells.

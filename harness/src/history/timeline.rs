@@ -103,7 +103,7 @@ impl Timeline {
 
     fn feed_process(&mut self, event: &Event) {
         match &event.what {
-            What::Process { proc, pid, born, name, program, executed_from, .. } => {
+            What::Process { proc, pid, ppid, stack, born, name, program, executed_from, .. } => {
                 if let Some(before) = executed_from.and_then(|before| self.procs.get_mut(&before)) {
                     before.gone.get_or_insert(Interval::new(before.seen, event.t));
                 }
@@ -112,6 +112,8 @@ impl Timeline {
                     Proc {
                         id: *proc,
                         pid: *pid,
+                        ppid: *ppid,
+                        stack: *stack,
                         name: name.clone(),
                         program: program.clone(),
                         born: *born,

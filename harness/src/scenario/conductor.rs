@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::aftermath;
 use super::lookout::Lookout;
 use super::monitor::Monitor;
 use super::runner::{Halt, Job, Progress, tell};
@@ -20,7 +21,7 @@ use crate::history::event::{Micros, What};
 use crate::history::{ProcId, Recorder};
 use crate::target::launch::Launch;
 use crate::target::warden::{Event as WardenEvent, Warden, WardenError, WardenSpec};
-use crate::witness::process::{Exit, Frozen};
+use crate::witness::process::{Exit, Frozen, Redaction};
 
 /// From one look at processes and listening sockets to the next.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -49,6 +50,8 @@ pub struct Conductor<'a> {
     pub(super) to_stop: Vec<ProcId>,
     /// The old generation still listened when it was stopped.
     pub(super) stopped_in_time: bool,
+    /// How environments are told.
+    pub(super) redaction: Redaction,
     anchors: watch::Sender<Anchors>,
     looked: Instant,
     flushed: Instant,
@@ -75,6 +78,10 @@ impl<'a> Conductor<'a> {
         })?;
         let monitor = Rc::new(Monitor::new(Rc::clone(&recorder), warden.pid()).map_err(Halt::harness)?);
         let started = warden.start_command(0).await.map_err(Halt::start)?;
+        let command = spec.commands.first().ok_or_else(|| Halt::harness("no command starts the target"))?;
+        let redaction = aftermath::redaction(command);
+        let given = aftermath::given(command, spec.descriptor_limit, warden.pid(), started.pid, &redaction);
+        recorder.record(given);
         let mut conductor = Self {
             job,
             recorder,
@@ -90,6 +97,7 @@ impl<'a> Conductor<'a> {
             lookout: None,
             to_stop: Vec::new(),
             stopped_in_time: true,
+            redaction,
             anchors: watch::Sender::new(Anchors::default()),
             looked: Instant::now(),
             flushed: Instant::now(),

@@ -1,7 +1,9 @@
 //! What we do: scenario files, the concrete plan, and the runner that drives a target through it.
 
+mod aftermath;
 pub mod builtin;
 mod conductor;
+mod ends;
 pub mod file;
 mod lanes;
 mod lookout;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use super::ends::{Ends, Usage, used};
 use crate::history::event::{Interval, ListenerRow, Owner, What};
 use crate::history::{Micros, ProcId, Recorder};
 use crate::witness::process::{Epoch, Stat, Tree, holds_socket, sockets, start_interval};
@@ -25,6 +26,8 @@ struct Inner {
     owners: Owners,
     address: Option<SocketAddr>,
     known: HashMap<Epoch, Known>,
+    ends: Ends,
+    usage: Usage,
     next: ProcId,
     listeners: Option<(Micros, Vec<ListenerRow>)>,
     last_look: Micros,
@@ -41,6 +44,8 @@ struct Known {
     serves: bool,
     gone: bool,
     seen: Micros,
+    /// Processor time that it had used then, in clock ticks.
+    ticks: u64,
     /// Descriptors of listening sockets, by inode, and when they were last looked at.
     listening: BTreeMap<u64, i32>,
     looked: Option<Micros>,
@@ -65,6 +70,8 @@ impl Monitor {
             owners: Owners::new(),
             address: None,
             known: HashMap::new(),
+            ends: Ends::default(),
+            usage: Usage::default(),
             next: 0,
             listeners: None,
             last_look: recorder.now(),
@@ -124,6 +131,11 @@ impl Monitor {
         alive
     }
 
+    /// All that is below the warden, the dead that nobody has reaped included.
+    pub fn below(&self) -> Vec<Stat> {
+        self.inner.borrow_mut().tree.descendants().unwrap_or_default()
+    }
+
     /// Processes that are alive and hold a listening socket.
     pub fn listening(&self) -> Vec<ProcId> {
         let inner = self.inner.borrow();
@@ -153,8 +165,18 @@ impl Inner {
     fn look(&mut self, recorder: &Recorder) {
         self.look_at_processes(recorder);
         self.look_at_listeners(recorder);
+        self.ends.tell(recorder);
+        self.tell_usage(recorder);
         self.last_look = recorder.now();
         self.looks = self.looks.wrapping_add(1);
+    }
+
+    /// The processor time of the old generation, now and then.
+    fn tell_usage(&mut self, recorder: &Recorder) {
+        let Some(old) = self.usage.due(recorder) else { return };
+        for known in self.known.values().filter(|known| !known.gone && old.contains(&known.proc)) {
+            recorder.record_at(known.seen, used(known.proc, known.ticks));
+        }
     }
 
     fn look_at_processes(&mut self, recorder: &Recorder) {
@@ -175,6 +197,7 @@ impl Inner {
             if let Some((epoch, known)) = epoch.and_then(|epoch| Some((epoch, self.known.get_mut(&epoch)?))) {
                 alive.push(epoch);
                 known.seen = before;
+                known.ticks = stat.cpu_ticks;
                 continue;
             }
             alive.push(stat.epoch);
@@ -203,15 +226,21 @@ impl Inner {
                 serves: false,
                 gone: false,
                 seen: before,
+                ticks: stat.cpu_ticks,
                 listening: BTreeMap::new(),
                 looked: None,
             };
             self.known.insert(stat.epoch, known);
+            self.ends.born(proc, stat.epoch);
         }
         for (epoch, known) in &mut self.known {
             if !known.gone && !alive.contains(epoch) {
                 known.gone = true;
+                if self.usage.watches(known.proc) {
+                    recorder.record_at(known.seen, used(known.proc, known.ticks));
+                }
                 recorder.record_at(now, What::Gone { proc: known.proc, from: known.seen });
+                self.ends.gone(known.proc, now);
             }
         }
     }
@@ -223,6 +252,7 @@ impl Inner {
         };
         let (_, known) = self.known.iter_mut().find(same)?;
         known.gone = true;
+        self.ends.executed(known.proc);
         Some(known.proc)
     }
 
