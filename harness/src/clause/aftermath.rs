@@ -27,7 +27,7 @@ pub const CLAUSES: &[Clause] = &[
         id: "process.one-left",
         must: "FRI",
         should: "",
-        requirement: "One second after Tx one generation is left: as many trees that serve as before the restart, nothing missing of the roles that were there throughout control, and in no role more than twice the processes that control had at most. (A role is a short name, numbers in it aside, and whether the process is the top of its tree.)",
+        requirement: "One second after Tx one generation is left: as many trees that serve as before the restart, no helper of the old one beside the new one's own, nothing missing of the roles that were there throughout control, and in no role more than twice the processes that control had at most. (A role is a short name, numbers in it aside, and whether the process is the top of its tree.)",
         why: "Two generations serve two versions and hold twice the memory; and half a generation is a service that limps.",
         source: "hotspec",
         judge: Some(one_left),
@@ -215,6 +215,7 @@ fn one_left(case: &Case<'_>, tally: &mut Tally) {
         tally.break_by(case, whole, stock.at, kind, &expected, format!("{has}"));
         return;
     }
+    left_behind(case, tally, &stock);
     let control = case.observed.control.unwrap_or_default();
     for (role, pids) in &before {
         let stayed =
@@ -229,6 +230,36 @@ fn one_left(case: &Case<'_>, tally: &mut Tally) {
         if most > 0 && pids.len() > 2 * most {
             let expected = format!("at most twice the {most} of the role {} in control", in_words(role));
             tally.break_by(case, whole.clone(), stock.at, "role-grown", &expected, format!("{}", pids.len()));
+        }
+    }
+}
+
+/// Helpers of the old generation that live on without it, though the successor has its own. (One that lives on and is not
+/// started again is shared on purpose.)
+fn left_behind(case: &Case<'_>, tally: &mut Tally, stock: &Stock<'_>) {
+    let is_old = |pid: i32| {
+        proc_at(case, pid, stock.before_at).is_some_and(|proc| case.generations.old.contains(&proc.id))
+    };
+    let is_left = |pid: i32| stock.after.iter().any(|one| one.pid == pid);
+    for helper in stock.before.iter().filter(|one| !one.zombie && is_old(one.ppid) && !is_left(one.ppid)) {
+        let same = |one: &Counted| !one.zombie && one.pid == helper.pid && one.name == helper.name;
+        let of_successor = |one: &&Counted| {
+            one.name == helper.name
+                && !one.zombie
+                && proc_at(case, one.ppid, stock.at).is_some_and(|parent| born_after(case, parent.id))
+        };
+        let serves = proc_at(case, helper.pid, stock.at).is_none_or(lineage::serves);
+        if serves || !stock.after.iter().any(same) {
+            continue;
+        }
+        if let Some(own) = stock.after.iter().find(of_successor) {
+            let seen = format!(
+                "`{}` {} of the old generation is there beside the successor's own, {}",
+                helper.name, helper.pid, own.pid
+            );
+            let who = format!("{} {}", helper.name, helper.pid);
+            let expected = "the old generation's helpers go with it";
+            tally.break_by(case, who, stock.at, "left-behind", expected, seen);
         }
     }
 }

@@ -155,18 +155,27 @@ fn a_number_in_a_name_makes_no_other_role() {
     story.holds(ONE);
 }
 
-#[test]
-fn a_helper_that_lives_on_and_served_nobody_belongs_to_no_generation() {
+/// A server with a helper, which lives on after the restart.
+fn with_helper_left() -> Story {
     let mut story = story();
     story.quiet.before.push(counted(200, OLD_PID, "logger"));
-    appears(&mut story, 20, 200, OLD_PID, "logger", 12);
-    // Its parent has gone.
+    appears(&mut story, 20, 200, OLD_PID, "logger", 5_000);
     story.quiet.after.push(counted(200, 1, "logger"));
-    assert_ne!(story.verdict(ONE), Verdict::Pass, "a role of the old tree is missing");
+    story
+}
+
+#[test]
+fn a_helper_that_is_left_beside_the_successor_s_own_breaks_one_left() {
+    let mut story = with_helper_left();
     story.quiet.after.push(counted(201, NEW_PID, "logger"));
     appears(&mut story, 21, 201, NEW_PID, "logger", TR);
-    story.holds(ONE);
-    story.holds(ZOMBIES);
+    story.breaks("process.one-left", &[]);
+}
+
+#[test]
+fn a_helper_that_lives_on_alone_is_shared() {
+    with_helper_left().holds(ONE);
+    with_helper_left().holds(ZOMBIES);
 }
 
 fn zombie(pid: i32, ppid: i32) -> Counted {
