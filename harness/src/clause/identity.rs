@@ -6,10 +6,10 @@
 
 use std::collections::BTreeMap;
 
+use super::command_line::{difference, is_title, quoted, undocumented, without_empty_end};
 use super::lineage::{Passage, name, passage};
 use super::observed::Facts;
 use super::{Case, Clause, Tally};
-use crate::declaration::Documented;
 use crate::history::Micros;
 use crate::history::words::{REWRITTEN, STREAMS};
 
@@ -57,8 +57,6 @@ pub const CLAUSES: &[Clause] = &[
 const OF_SHELLS: [&str; 4] = ["_", "SHLVL", "PWD", "OLDPWD"];
 /// Names that one message lists at most.
 const NAMED_MAX: usize = 20;
-/// The longest command line that a message quotes.
-const QUOTED_MAX: usize = 300;
 /// Everything that is part of a process's environment in the wider sense and is not a variable.
 const PROPERTIES: [&str; 8] =
     ["directory", "user ids", "group ids", "groups", "umask", "nice value", "affinity", "session"];
@@ -174,69 +172,6 @@ fn arguments_kept(case: &Case<'_>, tally: &mut Tally) {
     }
 }
 
-fn without_empty_end(arguments: &[String]) -> &[String] {
-    let end = arguments.iter().rposition(|argument| !argument.is_empty()).map_or(0, |last| last + 1);
-    arguments.get(..end).unwrap_or_default()
-}
-
-/// A text for people in the place of arguments, as setproctitle(3) leaves it: one word that is several.
-fn is_title(arguments: &[String]) -> bool {
-    matches!(arguments, [one] if one.trim_end().contains(' '))
-}
-
-/// The arguments without the documented ones, and how often the flag of the listener was among them.
-fn undocumented(arguments: &[String], documented: &Documented) -> (Vec<String>, usize) {
-    let mut kept = Vec::new();
-    let mut flags = 0;
-    let mut rest = arguments.iter();
-    while let Some(argument) = rest.next() {
-        if argument == "--" {
-            kept.push(argument.clone());
-            kept.extend(rest.by_ref().cloned());
-            break;
-        }
-        let named = documented.flag.iter().chain(&documented.arguments).find(|flag| {
-            argument
-                .strip_prefix(flag.as_str())
-                .is_some_and(|value| value.is_empty() || value.starts_with('='))
-        });
-        let Some(flag) = named else {
-            kept.push(argument.clone());
-            continue;
-        };
-        flags += usize::from(Some(flag) == documented.flag.as_ref());
-        if argument == flag && rest.as_slice().first().is_some_and(|value| !value.starts_with('-')) {
-            rest.next();
-        }
-    }
-    (kept, flags)
-}
-
-/// How two lists differ.
-fn difference(before: &[String], now: &[String]) -> Option<&'static str> {
-    if before == now {
-        return None;
-    }
-    Some(match (is_part_of(before, now), is_part_of(now, before)) {
-        (true, _) => "added",
-        (_, true) => "lost",
-        _ => "changed",
-    })
-}
-
-/// All of these are there, in this order.
-fn is_part_of(part: &[String], whole: &[String]) -> bool {
-    let mut rest = whole.iter();
-    part.iter().all(|one| rest.any(|other| other == one))
-}
-
-fn quoted(arguments: &[String]) -> String {
-    let text = arguments.join(" ");
-    let shown: String = text.chars().take(QUOTED_MAX).collect();
-    let more = if shown.len() < text.len() { "…" } else { "" };
-    if arguments.is_empty() { "none".to_owned() } else { format!("`{shown}{more}`") }
-}
-
 fn environment_kept(case: &Case<'_>, tally: &mut Tally) {
     let Some(lives) = lives(case, tally) else { return };
     let limits = lives.first.properties.keys().map(String::as_str);
@@ -250,24 +185,36 @@ fn environment_kept(case: &Case<'_>, tally: &mut Tally) {
         tally.withhold(format!("the environment of {} may not be read by this user", lives.who));
         return;
     };
-    let by_shell = OF_SHELLS.iter().any(|name| given.get(*name) != first.get(*name));
-    let judged = |name: &str| {
-        !(by_shell && OF_SHELLS.contains(&name))
-            && !case.documented.variables.iter().any(|documented| documented == name)
-    };
-    let judged_of = |environment: &BTreeMap<String, String>| -> BTreeMap<String, String> {
-        let kept = environment.iter().filter(|(name, _)| judged(name));
-        kept.map(|(name, hash)| (name.clone(), hash.clone())).collect()
+    let judged = Judged {
+        by_shell: OF_SHELLS.iter().any(|name| given.get(*name) != first.get(*name)),
+        documented: &case.documented.variables,
     };
     let rewritten = |facts: &Facts| facts.properties.contains_key(REWRITTEN);
-    if rewritten(lives.first) || rewritten(lives.now) || judged_of(given) != judged_of(first) {
+    if rewritten(lives.first) || rewritten(lives.now) || judged.of(given) != judged.of(first) {
         tally.rule_out(
             "the first generation's environment is not the one it was started with: it writes its title over it, or a wrapper changed it",
         );
         return;
     }
     tally.exercise();
-    compare_variables(case, tally, &lives, &judged_of, &judged_of(now));
+    compare_variables(case, tally, &lives, &judged, &judged.of(now));
+}
+
+/// Which variables are compared.
+struct Judged<'a> {
+    /// A shell stood between the harness and the first generation.
+    by_shell: bool,
+    documented: &'a [String],
+}
+
+impl Judged<'_> {
+    fn of(&self, environment: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let passed_over = |name: &String| {
+            self.documented.contains(name) || (self.by_shell && OF_SHELLS.contains(&name.as_str()))
+        };
+        let kept = environment.iter().filter(|(name, _)| !passed_over(name));
+        kept.map(|(name, hash)| (name.clone(), hash.clone())).collect()
+    }
 }
 
 /// One breach for what is missing, one for what is added, one for what has another value.
@@ -275,12 +222,12 @@ fn compare_variables(
     case: &Case<'_>,
     tally: &mut Tally,
     lives: &Lives<'_>,
-    judged_of: &dyn Fn(&BTreeMap<String, String>) -> BTreeMap<String, String>,
+    judged: &Judged<'_>,
     now: &BTreeMap<String, String>,
 ) {
     let mut told: Vec<&str> = Vec::new();
     for (number, (whose, facts)) in lives.references.iter().enumerate() {
-        let Some(before) = facts.environment.as_ref().map(judged_of) else { continue };
+        let Some(before) = facts.environment.as_ref().map(|all| judged.of(all)) else { continue };
         let missing: Vec<&str> = keys(before.keys().filter(|name| !now.contains_key(*name)));
         let added: Vec<&str> = keys(now.keys().filter(|name| !before.contains_key(*name)));
         let differs = |name: &&String| now.get(*name).is_some_and(|hash| before.get(*name) != Some(hash));
@@ -361,52 +308,4 @@ fn signals_kept(case: &Case<'_>, tally: &mut Tally) {
 fn signal_name(number: i32) -> String {
     nix::sys::signal::Signal::try_from(number)
         .map_or_else(|_| format!("signal {number}"), |signal| signal.as_str().to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn words(line: &str) -> Vec<String> {
-        line.split_ascii_whitespace().map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn documented_arguments_are_taken_out_with_their_values_and_the_flag_is_counted() {
-        let documented = Documented {
-            flag: Some("--socket".to_owned()),
-            arguments: vec!["-x".to_owned()],
-            ..Documented::default()
-        };
-        for (line, kept, flags) in [
-            ("a --socket 3 b", "a b", 1),
-            ("--socket=3 a -x sock --socket 4", "a", 2),
-            ("a --sockets 3", "a --sockets 3", 0),
-            ("-x --verbose a", "--verbose a", 0),
-            ("a --socket", "a", 1),
-            ("a -- --socket 3", "a -- --socket 3", 0),
-        ] {
-            assert_eq!(undocumented(&words(line), &documented), (words(kept), flags), "{line}");
-        }
-    }
-
-    #[test]
-    fn lists_differ_by_what_was_lost_added_or_changed() {
-        for (before, now, expected) in [
-            ("a b", "a b", None),
-            ("a b", "a", Some("lost")),
-            ("a b", "a c b", Some("added")),
-            ("a b", "b a", Some("changed")),
-            ("a", "", Some("lost")),
-        ] {
-            assert_eq!(difference(&words(before), &words(now)), expected, "{before} to {now}");
-        }
-    }
-
-    #[test]
-    fn a_title_is_one_word_that_is_several() {
-        assert!(is_title(&["server: worker process".to_owned()]));
-        assert!(!is_title(&words("server --listen x")));
-        assert!(!is_title(&words("server")));
-    }
 }

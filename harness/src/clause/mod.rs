@@ -13,6 +13,7 @@
 pub mod aftermath;
 pub mod availability;
 pub mod case;
+mod command_line;
 pub mod control;
 pub mod drain;
 pub mod handover;

@@ -100,7 +100,8 @@ fn an_interpreter_before_the_script_is_its_own_business() {
 
 #[test]
 fn variables_that_are_missing_changed_or_added_are_seen_by_name_only() {
-    let changes: [(&str, fn(&mut Story)); 3] = [
+    type Change = fn(&mut Story);
+    let changes: [(&str, Change); 3] = [
         ("variable-missing", |story| drop(story.quiet.new.variables().remove("TOKEN"))),
         ("variable-changed", |story| story.quiet.new.variable("TOKEN", "ff")),
         ("variable-added", |story| story.quiet.new.variable("LEAKED", "ff")),

@@ -55,6 +55,10 @@ impl Redaction {
     /// An environment, told. `None`: it is no whole environment.
     fn environment(&self, block: &[u8]) -> Option<BTreeMap<String, String>> {
         let mut told = BTreeMap::new();
+        // None at all is no block; one that was wiped still has its length.
+        if block.first() == Some(&0) {
+            return None;
+        }
         for entry in split(block) {
             let equals = entry.iter().position(|byte| *byte == b'=').filter(|at| *at > 0)?;
             let (name, value) = (entry.get(..equals)?, entry.get(equals + 1..)?);
@@ -289,9 +293,13 @@ mod tests {
     #[test]
     fn an_environment_that_a_title_was_written_over_is_not_told() {
         let redaction = redaction(&["TOKEN", "PATH"]);
-        for block in
-            [&b"er: main process\0er2=\0PATH=/bin\0"[..], b"\0\0\0PATH=/bin\0", b"=x\0", b"w@h/db?x=1\0"]
-        {
+        for block in [
+            &b"er: main process\0er2=\0PATH=/bin\0"[..],
+            b"\0\0\0PATH=/bin\0",
+            b"=x\0",
+            b"w@h/db?x=1\0",
+            b"\0\0",
+        ] {
             assert_eq!(redaction.environment(block), None, "{}", String::from_utf8_lossy(block));
         }
         let whole = redaction.environment(b"TOKEN=a=b\0PATH=\0NEW=1\0\0").unwrap();
