@@ -32,6 +32,7 @@ fn main() -> ExitCode {
             case("an unknown schema in a history is refused", history_schema),
             case("a line that is no event is named", no_event),
             case("a directory without a run is refused", no_run),
+            case("no value of a variable is in a run directory, and no hash is the same twice", no_values),
         ],
     );
     ORIGINAL.get().into_iter().for_each(Run::remove);
@@ -144,6 +145,40 @@ fn the_same_bytes() {
     let stored = fs::read_to_string(copy.dir().join("results.json")).expect("results are stored again");
     assert_eq!(stored, original().json);
     assert_eq!(checked.stderr, "");
+}
+
+/// Its hash is told in one line of each kind, and differs from run to run.
+fn no_values() {
+    const NAME: &str = "HOTSPEC_E2E_SECRET";
+    const SECRET: &str = "c3VwZXJzZWNyZXQ-hunter2";
+    let temp = tempdir();
+    let hashes = ["one", "other"].map(|name| {
+        let dir = temp.path().join(name);
+        let mut command = hotspec(["run", OTHER, "--run-dir"]);
+        command.arg(&dir).env(NAME, SECRET).env("HOTSPEC_E2E_AGAIN", SECRET).assert().code(0);
+        for file in files(&dir) {
+            let bytes = fs::read(&file).expect("a file of the run");
+            let found = bytes.windows(SECRET.len()).any(|part| part == SECRET.as_bytes());
+            assert!(!found, "{} tells the value", file.display());
+        }
+        let history = dir.join("history").join(format!("{OTHER}.ndjson"));
+        let text = fs::read_to_string(history).expect("a history");
+        let events = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("an event"));
+        let hash = |event: &Value, name: &str| event["environment"][name].as_str().map(str::to_owned);
+        let told: Vec<Value> = events.filter(|event| is(event, "given") || is(event, "facts")).collect();
+        let mut hashes: Vec<String> = told.iter().filter_map(|event| hash(event, NAME)).collect();
+        assert!(hashes.len() >= 3, "what was given, the old process and the successor: {told:?}");
+        hashes.dedup();
+        assert_eq!(hashes.len(), 1, "it is passed on, and known again: {hashes:?}");
+        assert_ne!(hash(&told[0], "HOTSPEC_E2E_AGAIN").as_ref(), hashes.first());
+        hashes.remove(0)
+    });
+    assert_ne!(hashes[0], hashes[1]);
+}
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).expect("a directory").flatten().map(|entry| entry.path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
 fn is(event: &Value, kind: &str) -> bool {

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::clause::Level;
-use crate::declaration::{DeclaredLimits, Known, Profile};
+use crate::declaration::{DeclaredLimits, Documented, Known, Profile};
 use crate::history::Model;
 
 /// The schema of manifests and results.
@@ -44,6 +44,9 @@ pub struct Manifest {
     pub scenarios: Vec<ScenarioEntry>,
     /// Deviations that are known.
     pub known: Vec<Known>,
+    /// What a generation tells the next one.
+    #[serde(default)]
+    pub successor: Documented,
     /// The kernel: `uname -r`.
     pub kernel: String,
 }

@@ -27,7 +27,10 @@ pub fn judge(manifest: &Manifest, recorded: &[Recorded<'_>]) -> RunResult {
         .flat_map(|one| {
             let (entry, profile) = (one.entry, manifest.profile);
             let rounds = Case::rounds(&entry.name, profile, limits, manifest.model, &one.events);
-            rounds.into_iter().map(move |case| (entry, case))
+            rounds.into_iter().map(move |mut case| {
+                case.documented = manifest.successor.clone();
+                (entry, case)
+            })
         })
         .collect();
     let problems = problems(recorded, &cases);

@@ -8,7 +8,7 @@ use super::run_dir::RunDir;
 use super::select::{Selection, select};
 use super::{present, session};
 use crate::client::http1::Request;
-use crate::declaration::DeclaredLimits;
+use crate::declaration::{DeclaredLimits, Documented};
 use crate::exit::{self, Failure};
 use crate::history::recorder::Origin;
 use crate::manifest::{self, Manifest, ScenarioEntry};
@@ -175,6 +175,11 @@ fn manifest(
         clauses: selection.clauses.clone(),
         scenarios: scenarios.collect(),
         known: target.known.clone(),
+        successor: Documented {
+            flag: target.successor.flag.clone(),
+            arguments: target.successor.arguments.clone(),
+            variables: target.successor.variables.clone(),
+        },
         kernel: kernel(),
     }
 }

@@ -80,6 +80,7 @@ impl Conductor<'_> {
         let mut lanes = self.lanes(Phase::Restart);
         self.bring_about(&mut lanes).await?;
         self.monitor.look();
+        self.take_stock_before();
         self.monitor.start_sampling();
         if self.job.plan.stop == Some(StopAt::AtTrigger) {
             self.stop_old();
@@ -189,6 +190,7 @@ impl Conductor<'_> {
                 break;
             }
         }
+        let counted = self.take_stock_after().await?;
         if self.job.plan.settle && self.reached(Anchor::Tx) {
             tell(&self.progress, self.job, "settling", false);
             self.recorder.record(What::Phase { phase: Phase::Settle });
@@ -203,6 +205,9 @@ impl Conductor<'_> {
             tell(&self.progress, self.job, "waiting for the old generation to go", false);
             let until = self.recorder.now() + limits.exit_max + 1_500_000;
             self.until(until, |stage| stage.reached(Anchor::Tx)).await?;
+        }
+        if !counted {
+            self.take_stock().await?;
         }
         self.monitor.look();
         self.monitor.tell_sampling();

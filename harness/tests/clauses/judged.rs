@@ -87,6 +87,7 @@ pub(crate) fn manifest(stories: &[&Story]) -> Manifest {
         clauses: clauses.into_iter().collect(),
         scenarios,
         known: Vec::new(),
+        successor: stories[0].documented.clone(),
         kernel: "6.12".to_owned(),
     }
 }
