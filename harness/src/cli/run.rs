@@ -6,12 +6,12 @@ use std::path::Path;
 use super::args::{IsolationArg, RunArgs};
 use super::run_dir::RunDir;
 use super::select::{Selection, select};
-use super::{present, session};
+use super::{present, session, typed};
 use crate::client::http1::Request;
 use crate::declaration::DeclaredLimits;
 use crate::exit::{self, Failure};
 use crate::history::recorder::Origin;
-use crate::manifest::{self, Manifest, ScenarioEntry};
+use crate::manifest::{self, Manifest, ScenarioEntry, Waits};
 use crate::scenario::builtin;
 use crate::scenario::file::EndpointName;
 use crate::scenario::plan::{Plan, ask};
@@ -139,12 +139,14 @@ fn manifest(
     own_network: bool,
     isolation_why: Option<String>,
 ) -> Manifest {
+    let limits = target.limits.resolve();
     let scenarios = selection.scenarios.iter().map(|(scenario, clauses)| ScenarioEntry {
         name: scenario.name.clone(),
         title: scenario.title.clone(),
         clauses: clauses.clone(),
         unsupported: Plan::unsupported(scenario, target),
         assumed: scenario.needs.contains(&EndpointName::Upload) && target.endpoints.upload.is_none(),
+        waits: Some(Waits::of(scenario, &target.endpoints, &limits)),
     });
     Manifest {
         schema: manifest::SCHEMA,
@@ -163,6 +165,7 @@ fn manifest(
         scenarios: scenarios.collect(),
         known: target.known.clone(),
         kernel: kernel(),
+        typed: Some(typed::take_apart(std::env::args_os())),
     }
 }
 

@@ -14,3 +14,4 @@ mod stages;
 mod stop;
 mod successor;
 mod trigger;
+mod waits;

@@ -13,9 +13,9 @@ use crate::client::step::Anchor;
 use crate::history::event::{Micros, Phase, What};
 
 /// The control phase lasts at least this long: what it shows of idle connections is what it waited for.
-const CONTROL_MIN: Micros = 4_000_000;
+pub(super) const CONTROL_MIN: Micros = 4_000_000;
 /// Lanes in steady use get this long before the trigger.
-const LEAD: Micros = 500_000;
+pub(super) const LEAD: Micros = 500_000;
 /// Lanes get this long to reach their state.
 const ARM_WITHIN: Micros = 10_000_000;
 /// Stopped processes stand still for no longer than this while lanes are brought into their states.

@@ -26,7 +26,7 @@ const BACKLOG: i32 = 1024;
 /// A slow start takes so many times `stall_max`.
 const SLOW_TIMES: Micros = 5;
 /// A signal that comes when it should not comes within this of the time when it could have come.
-const SIGNAL_WITHIN: Micros = 1_000_000;
+pub(super) const SIGNAL_WITHIN: Micros = 1_000_000;
 
 /// What was arranged before the target was started.
 #[derive(Debug, Default)]

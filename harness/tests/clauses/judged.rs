@@ -19,6 +19,7 @@ impl Story {
             clauses: self.scenario.clauses.clone(),
             unsupported: None,
             assumed: false,
+            waits: None,
         }
     }
 
@@ -88,6 +89,7 @@ pub(crate) fn manifest(stories: &[&Story]) -> Manifest {
         scenarios,
         known: Vec::new(),
         kernel: "6.12".to_owned(),
+        typed: None,
     }
 }
 
