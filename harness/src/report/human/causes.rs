@@ -79,12 +79,12 @@ impl<'a> Cause<'a> {
         levels.min().unwrap_or(Level::Should)
     }
 
-    /// `RST before any byte of the answer, when the old process that held it ended`.
+    /// `RST before any byte of the answer, about when the old process that held it ended`.
     pub(super) fn title(&self) -> String {
         let mut title = self.sign.text.clone();
         let role = if self.role.is_empty() { String::new() } else { format!("{} ", self.role) };
         title.push_str(&match self.when {
-            When::OwnerEnded => format!(", when the {role}process that held it ended"),
+            When::OwnerEnded => format!(", about when the {role}process that held it ended"),
             When::BeforeTrigger => ", before the trigger".to_owned(),
             When::BeforeReady => ", before the successor was seen to serve".to_owned(),
             When::Draining => ", before the old generation was gone".to_owned(),
@@ -271,7 +271,7 @@ mod tests {
         };
         sample::with_histories(vec![history()], b"", |evidence| {
             let causes = of(&run, &Recordings::of(&run, evidence));
-            let title = "RST before any byte of the answer, when the old process that held it ended";
+            let title = "RST before any byte of the answer, about when the old process that held it ended";
             assert!(causes.iter().any(|cause| cause.title() == title));
         });
     }

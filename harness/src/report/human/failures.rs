@@ -203,11 +203,9 @@ fn when(cause: &Cause<'_>) -> String {
     }
     let phases = phases.join(", ");
     let since = || cause.losses.iter().filter_map(|loss| loss.since_t0);
-    match since().min().zip(since().max()) {
-        Some((first, last)) if first == last => format!("T0+{}; {phases}", Span(first)),
-        Some((first, last)) => format!("T0+{} to T0+{}; {phases}", Span(first), Span(last)),
-        None => phases,
-    }
+    let Some((first, last)) = since().min().zip(since().max()) else { return phases };
+    let (first, last) = (Span(first).to_string(), Span(last).to_string());
+    if first == last { format!("T0+{first}; {phases}") } else { format!("T0+{first} to T0+{last}; {phases}") }
 }
 
 fn processes(cause: &Cause<'_>) -> String {
