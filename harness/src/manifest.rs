@@ -91,7 +91,7 @@ pub struct ScenarioEntry {
     /// Why it was not run, if so.
     pub unsupported: Option<String>,
     /// It uses an endpoint that the target did not declare: where control fails, the scenario is ruled out.
-    pub assumed: bool,
+    pub assumed: Option<String>,
     /// How long its waits take at least.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits: Option<Waits>,

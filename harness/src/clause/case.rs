@@ -6,10 +6,21 @@ use super::control::Control;
 use crate::declaration::{Limits, Profile};
 use crate::history::event::{Event, ListenerRow, Owner, Phase, What};
 use crate::history::generation::{Generations, Proc};
-use crate::history::{Exchange, Interval, Lane, LaneId, Micros, Model, Timeline, lane};
+use crate::history::{Exchange, Interval, Lane, LaneId, Micros, Model, ProcId, Timeline, lane};
 
 /// The least that δ is.
-const DELTA_MIN: Micros = 100_000;
+pub(super) const DELTA_MIN: Micros = 100_000;
+
+/// Processor time that a process had used.
+#[derive(Clone, Copy, Debug)]
+pub struct Used {
+    /// When.
+    pub at: Micros,
+    /// The process.
+    pub proc: ProcId,
+    /// Microseconds, user and system, since its birth.
+    pub cpu_us: Micros,
+}
 
 /// What a clause is shown.
 pub struct Case<'a> {
@@ -46,8 +57,24 @@ pub struct Case<'a> {
     pub interrupted: bool,
     /// Identities of requests that the origin finished.
     pub executed: Vec<(Micros, String)>,
+    /// What was seen of the pid file and heard on the notify socket.
+    pub told: Vec<Event>,
     /// The target's marker changed with the trigger.
     pub marker: Option<String>,
+    /// Processor time that processes had used, by when.
+    pub used: Vec<Used>,
+    /// Queues of listening sockets: since, at, inode, how many wait.
+    pub queues: Vec<(Micros, Micros, u64, u32)>,
+    /// A process stood at the gate before the program: from its arrival to its going on.
+    pub held: Option<Interval>,
+    /// What a command line names: the process, when, the argument, the inode (0 if it is no listening socket).
+    pub named: Vec<(ProcId, Micros, String, u64)>,
+    /// Signals that the warden was sent: when, which, by whom.
+    pub signals: Vec<(Micros, i32, i32)>,
+    /// The harness executed the target on its own listening socket: when, and the process id.
+    pub adopted: Option<(Micros, i32)>,
+    /// The harness killed the old generation.
+    pub killed: Option<Micros>,
     gaps: Vec<Interval>,
 }
 
@@ -98,7 +125,15 @@ impl<'a> Case<'a> {
             withheld: Vec::new(),
             interrupted: true,
             executed: Vec::new(),
+            told: Vec::new(),
             marker: None,
+            used: Vec::new(),
+            queues: Vec::new(),
+            held: None,
+            named: Vec::new(),
+            signals: Vec::new(),
+            adopted: None,
+            killed: None,
             gaps: Vec::new(),
         };
         for event in events {
@@ -119,7 +154,28 @@ impl<'a> Case<'a> {
             What::Withheld { why } => self.withheld.push(why.clone()),
             What::Gap { from } => self.gaps.push(Interval::new(*from, event.t)),
             What::Executed { id } => self.executed.push((event.t, id.clone())),
+            What::PidFile { .. } | What::Notified { .. } => self.told.push(event.clone()),
             What::Marker { value } => self.marker = Some(value.clone()),
+            What::Used { proc, cpu_us } => self.used.push(Used { at: event.t, proc: *proc, cpu_us: *cpu_us }),
+            What::Queue { inode, length, from } => self.queues.push((*from, event.t, *inode, *length)),
+            _ => self.read_successor(event),
+        }
+    }
+
+    fn read_successor(&mut self, event: &Event) {
+        match &event.what {
+            What::Held { on: true, .. } => self.held = Some(Interval { lo: event.t, hi: Micros::MAX }),
+            What::Held { on: false, from } => {
+                if let Some(held) = &mut self.held {
+                    held.hi = *from;
+                }
+            }
+            What::Named { proc, argument, inode, .. } => {
+                self.named.push((*proc, event.t, argument.clone(), *inode));
+            }
+            What::Signalled { signo, pid } => self.signals.push((event.t, *signo, *pid)),
+            What::Adopted { pid, .. } => self.adopted = Some((event.t, *pid)),
+            What::Killed { .. } => self.killed = Some(event.t),
             _ => {}
         }
     }

@@ -96,10 +96,11 @@ fn not_run<'a>(manifest: &'a Manifest, recorded: &[Recorded<'_>]) -> impl Iterat
 fn ruled_out(manifest: &Manifest, cases: &[(&ScenarioEntry, Case<'_>)]) -> BTreeMap<String, String> {
     let declared =
         manifest.scenarios.iter().filter_map(|entry| Some((entry.name.clone(), entry.unsupported.clone()?)));
-    let shown = cases.iter().filter(|(entry, _)| entry.assumed).filter_map(|(entry, case)| {
+    let shown = cases.iter().filter_map(|(entry, case)| {
+        let assumed = entry.assumed.as_ref()?;
         let trouble = case.control.troubles.first().filter(|_| !early(case))?;
         let why = format!(
-            "scenario {}: the target was not told to have a path for uploads, and without any restart: {trouble}",
+            "scenario {}: it takes {assumed}, which the target was not told to have, and without any restart: {trouble}",
             entry.name
         );
         Some((entry.name.clone(), why))
@@ -246,7 +247,7 @@ fn problems(recorded: &[Recorded<'_>], cases: &[(&ScenarioEntry, Case<'_>)]) -> 
         if let Some((stage, message)) = failed {
             problems.push(Problem { scenario, stage, message });
         } else if let Some(first) =
-            case.control.troubles.first().filter(|_| !one.entry.assumed && !early(case))
+            case.control.troubles.first().filter(|_| one.entry.assumed.is_none() && !early(case))
         {
             let more = match case.control.troubles.len() - 1 {
                 0 => String::new(),

@@ -5,7 +5,6 @@
 //! whenever something was seen; nothing sleeps in the hope that something has happened meanwhile.
 
 use std::cell::Cell;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -16,10 +15,12 @@ use super::lookout::Lookout;
 use super::monitor::Monitor;
 use super::runner::{Halt, Job, Progress, tell};
 use super::successor::{self, Arranged};
+use super::told::Told;
+use crate::client::address::Address;
 use crate::client::step::{Anchor, Anchors};
 use crate::history::event::{Micros, What};
 use crate::history::{ProcId, Recorder};
-use crate::target::launch::Launch;
+use crate::target::launch::{Circumstances, Launch};
 use crate::target::warden::{Event as WardenEvent, Warden, WardenError, WardenSpec};
 use crate::witness::process::{Exit, Frozen};
 
@@ -40,10 +41,12 @@ pub struct Conductor<'a> {
     pub(super) main: i32,
     /// How the command that started the target ended, if it has.
     pub(super) main_exit: Cell<Option<Exit>>,
-    pub(super) address: SocketAddr,
+    pub(super) address: Address,
     pub(super) interrupt: watch::Receiver<bool>,
     pub(super) progress: mpsc::Sender<Progress>,
     pub(super) frozen: Option<(Frozen, Vec<ProcId>)>,
+    /// Pid file and notify socket.
+    pub(super) told: Told,
     /// The one who watches the handover.
     pub(super) lookout: Option<Lookout>,
     /// Whom the lookout is to stop.
@@ -66,9 +69,15 @@ impl<'a> Conductor<'a> {
         progress: mpsc::Sender<Progress>,
     ) -> Result<Self, Halt> {
         tell(&progress, job, "starting", false);
-        let restarts = job.plan.restarts;
-        let launch = Launch::prepare(&job.target, &job.dir, &job.output, job.own_network, job.seed, restarts)
-            .map_err(Halt::harness)?;
+        let circumstances = Circumstances {
+            listener: job.plan.listener,
+            own_network: job.own_network,
+            seed: job.seed,
+            restarts: job.plan.restarts,
+        };
+        let mut launch =
+            Launch::prepare(&job.target, &circumstances, &job.dir, &job.output).map_err(Halt::harness)?;
+        let mut told = Told::prepare(&job.target, &mut launch).map_err(Halt::harness)?;
         let mut spec = WardenSpec {
             commands: launch.commands(),
             descriptor_limit: job.descriptor_limit,
@@ -85,6 +94,7 @@ impl<'a> Conductor<'a> {
         arranged.hand_over();
         let monitor = Rc::new(Monitor::new(Rc::clone(&recorder), warden.pid()).map_err(Halt::harness)?);
         monitor.set_flag(job.target.successor.flag.as_deref());
+        told.listen(warden.pid()).map_err(Halt::harness)?;
         let started = warden.start_command(0).await.map_err(Halt::start)?;
         let mut conductor = Self {
             job,
@@ -94,10 +104,11 @@ impl<'a> Conductor<'a> {
             launch,
             main: started.pid,
             main_exit: Cell::new(None),
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            address: Address::Tcp(([127, 0, 0, 1], 0).into()),
             interrupt,
             progress,
             frozen: None,
+            told,
             lookout: None,
             to_stop: Vec::new(),
             stopped_in_time: true,
@@ -107,7 +118,8 @@ impl<'a> Conductor<'a> {
             flushed: Instant::now(),
         };
         // An adopted target is watched from its first moment on, by lanes.
-        let adopted = conductor.launch.address.filter(|_| conductor.arranged.adopted.is_some());
+        let told = conductor.launch.address.clone();
+        let adopted = told.filter(|_| conductor.arranged.adopted.is_some());
         let ready = match adopted {
             Some(address) => Ok(address),
             None => conductor.until_ready().await,
@@ -122,7 +134,7 @@ impl<'a> Conductor<'a> {
                 });
             }
         };
-        conductor.monitor.set_address(conductor.address);
+        conductor.monitor.set_address(&conductor.address);
         Ok(conductor)
     }
 
@@ -170,6 +182,7 @@ impl<'a> Conductor<'a> {
         }
         self.hear_lookout();
         self.tend_road();
+        self.told.hear(&self.recorder, &self.monitor);
         self.publish();
     }
 
@@ -220,10 +233,13 @@ impl<'a> Conductor<'a> {
             }
             WardenEvent::Signalled { signo, from_pid, .. } => {
                 self.recorder.record(What::Signalled { signo: *signo, pid: *from_pid });
-                let text = format!(
-                    "process {from_pid} sent signal {signo} to the warden, which stands above the target"
-                );
-                self.recorder.record(What::Note { text });
+                // Where the harness plays the parent, it is meant to be sent one.
+                if self.arranged.adopted.is_none() {
+                    let text = format!(
+                        "process {from_pid} sent signal {signo} to the warden, which stands above the target"
+                    );
+                    self.recorder.record(What::Note { text });
+                }
             }
             WardenEvent::Survivor { pid, errno, .. } => {
                 let text = format!("process {pid} could not be taken down (errno {errno})");
@@ -240,6 +256,7 @@ impl<'a> Conductor<'a> {
     pub async fn end(&mut self) -> Result<(), Halt> {
         self.lookout = None;
         self.frozen = None;
+        self.told.end(&self.recorder, &self.monitor);
         self.warden.end().await.map_err(Halt::harness)
     }
 }

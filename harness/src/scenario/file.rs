@@ -22,6 +22,8 @@ pub struct Scenario {
     /// Endpoints that the target must have for it.
     #[serde(default)]
     pub needs: Vec<EndpointName>,
+    /// What it takes that most servers have and some have not. Where control shows that this one has not, it is left out.
+    pub assumes: Option<String>,
     /// What else the target must declare for it.
     #[serde(default)]
     pub declares: Vec<Declared>,

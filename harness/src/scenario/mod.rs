@@ -2,10 +2,12 @@
 
 pub mod builtin;
 mod conductor;
+mod door;
 pub mod file;
 mod lanes;
 mod lookout;
 mod monitor;
+mod named;
 mod origin;
 pub mod plan;
 mod ready;
@@ -13,5 +15,6 @@ pub mod runner;
 mod stages;
 mod stop;
 mod successor;
+mod told;
 mod trigger;
 mod waits;

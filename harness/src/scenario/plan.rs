@@ -87,7 +87,7 @@ impl Plan {
         if kind != ListenKind::Ipv4 && !target.listen.contains_key(&kind) {
             let kind = kind.as_str();
             return Some(format!(
-                "scenario {}: the target declares no listener of kind {kind}",
+                "scenario {}: the target declares no listener of kind {kind} ([listen] {kind}, --listen-on {kind}=…)",
                 scenario.name
             ));
         }

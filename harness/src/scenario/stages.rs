@@ -7,9 +7,9 @@ use super::conductor::Conductor;
 use super::file::{Stop as StopAt, SuccessorStart};
 use super::lanes::Lanes;
 use super::runner::{Halt, tell};
-use crate::client::address::Address;
 use crate::client::lane::{Context, FindOwner};
 use crate::client::step::Anchor;
+use crate::history::Timeline;
 use crate::history::event::{Micros, Phase, What};
 
 /// The control phase lasts at least this long: what it shows of idle connections is what it waited for.
@@ -20,6 +20,8 @@ pub(super) const LEAD: Micros = 500_000;
 const ARM_WITHIN: Micros = 10_000_000;
 /// Stopped processes stand still for no longer than this while lanes are brought into their states.
 const LOAD_WITHIN: Micros = 2_000_000;
+/// Load goes on for so long beyond the time by which the old generation has to drain.
+pub(super) const AFTER_HANDOVER: Micros = 600_000;
 /// What is still open gets this long when the load ends.
 const WIND_UP: Micros = 12_000_000;
 
@@ -31,6 +33,7 @@ impl Conductor<'_> {
         }
         tell(&self.progress, self.job, "control", false);
         self.control().await?;
+        self.told.watch_pid_file(&self.launch, self.warden.pid(), &self.recorder);
         let restarts = self.job.plan.restarts;
         for round in 1..=restarts {
             tell(&self.progress, self.job, "restart", false);
@@ -85,15 +88,10 @@ impl Conductor<'_> {
         }
         self.send_lookout().await?;
         self.close_road()?;
-        self.trigger().await?;
+        let met = self.trigger(&lanes).await;
         if self.job.plan.successor == Some(SuccessorStart::Orphaned) {
             self.orphan().await?;
         }
-        let met = match self.job.plan.stop {
-            Some(StopAt::AtTrigger) => self.after_trigger().await,
-            Some(StopAt::AtHandover) => self.at_handover(&lanes).await,
-            None => Ok(()),
-        };
         match met {
             // What was seen all the same is seen through and judged before it is tried again.
             Err(Halt::Missed) => self.see_through(&mut lanes).await.and(Err(Halt::Missed)),
@@ -109,7 +107,7 @@ impl Conductor<'_> {
             self.place_canaries(lanes).await?;
         }
         let begun = self.recorder.now();
-        lanes.start(plan, Some(self.address));
+        lanes.start(plan);
         if plan.probes {
             lanes.start_probes(&self.job.target.endpoints);
         }
@@ -142,8 +140,9 @@ impl Conductor<'_> {
             let listening = self.monitor.listening();
             let covered = self.recorder.timeline(|timeline| {
                 let canaries = timeline.canaries();
-                let old = timeline.generations().old;
-                let serving = old.iter().filter(|proc| listening.contains(proc));
+                let generations = timeline.generations();
+                let old = generations.old.iter().filter(|proc| !generations.idle.contains(proc));
+                let serving = old.filter(|proc| listening.contains(proc));
                 serving.clone().all(|proc| canaries.get(proc).copied().unwrap_or(0) >= 4)
             });
             if covered || !self.monitor.sees_owners() {
@@ -157,11 +156,11 @@ impl Conductor<'_> {
         self.recorder.record(What::Phase { phase });
         let anchors = self.new_anchors();
         let monitor = Rc::clone(&self.monitor);
-        let find: Rc<FindOwner> = Rc::new(move |server, client| monitor.owner(server, client));
+        let find: Rc<FindOwner> = Rc::new(move |ends| monitor.owner(ends));
         let context = Context {
             recorder: Rc::clone(&self.recorder),
             anchors,
-            address: Address::Tcp(self.address),
+            address: self.address.clone(),
             owner: self.monitor.sees_owners().then_some(find),
             patience: Duration::from_micros(self.job.limits.drain_max),
             markers: Rc::new(self.launch.markers.clone()),
@@ -176,7 +175,7 @@ impl Conductor<'_> {
         let nobody_came = t0 + limits.ready_max + if self.job.plan.probes { 0 } else { limits.exit_max };
         let patience = |stage: &Self| {
             let td = stage.recorder.timeline(|timeline| timeline.td_last(limits.drain_start_max));
-            td.map_or(nobody_came, |td| td.hi + limits.drain_max)
+            td.map_or(nobody_came, |td| td.hi + limits.drain_watch())
         };
         loop {
             let deadline = patience(self);
@@ -197,6 +196,7 @@ impl Conductor<'_> {
             // Load for its own sake: an exit may disturb late.
             self.until(until, |_| false).await?;
         }
+        self.go_on_with_load().await?;
         self.lookout = None;
         self.wind_up(lanes).await?;
         if !self.reached(Anchor::Tx) {
@@ -206,6 +206,19 @@ impl Conductor<'_> {
         }
         self.monitor.look();
         self.monitor.tell_sampling();
+        Ok(())
+    }
+
+    /// New connections go on until some were opened that only the new generation may answer. As load for its own sake this is
+    /// no wait for an event.
+    async fn go_on_with_load(&mut self) -> Result<(), Halt> {
+        if self.job.plan.repeated.is_empty() {
+            return Ok(());
+        }
+        let Some(tr) = self.recorder.timeline(Timeline::tr) else { return Ok(()) };
+        let gap = self.recorder.timeline(|timeline| timeline.control_gap);
+        let until = tr.hi + self.job.limits.drain_start_max + gap + AFTER_HANDOVER;
+        self.until(until, |_| false).await?;
         Ok(())
     }
 

@@ -25,9 +25,12 @@ impl Conductor<'_> {
         self.note_stop(frozen, old.into_iter().map(|(proc, _)| proc).collect());
     }
 
-    pub(super) fn old_processes(&self) -> Vec<(ProcId, Epoch)> {
-        let old = self.recorder.timeline(|timeline| timeline.generations().old);
-        self.monitor.alive().into_iter().filter(|(proc, _)| old.contains(proc)).collect()
+    /// All of it, but for a master that serves nobody: it has nothing that a stop could keep, and may have to start the
+    /// successor.
+    fn old_processes(&self) -> Vec<(ProcId, Epoch)> {
+        let generations = self.recorder.timeline(|timeline| timeline.generations());
+        let old = |proc: &ProcId| generations.old.contains(proc) && !generations.idle.contains(proc);
+        self.monitor.alive().into_iter().filter(|(proc, _)| old(proc)).collect()
     }
 
     /// A step of the trigger that takes long may be waiting for those that are stopped: they go on after a while in any case.
@@ -61,13 +64,17 @@ impl Conductor<'_> {
         Ok(())
     }
 
+    pub(super) fn successor_is_born(&self) -> bool {
+        self.recorder.timeline(|timeline| !timeline.generations().successors.is_empty())
+    }
+
     /// A lookout is sent before the trigger, and is at its post when this returns.
     pub(super) async fn send_lookout(&mut self) -> Result<(), Halt> {
         let alive = self.monitor.alive();
         let old = self.old_processes();
         let handover = self.job.plan.stop == Some(StopAt::AtHandover);
         let orders = Orders {
-            address: self.address,
+            address: self.address.clone(),
             parents: std::iter::once(self.warden.pid())
                 .chain(alive.iter().map(|(_, epoch)| epoch.pid))
                 .collect(),
@@ -92,7 +99,9 @@ impl Conductor<'_> {
                     let procs = std::mem::take(&mut self.to_stop);
                     self.note_stop(frozen, procs);
                 }
-                Sight::Refused { present, from, at } => self.note_refusal(present, from, at),
+                Sight::Refused { present, from, at, why, errno } => {
+                    self.note_refusal(present, from, at, (why, errno));
+                }
             }
         }
         if self.reached(Anchor::Td) && self.reached(Anchor::Tr) {
@@ -100,16 +109,15 @@ impl Conductor<'_> {
         }
     }
 
-    fn note_refusal(&self, present: Instant, from: Instant, at: Instant) {
+    fn note_refusal(&self, present: Instant, from: Instant, at: Instant, refusal: (ConnectTrouble, i32)) {
         let recorder = &self.recorder;
         let lane = recorder.new_lane();
         let (role, address) = ("lookout".to_owned(), self.address.to_string());
         recorder
             .record_at(recorder.at(from), What::Listeners { rows: Vec::new(), from: recorder.at(present) });
         recorder.record_at(recorder.at(from), What::Open { lane, role, address });
-        let errno = Some(nix::libc::ECONNREFUSED);
-        recorder
-            .record_at(recorder.at(at), What::ConnectFailed { lane, why: ConnectTrouble::Refused, errno });
+        let (why, errno) = (refusal.0, Some(refusal.1));
+        recorder.record_at(recorder.at(at), What::ConnectFailed { lane, why, errno });
     }
 
     fn note_stop(&mut self, frozen: Result<Frozen, FreezeError>, procs: Vec<ProcId>) {
@@ -136,8 +144,7 @@ impl Conductor<'_> {
         self.until(born_by, |stage| stage.frozen.is_some() || stage.lookout.is_none()).await?;
         if self.frozen.is_none() {
             self.reach(Anchor::Stopped, self.recorder.now());
-            let born = self.recorder.timeline(|timeline| !timeline.generations().successors.is_empty());
-            if born {
+            if self.successor_is_born() {
                 return Err(Halt::Missed);
             }
             let text = "no successor was born, so the handover could not be met".to_owned();

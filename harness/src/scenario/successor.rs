@@ -9,8 +9,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::conductor::Conductor;
 use super::file::SuccessorStart;
-use super::plan::Plan;
 use super::runner::{Halt, Job, tell};
+use crate::client::address::Address;
 use crate::client::step::Anchor;
 use crate::history::Micros;
 use crate::history::event::{Phase, What};
@@ -23,8 +23,6 @@ use crate::witness::process::Pidfd;
 const ADOPTED_AS: i32 = 20;
 /// Connections that may wait in the queue of a listening socket that the harness opens.
 const BACKLOG: i32 = 1024;
-/// A slow start takes so many times `stall_max`.
-const SLOW_TIMES: Micros = 5;
 /// A signal that comes when it should not comes within this of the time when it could have come.
 pub(super) const SIGNAL_WITHIN: Micros = 1_000_000;
 
@@ -67,7 +65,7 @@ pub(super) fn arrange(job: &Job, launch: &Launch, spec: &mut WardenSpec) -> Resu
         }
         Some(SuccessorStart::Adopted) => {
             let flag = job.target.successor.flag.clone().unwrap_or_default();
-            let Some(address) = launch.address else {
+            let Some(Address::Tcp(address)) = launch.address else {
                 return Err(Halt::start(
                     "nothing tells the target where to listen, so no socket can be opened for it; say `{address}` in its arguments",
                 ));
@@ -98,13 +96,6 @@ impl Arranged {
     /// The warden has its copy of the listening socket.
     pub(super) fn hand_over(&mut self) {
         self.listener = None;
-    }
-}
-
-impl Plan {
-    /// How long a slow start takes from T0 on, in microseconds.
-    pub fn slow_start(stall_max: Micros) -> Micros {
-        SLOW_TIMES.saturating_mul(stall_max)
     }
 }
 
@@ -139,7 +130,7 @@ impl Conductor<'_> {
         }
         let slow = self.job.plan.successor == Some(SuccessorStart::Slow);
         let t0 = self.recorder.timeline(|timeline| timeline.t0);
-        let due = t0.map(|t0| t0.lo.saturating_add(Plan::slow_start(self.job.limits.stall_max)));
+        let due = t0.map(|t0| t0.lo.saturating_add(self.job.limits.slow_start()));
         if slow && due.is_some_and(|due| now >= due) {
             self.open_road();
         }
@@ -169,7 +160,8 @@ impl Conductor<'_> {
         }
         let from = self.recorder.now();
         let mut procs = Vec::new();
-        for (proc, epoch) in self.old_processes() {
+        let old = self.recorder.timeline(|timeline| timeline.generations().old);
+        for (proc, epoch) in self.monitor.alive().into_iter().filter(|(proc, _)| old.contains(proc)) {
             let killed = Pidfd::open(epoch).and_then(|process| {
                 process.map_or(Ok(false), |process| process.signal(Signal::SIGKILL as i32))
             });

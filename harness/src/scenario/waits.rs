@@ -1,8 +1,7 @@
 //! How long the waits of a scenario take at least: what no server, however fast, can shorten.
 
 use super::file::{LaneSpec, Scenario, Step, SuccessorStart, WaitSpec};
-use super::plan::Plan;
-use super::stages::{CONTROL_MIN, LEAD};
+use super::stages::{AFTER_HANDOVER, CONTROL_MIN, LEAD};
 use super::successor::SIGNAL_WITHIN;
 use crate::client::step::Anchor;
 use crate::declaration::Limits;
@@ -21,12 +20,20 @@ impl Waits {
         let after_tx = walks.iter().filter_map(|walk| walk.after_tx).max().unwrap_or_default();
         let (control, held) = match scenario.successor {
             None => (CONTROL_MIN, 0),
-            Some(SuccessorStart::Slow) => (CONTROL_MIN, Plan::slow_start(limits.stall_max)),
+            Some(SuccessorStart::Slow) => (CONTROL_MIN, limits.slow_start()),
             Some(SuccessorStart::Orphaned) => (CONTROL_MIN, SIGNAL_WITHIN),
             Some(SuccessorStart::Adopted) => {
                 return Self { restart_us: SIGNAL_WITHIN, ..Self::default() };
             }
         };
+        // Load that settles goes on for longer than that anyway.
+        let repeated = scenario.lanes.iter().any(|lane| lane.every.is_some());
+        let goes_on = if repeated && !scenario.settle {
+            limits.drain_start_max.saturating_add(AFTER_HANDOVER)
+        } else {
+            0
+        };
+        let held = held.saturating_add(goes_on);
         Self {
             control_us: longest.max(control),
             lead_us: lead,
@@ -144,7 +151,7 @@ mod tests {
     #[test]
     fn a_successor_that_is_held_up_and_one_without_a_parent_take_their_time() {
         let lane = "[[lane]]\nrole='a'\nevery='20ms'\nsteps=[{connect={}},'close']";
-        assert_eq!(waits(&format!("successor='slow'\n{lane}")).restart_us, 5_500_000);
+        assert_eq!(waits(&format!("successor='slow'\n{lane}")).restart_us, 500_000 + 5_000_000 + 1_600_000);
         let adopted = waits(&format!("successor='adopted'\n{lane}"));
         assert_eq!((adopted.control_us, adopted.restart_us), (0, 1_000_000));
     }
