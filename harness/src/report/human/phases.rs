@@ -42,10 +42,10 @@ pub(super) fn write(page: &mut Page, run: &RunResult) {
     in_all(page, run);
 }
 
-/// A restart, and the times of its scenario if it is the first of it.
+/// A restart, and the times of its scenario if it is the first of it. Some scenarios have none: the harness plays the parent.
 struct Row<'a> {
     name: String,
-    restart: &'a Restart,
+    restart: Option<&'a Restart>,
     time: Option<&'a ScenarioTime>,
 }
 
@@ -55,6 +55,9 @@ fn rows(run: &RunResult) -> Vec<Row<'_>> {
     for restart in &run.restarts {
         *totals.entry(&restart.scenario).or_default() += 1;
     }
+    let without = run.scenarios.iter().filter(|time| !totals.contains_key(time.name.as_str()));
+    let without: Vec<Row<'_>> =
+        without.map(|time| Row { name: time.name.clone(), restart: None, time: Some(time) }).collect();
     let mut begun: BTreeMap<&str, usize> = BTreeMap::new();
     run.restarts
         .iter()
@@ -65,8 +68,9 @@ fn rows(run: &RunResult) -> Vec<Row<'_>> {
             *number += 1;
             let name = if total == 1 { scenario.to_owned() } else { format!("{scenario} {number}/{total}") };
             let time = run.scenarios.iter().find(|time| time.name == scenario).filter(|_| *number == 1);
-            Row { name, restart, time }
+            Row { name, restart: Some(restart), time }
         })
+        .chain(without)
         .collect()
 }
 
@@ -87,11 +91,11 @@ fn table(rows: &[Row<'_>], all: bool) -> Table {
         if all {
             let span =
                 |micros: Option<Micros>| micros.map_or("?".to_owned(), |micros| Span(micros).to_string());
-            cells.push(unsure(row.restart).into());
-            cells.push(row.restart.lanes.to_string().into());
-            cells.push(row.restart.requests.to_string().into());
-            cells.push(span(row.restart.unprobed_us).into());
-            cells.push(span(row.restart.sample_gap_us).into());
+            let told = row.restart.map(|restart| {
+                let (lanes, requests) = (restart.lanes.to_string(), restart.requests.to_string());
+                [unsure(restart), lanes, requests, span(restart.unprobed_us), span(restart.sample_gap_us)]
+            });
+            cells.extend(told.unwrap_or_else(|| ["-"; 5].map(str::to_owned)).map(Cell::from));
         }
         table.row(cells);
     }
@@ -104,13 +108,15 @@ fn least(time: &ScenarioTime) -> String {
 
 /// How long each phase can have been at most. Not seen is a dash; one that can't have been, as the next instant came before,
 /// is none.
-fn lengths(restart: &Restart) -> [String; 3] {
+fn lengths(restart: Option<&Restart>) -> [String; 3] {
     let length = |from: Option<Interval>, to: Option<Interval>| match from.zip(to) {
         None => "-".to_owned(),
         Some((from, to)) if to.hi < from.lo => "none".to_owned(),
         Some((from, to)) => Span(to.hi.saturating_sub(from.lo)).to_string(),
     };
-    let Restart { t0_us, tr_us, td_us, tx_us, .. } = restart;
+    let Some(Restart { t0_us, tr_us, td_us, tx_us, .. }) = restart else {
+        return ["-"; 3].map(str::to_owned);
+    };
     [length(*t0_us, *tr_us), length(*tr_us, *td_us), length(*td_us, *tx_us)]
 }
 
@@ -149,11 +155,11 @@ mod tests {
     #[test]
     fn a_phase_lasts_from_the_earliest_begin_to_the_latest_end() {
         let mut restart = sample::passing().restarts[0].clone();
-        assert_eq!(lengths(&restart), ["62 ms", "52.5 ms", "4.04 s"]);
+        assert_eq!(lengths(Some(&restart)), ["62 ms", "52.5 ms", "4.04 s"]);
         restart.td_us = Some(Interval::new(1_001_000, 1_005_000));
-        assert_eq!(lengths(&restart)[1], "none");
+        assert_eq!(lengths(Some(&restart))[1], "none");
         restart.tx_us = None;
-        assert_eq!(lengths(&restart)[2], "-");
+        assert_eq!(lengths(Some(&restart))[2], "-");
         assert_eq!(unsure(&restart), "Tr 50 ms");
     }
 
@@ -162,7 +168,14 @@ mod tests {
         let mut run = sample::passing();
         let again = run.restarts[0].clone();
         run.restarts.insert(1, Restart { round: 2, ..again });
+        let none = ScenarioTime { name: "played-parent".to_owned(), took_us: 1_000_000, least_us: None };
+        run.scenarios.push(none);
         let rows = rows(&run);
+        let last = rows.last().expect("rows");
+        assert_eq!(
+            (last.name.as_str(), lengths(last.restart)),
+            ("played-parent", ["-"; 3].map(str::to_owned))
+        );
         let names: Vec<(&str, bool)> =
             rows.iter().map(|row| (row.name.as_str(), row.time.is_some())).collect();
         assert_eq!(
@@ -170,7 +183,7 @@ mod tests {
             [
                 ("idle-last-request 1/2", true),
                 ("idle-last-request 2/2", false),
-                ("keep-alive-traffic", false)
+                ("keep-alive-traffic", false),
             ]
         );
     }
