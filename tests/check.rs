@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         4,
         vec![
             case("a run judged again gives the same bytes", the_same_bytes),
+            case("a failing run says what to type next", what_to_type_next),
             case("a response of a draining process that does not announce the close is seen", close_unsaid),
             case("a FIN turned into a reset is seen", fin_to_reset),
             case("a cut last line is told and survived", cut_line),
@@ -37,6 +38,20 @@ fn main() -> ExitCode {
     );
     ORIGINAL.get().into_iter().for_each(Run::remove);
     code
+}
+
+/// The options of the first run come back, with a selector for what failed.
+fn what_to_type_next() {
+    let copy = Copy::new();
+    reset_one(&copy);
+    let checked = copy.check();
+    let text = checked.stdout.replace("\\\n", " ");
+    let next = text.split("\nNext\n").nth(1).unwrap_or_default();
+    let words: Vec<&str> = next.split_whitespace().collect();
+    let run = words.iter().position(|word| *word == "run").map_or(&[][..], |at| &words[at..]);
+    assert!(run.starts_with(&["run", SCENARIO]) && !run.contains(&"--run-dir"), "{next}");
+    assert!(next.contains("explain keep-alive.fin-not-reset"), "{next}");
+    assert!(text.contains(&format!("of {SCENARIO}; ")), "{text}");
 }
 
 fn original() -> &'static Run {
@@ -211,6 +226,12 @@ fn close_unsaid() {
 
 fn fin_to_reset() {
     let copy = Copy::new();
+    reset_one(&copy);
+    copy.check().fails_by("keep-alive.fin-not-reset");
+}
+
+/// A connection that ended by FIN with nothing awaited ends by RST instead.
+fn reset_one(copy: &Copy) {
     let mut events = copy.events();
     let lanes = lanes(&events, "idle");
     let end = events.iter_mut().find(|event| {
@@ -223,7 +244,6 @@ fn fin_to_reset() {
     end["how"] = json!("reset");
     end["errno"] = json!(104);
     copy.write(&events);
-    copy.check().fails_by("keep-alive.fin-not-reset");
 }
 
 fn cut_line() {

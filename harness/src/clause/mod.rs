@@ -31,6 +31,7 @@ pub mod protocol;
 pub mod registry;
 pub mod result;
 pub mod tally;
+mod times;
 pub mod told;
 
 pub use case::Case;

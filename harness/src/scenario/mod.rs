@@ -19,3 +19,4 @@ mod stop;
 mod successor;
 mod told;
 mod trigger;
+mod waits;

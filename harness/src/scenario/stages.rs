@@ -13,15 +13,15 @@ use crate::history::Timeline;
 use crate::history::event::{Micros, Phase, What};
 
 /// The control phase lasts at least this long: what it shows of idle connections is what it waited for.
-const CONTROL_MIN: Micros = 4_000_000;
+pub(super) const CONTROL_MIN: Micros = 4_000_000;
 /// Lanes in steady use get this long before the trigger.
-const LEAD: Micros = 500_000;
+pub(super) const LEAD: Micros = 500_000;
 /// Lanes get this long to reach their state.
 const ARM_WITHIN: Micros = 10_000_000;
 /// Stopped processes stand still for no longer than this while lanes are brought into their states.
 const LOAD_WITHIN: Micros = 2_000_000;
 /// Load goes on for so long beyond the time by which the old generation has to drain.
-const AFTER_HANDOVER: Micros = 600_000;
+pub(super) const AFTER_HANDOVER: Micros = 600_000;
 /// What is still open gets this long when the load ends.
 const WIND_UP: Micros = 12_000_000;
 
