@@ -1,7 +1,7 @@
 //! SIGHUP → fork and exec of the same program → SIGUSR1 from it when it is ready.
 
 use std::convert::Infallible;
-use std::ffi::{CString, OsStr};
+use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{ForkResult, Pid, execv, fork};
+use nix::unistd::{ForkResult, Pid, execve, fork};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{self, SignalKind};
 use tokio::time::Instant;
@@ -22,7 +22,9 @@ const READY_MAX: Duration = Duration::from_secs(10);
 
 pub(crate) struct Restart {
     program: CString,
-    argv: Vec<CString>,
+    /// What the successor is executed with.
+    pub(crate) argv: Vec<CString>,
+    pub(crate) environment: Vec<CString>,
     /// The listener that the successor inherits.
     socket: Option<RawFd>,
     hangup: unix::Signal,
@@ -53,6 +55,7 @@ impl Restart {
         Ok(Self {
             program: c_string(program.as_os_str())?,
             argv: argv.iter().map(|arg| c_string(arg)).collect::<io::Result<_>>()?,
+            environment: std::env::vars_os().map(variable).collect::<io::Result<_>>()?,
             socket,
             hangup: unix::signal(SignalKind::hangup())?,
             ready: unix::signal(SignalKind::user_defined1())?,
@@ -112,7 +115,7 @@ impl Restart {
             let listener = unsafe { BorrowedFd::borrow_raw(fd) };
             fcntl(listener, FcntlArg::F_SETFD(FdFlag::empty()))?;
         }
-        execv(&self.program, &self.argv)
+        execve(&self.program, &self.argv, &self.environment)
     }
 
     fn reap(&mut self) {
@@ -143,6 +146,13 @@ impl Restart {
 
 fn c_string(text: &OsStr) -> io::Result<CString> {
     Ok(CString::new(text.as_bytes())?)
+}
+
+fn variable((name, value): (OsString, OsString)) -> io::Result<CString> {
+    let mut variable = name;
+    variable.push("=");
+    variable.push(value);
+    c_string(&variable)
 }
 
 async fn until(instant: Option<Instant>) {
