@@ -72,11 +72,12 @@ impl Activity {
             let silence = state.head_begun.map_or(Silence::Idle, |_| Silence::HalfSentHead);
             return Some((state.head_begun.unwrap_or(state.quiet_since) + IDLE_MAX, silence));
         };
+        let since = state.quiet_since.max(drain);
         Some(match state.head_begun {
             Some(begun) => (begun.max(drain) + rules.half_sent, Silence::HalfSentHead),
-            None if state.half_closed => (drain + rules.half_closed.unwrap_or_default(), Silence::Idle),
-            None if state.used => (drain + rules.idle, Silence::Idle),
-            None => (drain + rules.fresh, Silence::Idle),
+            None if state.half_closed => (since + rules.half_closed.unwrap_or_default(), Silence::Idle),
+            None if state.used => (since + rules.idle, Silence::Idle),
+            None => (since + rules.fresh, Silence::Idle),
         })
     }
 
