@@ -119,7 +119,21 @@ pub struct Limits {
     pub hard_limit: Option<Micros>,
 }
 
+/// A start that is slowed takes so many times `stall_max`.
+const SLOW_TIMES: Micros = 5;
+
 impl Limits {
+    /// How long a start takes that is slowed, from T0 on.
+    pub fn slow_start(&self) -> Micros {
+        SLOW_TIMES.saturating_mul(self.stall_max)
+    }
+
+    /// The longest that a drain may be watched: to its declared end, and a little beyond its hard limit.
+    pub fn drain_watch(&self) -> Micros {
+        let beyond = self.hard_limit.map_or(0, |limit| limit.saturating_add(2_000_000));
+        self.drain_max.max(beyond)
+    }
+
     /// A limit by the name that scenario files use.
     pub fn named(&self, name: &str) -> Option<Micros> {
         Some(match name {

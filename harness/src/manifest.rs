@@ -60,7 +60,7 @@ pub struct ScenarioEntry {
     /// Why it was not run, if so.
     pub unsupported: Option<String>,
     /// It uses an endpoint that the target did not declare: where control fails, the scenario is ruled out.
-    pub assumed: bool,
+    pub assumed: Option<String>,
 }
 
 /// Why a run directory can't be used.

@@ -47,6 +47,7 @@ async fn a_command_starts_with_default_signals_its_own_session_and_only_standard
             CommandSpec::new("ls").args(["/proc/self/fd"]).output(dir.path().join("fds")),
         ],
         descriptor_limit: Some(DescriptorLimit { soft: 77, hard: 99 }),
+        ..WardenSpec::default()
     })
     .unwrap();
     warden.start_command(0).await.unwrap();

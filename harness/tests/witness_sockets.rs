@@ -7,11 +7,15 @@ mod support;
 use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::{SocketAddr as UnixAddress, UnixListener, UnixStream};
 use std::time::{Duration, Instant};
 
 use hotspec::witness::process::{Epoch, socket_inodes, sockets};
 use hotspec::witness::socket_table::{
-    Connection, Holder, HolderUnknown, Owners, SocketTable, State, TableError,
+    Connection, Holder, HolderUnknown, Owners, Peer, SocketTable, State, TableError,
 };
 use nix::sys::socket::{Backlog, listen};
 use support::*;
@@ -115,6 +119,127 @@ fn ipv6_and_dual_stack_connections_are_found_by_the_addresses_the_client_sees() 
 }
 
 #[test]
+fn a_listener_takes_what_the_kernel_would_give_it() {
+    if TcpListener::bind("[::1]:0").is_err() {
+        println!("skipped: no IPv6 here");
+        return;
+    }
+    let mut table = SocketTable::open().unwrap();
+    let mut takes = |listener: &TcpListener| {
+        let address = listener.local_addr().unwrap();
+        let row = table.listeners().unwrap().into_iter().find(|row| row.address == address).unwrap();
+        ["127.0.0.1", "[::1]"].map(|ip| row.takes(format!("{ip}:{}", address.port()).parse().unwrap()))
+    };
+    let v6 = |only: bool| {
+        let socket = socket2::Socket::new(socket2::Domain::IPV6, socket2::Type::STREAM, None).unwrap();
+        socket.set_only_v6(only).unwrap();
+        socket.bind(&"[::]:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+        socket.listen(8).unwrap();
+        TcpListener::from(socket)
+    };
+    let reached = |listener: &TcpListener| {
+        let port = listener.local_addr().unwrap().port();
+        let four = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
+        [four, TcpStream::connect((Ipv6Addr::LOCALHOST, port)).is_ok()]
+    };
+    for (listener, expected) in [
+        (v6(false), [true, true]),
+        (v6(true), [false, true]),
+        (TcpListener::bind("[::1]:0").unwrap(), [false, true]),
+        (TcpListener::bind("0.0.0.0:0").unwrap(), [true, false]),
+        (TcpListener::bind("127.0.0.1:0").unwrap(), [true, false]),
+    ] {
+        assert_eq!(takes(&listener), expected, "{listener:?}");
+        assert_eq!(reached(&listener), expected, "{listener:?}: what the kernel says");
+    }
+}
+
+#[test]
+fn a_unix_listener_has_its_file_its_queue_and_its_backlog_wherever_its_path_moves() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a");
+    let listener = UnixListener::bind(&path).unwrap();
+    listen(&listener, Backlog::new(7).unwrap()).unwrap();
+    let inode = socket_of(&listener);
+    let mut table = SocketTable::open().unwrap();
+    let mut row = || table.unix_listeners().unwrap().into_iter().find(|row| row.inode == inode);
+    let empty = row().unwrap();
+    assert_eq!((empty.queue, empty.backlog), (0, 7));
+    assert_eq!(empty.name, path.as_os_str().as_bytes());
+    let _clients = [UnixStream::connect(&path).unwrap(), UnixStream::connect(&path).unwrap()];
+    let full = row().unwrap();
+    assert_eq!((full.queue, full.cookie), (2, empty.cookie));
+    listener.accept().unwrap();
+    assert_eq!(row().unwrap().queue, 1);
+    let moved = directory.path().join("b");
+    std::fs::rename(&path, &moved).unwrap();
+    let after = row().unwrap();
+    assert_eq!((&after.name, after.file), (&empty.name, empty.file), "the table knows nothing of a new name");
+    assert_eq!(after.file, Some(std::fs::metadata(&moved).unwrap().ino() as u32));
+    drop(listener);
+    assert_eq!(row(), None);
+}
+
+#[test]
+fn the_peer_of_a_unix_connection_is_nobodys_until_it_is_accepted() {
+    let name = format!("hotspec-test-peer-{}", std::process::id());
+    let address = UnixAddress::from_abstract_name(&name).unwrap();
+    let listener = UnixListener::bind_addr(&address).unwrap();
+    let mut table = SocketTable::open().unwrap();
+    let mut owners = Owners::new();
+    let own = own_epoch();
+    let mut client = UnixStream::connect_addr(&address).unwrap();
+    let inode = socket_of(&client);
+    assert_eq!(table.unix_peer(inode).unwrap(), Some(Peer::Queued));
+    client.write_all(b"four").unwrap();
+    assert_eq!(table.unix_peer(inode).unwrap(), Some(Peer::Queued));
+    let (served, _) = listener.accept().unwrap();
+    let accepted = socket_of(&served);
+    assert_eq!(table.unix_peer(inode).unwrap(), Some(Peer::Accepted(accepted)));
+    assert_eq!(owners.holder(accepted, &[own]), Holder::One(own));
+    served.shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(table.unix_peer(inode).unwrap(), Some(Peer::Accepted(accepted)), "half closed is not closed");
+    drop(served);
+    assert_eq!(table.unix_peer(inode).unwrap(), Some(Peer::Closed));
+    let lost = UnixStream::connect_addr(&address).unwrap();
+    let half_closed = UnixStream::connect_addr(&address).unwrap();
+    half_closed.shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(table.unix_peer(socket_of(&half_closed)).unwrap(), Some(Peer::Queued));
+    drop(listener);
+    assert_eq!(table.unix_peer(socket_of(&lost)).unwrap(), Some(Peer::Closed), "lost with the queue");
+    let gone = socket_of(&lost);
+    drop(lost);
+    assert_eq!(table.unix_peer(gone).unwrap(), None);
+}
+
+#[test]
+fn an_abstract_name_belongs_to_its_network_namespace() {
+    if !is_root() {
+        println!("skipped: needs root");
+        return;
+    }
+    let name = format!("hotspec-test-own-{}", std::process::id());
+    let address = UnixAddress::from_abstract_name(&name).unwrap();
+    let outer = UnixListener::bind_addr(&address).unwrap();
+    let seen = |table: &mut SocketTable| -> Vec<u64> {
+        let named = [b"\0", name.as_bytes()].concat();
+        let rows = table.unix_listeners().unwrap();
+        rows.iter().filter(|row| row.name == named && row.file.is_none()).map(|row| row.inode).collect()
+    };
+    assert_eq!(seen(&mut SocketTable::open().unwrap()), [socket_of(&outer)]);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            hotspec::target::namespace::enter_network_namespace().unwrap();
+            let mut table = SocketTable::open().unwrap();
+            assert!(seen(&mut table).is_empty());
+            assert!(UnixStream::connect_addr(&address).is_err());
+            let inner = UnixListener::bind_addr(&address).unwrap();
+            assert_eq!(seen(&mut table), [socket_of(&inner)]);
+        });
+    });
+}
+
+#[test]
 fn the_table_belongs_to_the_namespace_in_which_it_was_opened() {
     if !is_root() {
         println!("skipped: needs root");
@@ -213,6 +338,13 @@ fn a_look_up_costs_microseconds() {
         assert!(matches!(owners.holder(inode, &own), Holder::One(_)))
     });
     cost("listeners", Duration::from_millis(5), &mut || assert!(!table.listeners().unwrap().is_empty()));
+    cost("unix listeners", Duration::from_millis(5), &mut || drop(table.unix_listeners().unwrap()));
+    let name = format!("hotspec-test-cost-{}", std::process::id());
+    let address = UnixAddress::from_abstract_name(&name).unwrap();
+    let _listener = UnixListener::bind_addr(&address).unwrap();
+    let client = UnixStream::connect_addr(&address).unwrap();
+    let queued = socket_of(&client);
+    cost("unix peer", Duration::from_millis(5), &mut || assert!(table.unix_peer(queued).unwrap().is_some()));
     cost("counters", Duration::from_millis(5), &mut || {
         drop(hotspec::witness::counters::Counters::read().unwrap())
     });

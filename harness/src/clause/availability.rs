@@ -1,6 +1,7 @@
 //! Connections are accepted and answered throughout.
 
 use super::control::asked_at_once;
+use super::listeners::{listener_present, no_overflow, same_listener};
 use super::{Case, Clause, Tally};
 use crate::declaration::{Profile, Span};
 use crate::history::event::{ConnectTrouble, Ending, Owner, Stage};
@@ -68,7 +69,7 @@ pub const CLAUSES: &[Clause] = &[
         id: "availability.same-listener",
         must: "F",
         should: "R",
-        requirement: "The listening sockets from before the restart are among those after it (inode and cookie).",
+        requirement: "The listening sockets from before the restart are among those after it (inode and cookie), and no connection waits in the queue of one for over 1 s.",
         why: "The same socket has the same queue: nothing that waits in it can be lost.",
         source: "Falcore's hot restart",
         judge: Some(same_listener),
@@ -94,7 +95,7 @@ pub const CLAUSES: &[Clause] = &[
 ];
 
 /// Lanes that began to connect at T0 or later.
-fn after_t0<'a>(case: &'a Case<'_>) -> impl Iterator<Item = &'a Lane> {
+pub(super) fn after_t0<'a>(case: &'a Case<'_>) -> impl Iterator<Item = &'a Lane> {
     let t0 = case.t0().map(|t0| t0.lo);
     case.restart_lanes().filter(move |lane| t0.is_some_and(|t0| lane.opened >= t0))
 }
@@ -259,13 +260,16 @@ fn no_stall(case: &Case<'_>, tally: &mut Tally) {
             continue;
         }
         let came = first.head.as_ref().map(|head| head.first_byte);
-        let until = came.or_else(|| lane.end.filter(|end| end.how == Ending::GaveUp).map(|end| end.at));
-        let Some(until) = until else { continue };
-        tally.exercise();
+        // Whoever was called off, or gave up, had waited in vain until then.
+        let in_vain =
+            lane.end.filter(|end| matches!(end.how, Ending::GaveUp | Ending::Lane)).map(|end| end.at);
+        let Some(until) = came.or(in_vain) else { continue };
         let waited = until.saturating_sub(lane.opened);
         if waited <= limit {
+            tally.exercised += u64::from(came.is_some());
             continue;
         }
+        tally.exercise();
         if waited.saturating_sub(case.own_gaps(lane.opened, until)) <= limit {
             tally.doubt(case, "the harness itself did not run for a while; a quieter machine would help");
             continue;
@@ -273,63 +277,6 @@ fn no_stall(case: &Case<'_>, tally: &mut Tally) {
         let expected = format!("the first byte within {} (control's maximum plus stall_max)", Span(limit));
         let seen = format!("{} from connecting to the first byte", Span(waited));
         tally.break_on(case, lane, until, "stall", &expected, seen);
-    }
-}
-
-fn listener_present(case: &Case<'_>, tally: &mut Tally) {
-    let Some(t0) = case.t0() else { return };
-    if case.sample_gap.is_none() {
-        match case.owners_withheld() {
-            Some(why) => tally.withhold(why),
-            None => tally.doubt(case, "the listening sockets were not sampled"),
-        }
-        return;
-    }
-    tally.exercise();
-    for (_, at, rows) in case.listeners.iter().filter(|(_, at, _)| *at >= t0.lo) {
-        if rows.is_empty() {
-            let seen = "no listening socket on the target's address".to_owned();
-            tally.break_by(
-                case,
-                "none".to_owned(),
-                *at,
-                "absent",
-                "a listening socket at every sample",
-                seen,
-            );
-        }
-    }
-}
-
-fn same_listener(case: &Case<'_>, tally: &mut Tally) {
-    let Some(t0) = case.t0() else { return };
-    let before = case.listeners.iter().rev().find(|(_, at, _)| *at < t0.lo);
-    let Some((_, _, before)) = before else {
-        if let Some(why) = case.owners_withheld() {
-            tally.withhold(why);
-        }
-        return;
-    };
-    if case.timeline.tr().is_none() {
-        tally.doubt(case, "no successor was seen to serve");
-        return;
-    }
-    for row in before {
-        tally.exercise();
-        let lost = case.listeners.iter().find(|(_, at, rows)| {
-            *at >= t0.lo && !rows.iter().any(|other| other.inode == row.inode && other.cookie == row.cookie)
-        });
-        if let Some((_, at, rows)) = lost {
-            let seen = format!("the listening socket {} is gone; there are {} others", row.inode, rows.len());
-            tally.break_by(
-                case,
-                "unknown".to_owned(),
-                *at,
-                "replaced",
-                "the same listening socket goes on",
-                seen,
-            );
-        }
     }
 }
 
@@ -347,23 +294,6 @@ fn successor_serves(case: &Case<'_>, tally: &mut Tally) {
         if case.old_owner(lane).is_some() {
             let seen = "a process of the old generation accepted it".to_owned();
             tally.break_on(case, lane, lane.opened, "old-process", "the successor accepts it", seen);
-        }
-    }
-}
-
-fn no_overflow(case: &Case<'_>, tally: &mut Tally) {
-    for lane in after_t0(case).filter(|lane| lane.fetches.is_empty()) {
-        let dropped =
-            matches!(lane.connect_failed, Some((_, ConnectTrouble::TimedOut | ConnectTrouble::QueueFull, _)));
-        tally.exercise();
-        if dropped || lane.retransmits > 0 {
-            let at = lane.connected.or(lane.connect_failed.map(|(at, ..)| at)).unwrap_or(lane.opened);
-            let took = Span(at.saturating_sub(lane.opened));
-            let seen = format!(
-                "the SYN was sent {} times; connecting took {took}",
-                lane.retransmits.saturating_add(1)
-            );
-            tally.break_on(case, lane, at, "syn-dropped", "the first SYN is answered", seen);
         }
     }
 }

@@ -6,15 +6,28 @@ use super::control::Control;
 use crate::declaration::{Limits, Profile};
 use crate::history::event::{Event, ListenerRow, Owner, Phase, What};
 use crate::history::generation::{Generations, Proc};
-use crate::history::{Exchange, Interval, Lane, LaneId, Micros, Model, Timeline, lane};
+use crate::history::{Exchange, Interval, Lane, LaneId, Micros, Model, ProcId, Timeline, lane};
 
 /// The least that δ is.
-const DELTA_MIN: Micros = 100_000;
+pub(super) const DELTA_MIN: Micros = 100_000;
+
+/// Processor time that a process had used.
+#[derive(Clone, Copy, Debug)]
+pub struct Used {
+    /// When.
+    pub at: Micros,
+    /// The process.
+    pub proc: ProcId,
+    /// Microseconds, user and system, since its birth.
+    pub cpu_us: Micros,
+}
 
 /// What a clause is shown.
 pub struct Case<'a> {
     /// The scenario's name.
     pub scenario: &'a str,
+    /// Which restart of the scenario it is, counted from 1.
+    pub round: u32,
     /// The profile that the target is judged by.
     pub profile: Profile,
     /// Its limits.
@@ -46,11 +59,48 @@ pub struct Case<'a> {
     pub executed: Vec<(Micros, String)>,
     /// The target's marker changed with the trigger.
     pub marker: Option<String>,
+    /// Processor time that processes had used, by when.
+    pub used: Vec<Used>,
+    /// Queues of listening sockets: since, at, inode, how many wait.
+    pub queues: Vec<(Micros, Micros, u64, u32)>,
+    /// A process stood at the gate before the program: from its arrival to its going on.
+    pub held: Option<Interval>,
+    /// What a command line names: the process, when, the argument, the inode (0 if it is no listening socket).
+    pub named: Vec<(ProcId, Micros, String, u64)>,
+    /// Signals that the warden was sent: when, which, by whom.
+    pub signals: Vec<(Micros, i32, i32)>,
+    /// The harness executed the target on its own listening socket: when, and the process id.
+    pub adopted: Option<(Micros, i32)>,
+    /// The harness killed the old generation.
+    pub killed: Option<Micros>,
     gaps: Vec<Interval>,
 }
 
 impl<'a> Case<'a> {
-    /// Folds a history.
+    /// Folds a history into one case for each of its restarts. Control is part of each, and so is what was seen of
+    /// processes before.
+    pub fn rounds(
+        scenario: &'a str,
+        profile: Profile,
+        limits: Limits,
+        model: Model,
+        events: &[Event],
+    ) -> Vec<Self> {
+        let restarts = |(_, event): &(usize, &Event)| event.what == What::Phase { phase: Phase::Restart };
+        let later = events.iter().enumerate().filter(restarts).map(|(index, _)| index).skip(1);
+        let ends: Vec<usize> = later.chain([events.len()]).collect();
+        let case = |(number, end): (u32, &usize)| {
+            let seen = events.get(..*end).unwrap_or(events);
+            let mut case = Self::new(scenario, profile, limits, model, seen);
+            case.round = number;
+            // What the next restart follows on was seen to its end.
+            case.interrupted &= *end == events.len();
+            case
+        };
+        (1..).zip(&ends).map(case).collect()
+    }
+
+    /// Folds a history, up to its last restart.
     pub fn new(scenario: &'a str, profile: Profile, limits: Limits, model: Model, events: &[Event]) -> Self {
         let lanes = lane::fold(events);
         let timeline = Timeline::of(model, events);
@@ -58,6 +108,7 @@ impl<'a> Case<'a> {
         let delta = DELTA_MIN.max(control.answer_p999.saturating_mul(3)).max(timeline.control_gap);
         let mut case = Self {
             scenario,
+            round: 1,
             profile,
             limits,
             generations: timeline.generations(),
@@ -73,6 +124,13 @@ impl<'a> Case<'a> {
             interrupted: true,
             executed: Vec::new(),
             marker: None,
+            used: Vec::new(),
+            queues: Vec::new(),
+            held: None,
+            named: Vec::new(),
+            signals: Vec::new(),
+            adopted: None,
+            killed: None,
             gaps: Vec::new(),
         };
         for event in events {
@@ -87,12 +145,33 @@ impl<'a> Case<'a> {
     fn read(&mut self, event: &Event) {
         match &event.what {
             What::Phase { phase: Phase::Settle } => self.settled = Some(event.t),
+            What::Phase { phase: Phase::Restart } => self.settled = None,
             What::Listeners { rows, from } => self.listeners.push((*from, event.t, rows.clone())),
             What::Sampled { longest_gap } => self.sample_gap = Some(*longest_gap),
             What::Withheld { why } => self.withheld.push(why.clone()),
             What::Gap { from } => self.gaps.push(Interval::new(*from, event.t)),
             What::Executed { id } => self.executed.push((event.t, id.clone())),
             What::Marker { value } => self.marker = Some(value.clone()),
+            What::Used { proc, cpu_us } => self.used.push(Used { at: event.t, proc: *proc, cpu_us: *cpu_us }),
+            What::Queue { inode, length, from } => self.queues.push((*from, event.t, *inode, *length)),
+            _ => self.read_successor(event),
+        }
+    }
+
+    fn read_successor(&mut self, event: &Event) {
+        match &event.what {
+            What::Held { on: true, .. } => self.held = Some(Interval { lo: event.t, hi: Micros::MAX }),
+            What::Held { on: false, from } => {
+                if let Some(held) = &mut self.held {
+                    held.hi = *from;
+                }
+            }
+            What::Named { proc, argument, inode, .. } => {
+                self.named.push((*proc, event.t, argument.clone(), *inode));
+            }
+            What::Signalled { signo, pid } => self.signals.push((event.t, *signo, *pid)),
+            What::Adopted { pid, .. } => self.adopted = Some((event.t, *pid)),
+            What::Killed { .. } => self.killed = Some(event.t),
             _ => {}
         }
     }

@@ -156,7 +156,9 @@ fn trouble(lane: &Lane) -> Option<String> {
     let (index, exchange) = lane.unanswered()?;
     let after_close = lane.exchanges.iter().take(index).any(Exchange::closes);
     let called_off = lane.end.is_none_or(|end| end.how == Ending::Lane);
-    if after_close || called_off {
+    // Nobody owes a client an answer that left amid its request.
+    let left = exchange.sent.is_none() && lane.half_closed.is_some();
+    if after_close || called_off || left {
         return None;
     }
     // An idle connection that the server closed while the request was on its way is its right.

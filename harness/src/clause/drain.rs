@@ -1,9 +1,10 @@
 //! The old generation begins to drain, and goes.
 
+use super::availability::{judge_exchange, note_unknown_owner};
 use super::{Case, Clause, Tally};
 use crate::declaration::Span;
-use crate::history::Lane;
-use crate::history::event::Owner;
+use crate::history::event::{Ending, Owner};
+use crate::history::{Exchange, Lane, Micros};
 
 /// The clauses of this group.
 pub const CLAUSES: &[Clause] = &[
@@ -25,7 +26,59 @@ pub const CLAUSES: &[Clause] = &[
         source: "Falcore's hot restart",
         judge: Some(exits),
     },
+    Clause {
+        id: "drain.waits",
+        must: "FR",
+        should: "",
+        requirement: "Nothing in flight is lost by an exit of the old generation before drain_max: every response is delivered whole, even if the kernel sends its last bytes after the exit.",
+        why: "A process that goes with work in its hands loses that work, and nobody logs it.",
+        source: "Falcore's hot restart",
+        judge: Some(waits),
+    },
+    Clause {
+        id: "drain.hard-limit",
+        must: "FR",
+        should: "",
+        requirement: "At the hard limit that the target declares the old generation closes what remains, by RST if need be, and is gone within 1 s.",
+        why: "Who declares a limit lets others count on it: a deploy that waits for the old processes to go.",
+        source: "hotspec",
+        judge: Some(hard_limit),
+    },
+    Clause {
+        id: "drain.stops-accepting",
+        must: "FR",
+        should: "",
+        requirement: "No connection established after the last old process drains (plus δ) is owned by the old generation.",
+        why: "An old process that goes on accepting never runs out of work, and serves the old version meanwhile.",
+        source: "Falcore's hot restart",
+        judge: Some(stops_accepting),
+    },
+    Clause {
+        id: "drain.quiet",
+        must: "",
+        should: "FR",
+        requirement: "The old generation uses under 5 % of a processor while it waits for its connections to end.",
+        why: "A shared listener that was closed and left in epoll wakes its process again and again.",
+        source: "hotspec; epoll(7)",
+        judge: Some(quiet),
+    },
+    Clause {
+        id: "drain.exit-undisturbing",
+        must: "FR",
+        should: "",
+        requirement: "From the old generation's exit through settle nothing that the successor serves is disturbed by it.",
+        why: "An exit may shut a shared socket down, unlink a path, or release a lock that others rely on.",
+        source: "hotspec",
+        judge: Some(exit_undisturbing),
+    },
 ];
+
+/// From the hard limit to the end of the process.
+const GONE_WITHIN: Micros = 1_000_000;
+/// The share of a processor that a process may use while it waits: one in so many.
+const QUIET_SHARE: Micros = 20;
+/// Less than this can't be told from the ticks that processor time is counted in.
+const QUIET_OVER_MIN: Micros = 800_000;
 
 fn starts(case: &Case<'_>, tally: &mut Tally) {
     let Some(t0) = case.t0() else { return };
@@ -105,4 +158,169 @@ fn exits(case: &Case<'_>, tally: &mut Tally) {
             None => tally.doubt(case, format!("{who} was not watched for long enough")),
         }
     }
+}
+
+fn waits(case: &Case<'_>, tally: &mut Tally) {
+    for (lane, _, exchange) in case.exchanges() {
+        let (Some(owner), Some(td)) = (case.old_owner(lane), case.td_of(lane)) else {
+            note_unknown_owner(case, lane, tally);
+            continue;
+        };
+        let over = exchange.body.as_ref().map(|body| body.at).or_else(|| lane.end.map(|end| end.at));
+        let under_way = exchange.sent.is_some_and(|sent| sent.hi <= td.lo) || exchange.head.is_some();
+        let (Some(over), true) = (over.filter(|at| *at >= td.lo), under_way) else { continue };
+        if exchange.answered() {
+            tally.exercise();
+            continue;
+        }
+        // Only what ended with the process was lost by its exit; all else is told by others.
+        let Some(gone) = owner.gone else { continue };
+        let with_it =
+            over.saturating_add(case.delta) >= gone.lo && over <= gone.hi.saturating_add(case.delta);
+        let by_server = lane.end.is_some_and(|end| !matches!(end.how, Ending::Lane | Ending::GaveUp));
+        let before_limit = gone.hi < td.lo.saturating_add(case.limits.drain_max);
+        if with_it && by_server && before_limit && case.control.fault(lane, exchange).is_some() {
+            tally.exercise();
+            let after = Span(gone.hi.saturating_sub(td.lo));
+            let seen = format!("the process was gone within {after} of Td, with the response under way");
+            tally.break_on(
+                case,
+                lane,
+                over,
+                "lost-by-exit",
+                "the response is delivered before the exit",
+                seen,
+            );
+        }
+    }
+}
+
+fn hard_limit(case: &Case<'_>, tally: &mut Tally) {
+    let Some(limit) = case.limits.hard_limit else {
+        tally.rule_out("the target declares no hard limit (--hard-limit)");
+        return;
+    };
+    for id in &case.generations.old {
+        let Some(proc) = case.timeline.procs.get(id) else { continue };
+        let Some(td) = case.timeline.td(*id, case.limits.drain_start_max) else { continue };
+        let held = |lane: &&Lane| {
+            let until = lane.end.map_or(case.end, |end| end.at);
+            lane.owner == Owner::Process(*id)
+                && until.saturating_add(case.delta) >= td.lo.saturating_add(limit)
+        };
+        if case.restart_lanes().find(held).is_none() {
+            continue;
+        }
+        let deadline = td.hi.saturating_add(limit).saturating_add(GONE_WITHIN).saturating_add(case.delta);
+        let until = proc.gone.map_or(case.end, |gone| gone.lo);
+        if proc.gone.is_none() && case.end <= deadline {
+            tally.doubt(case, "the old generation was not watched until its hard limit");
+            continue;
+        }
+        tally.exercise();
+        if until > deadline {
+            let expected = format!("gone within {} + 1 s of Td", Span(limit));
+            let seen = format!("still there {} after Td", Span(until.saturating_sub(td.hi)));
+            tally.break_by(
+                case,
+                case.timeline.describe(Owner::Process(*id)),
+                until,
+                "still-there",
+                &expected,
+                seen,
+            );
+        }
+    }
+}
+
+fn stops_accepting(case: &Case<'_>, tally: &mut Tally) {
+    let Some(td) = case.td_last() else {
+        tally.doubt(case, "no drain was seen");
+        return;
+    };
+    for lane in case.restart_lanes().filter(|lane| lane.opened > td.hi.saturating_add(case.delta)) {
+        let Owner::Process(_) = lane.owner else {
+            note_unknown_owner(case, lane, tally);
+            continue;
+        };
+        tally.exercise();
+        if case.old_owner(lane).is_some() {
+            let seen = format!("accepted by it {} after Td", Span(lane.opened - td.hi));
+            tally.break_on(
+                case,
+                lane,
+                lane.opened,
+                "accepts",
+                "the old generation accepts nobody any more",
+                seen,
+            );
+        }
+    }
+}
+
+fn quiet(case: &Case<'_>, tally: &mut Tally) {
+    for id in &case.generations.old {
+        let Some(td) = case.timeline.td(*id, case.limits.drain_start_max) else { continue };
+        // Canaries ask for a second after Td; what is left then is silent in the scenarios that ask this.
+        let from = td.hi.saturating_add(2 * super::case::DELTA_MIN).saturating_add(1_000_000);
+        let busy = case.exchanges().filter(|(lane, ..)| lane.owner == Owner::Process(*id));
+        let last = busy.map(|(_, _, exchange)| spoken_until(exchange)).max().unwrap_or_default();
+        let since = from.max(last);
+        let samples = case.used.iter().filter(|used| used.proc == *id && used.at >= since);
+        let (Some(first), Some(last)) = (samples.clone().next(), samples.last()) else { continue };
+        let over = last.at.saturating_sub(first.at);
+        if over < QUIET_OVER_MIN {
+            continue;
+        }
+        tally.exercise();
+        let used = last.cpu_us.saturating_sub(first.cpu_us);
+        if used > over / QUIET_SHARE {
+            let who = case.timeline.describe(Owner::Process(*id));
+            let seen = format!("{} of processor time in {} of waiting", Span(used), Span(over));
+            tally.break_by(case, who, last.at, "busy", "under 5 % of a processor", seen);
+        }
+    }
+}
+
+/// When an exchange was last seen to give its owner something to do.
+fn spoken_until(exchange: &Exchange) -> Micros {
+    let sent = exchange.sent.map_or(exchange.begun, |sent| sent.hi);
+    exchange.body.as_ref().map_or(sent, |body| body.at.max(sent))
+}
+
+fn exit_undisturbing(case: &Case<'_>, tally: &mut Tally) {
+    let Some(tx) = case.timeline.tx() else {
+        tally.doubt(case, "the old generation was not seen to go");
+        return;
+    };
+    for lane in case.restart_lanes() {
+        let by_old = case.old_owner(lane).is_some() || lane.opened < tx.lo && !case.by_successor(lane);
+        if by_old || lane.connect_failed.is_some_and(|(at, ..)| at < tx.lo) {
+            continue;
+        }
+        if let Some((at, why, errno)) = lane.connect_failed {
+            if why == crate::history::event::ConnectTrouble::Local {
+                continue;
+            }
+            tally.exercise();
+            let seen =
+                format!("{why:?} (errno {}) {} after the exit", errno.unwrap_or_default(), Span(at - tx.lo));
+            tally.break_on(case, lane, at, "not-connected", "the connection is accepted", seen);
+            continue;
+        }
+        for exchange in &lane.exchanges {
+            let over = exchange.body.as_ref().map(|body| body.at).or_else(|| lane.end.map(|end| end.at));
+            if over.is_some_and(|over| over >= tx.lo) && !reused_and_closed(lane, exchange) {
+                tally.exercise();
+                judge_exchange(case, lane, exchange, tally);
+            }
+        }
+    }
+}
+
+/// A request on a connection that had been used before, which the server closed with no byte of an answer: its right.
+fn reused_and_closed(lane: &Lane, exchange: &Exchange) -> bool {
+    let reused = lane.exchanges.first().is_some_and(|first| !std::ptr::eq(first, exchange));
+    let fin = lane.end.is_some_and(|end| matches!(end.how, Ending::Fin | Ending::ResetAfterFin));
+    reused && fin && exchange.head.is_none()
 }

@@ -24,9 +24,10 @@ pub fn judge(manifest: &Manifest, recorded: &[Recorded<'_>]) -> RunResult {
     let limits = manifest.limits.resolve();
     let cases: Vec<(&ScenarioEntry, Case<'_>)> = recorded
         .iter()
-        .map(|one| {
-            let case = Case::new(&one.entry.name, manifest.profile, limits, manifest.model, &one.events);
-            (one.entry, case)
+        .flat_map(|one| {
+            let (entry, profile) = (one.entry, manifest.profile);
+            let rounds = Case::rounds(&entry.name, profile, limits, manifest.model, &one.events);
+            rounds.into_iter().map(move |case| (entry, case))
         })
         .collect();
     let problems = problems(recorded, &cases);
@@ -92,10 +93,11 @@ fn not_run<'a>(manifest: &'a Manifest, recorded: &[Recorded<'_>]) -> impl Iterat
 fn ruled_out(manifest: &Manifest, cases: &[(&ScenarioEntry, Case<'_>)]) -> BTreeMap<String, String> {
     let declared =
         manifest.scenarios.iter().filter_map(|entry| Some((entry.name.clone(), entry.unsupported.clone()?)));
-    let shown = cases.iter().filter(|(entry, _)| entry.assumed).filter_map(|(entry, case)| {
+    let shown = cases.iter().filter_map(|(entry, case)| {
+        let assumed = entry.assumed.as_ref()?;
         let trouble = case.control.troubles.first().filter(|_| !early(case))?;
         let why = format!(
-            "scenario {}: the target was not told to have a path for uploads, and without any restart: {trouble}",
+            "scenario {}: it takes {assumed}, which the target was not told to have, and without any restart: {trouble}",
             entry.name
         );
         Some((entry.name.clone(), why))
@@ -231,7 +233,9 @@ fn run_verdict(
 
 fn problems(recorded: &[Recorded<'_>], cases: &[(&ScenarioEntry, Case<'_>)]) -> Vec<Problem> {
     let mut problems = Vec::new();
-    for (one, (_, case)) in recorded.iter().zip(cases) {
+    // Control is the same for every restart of a history.
+    let firsts = cases.iter().filter(|(_, case)| case.round == 1);
+    for (one, (_, case)) in recorded.iter().zip(firsts) {
         let scenario = one.entry.name.clone();
         let failed = one.events.iter().find_map(|event| match &event.what {
             What::Failed { stage, message } => Some((*stage, message.clone())),
@@ -240,7 +244,7 @@ fn problems(recorded: &[Recorded<'_>], cases: &[(&ScenarioEntry, Case<'_>)]) -> 
         if let Some((stage, message)) = failed {
             problems.push(Problem { scenario, stage, message });
         } else if let Some(first) =
-            case.control.troubles.first().filter(|_| !one.entry.assumed && !early(case))
+            case.control.troubles.first().filter(|_| one.entry.assumed.is_none() && !early(case))
         {
             let more = match case.control.troubles.len() - 1 {
                 0 => String::new(),

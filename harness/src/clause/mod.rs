@@ -20,6 +20,7 @@ pub mod idle;
 pub mod in_flight;
 pub mod judge;
 pub mod keep_alive;
+mod listeners;
 pub mod planned;
 pub mod process;
 pub mod protocol;

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::clause::Level;
 use crate::declaration::{DeclaredLimits, Profile, Span};
+use crate::target::listen::ListenKind;
 
 const AFTER_HELP: &str = "\
 Exit status: 0 conforms, 1 does not, 2 inconclusive, 3 the target did not start or fails without a restart, \
@@ -161,9 +162,31 @@ pub(super) struct DeclarationArgs {
     /// Its pid file; {dir} is filled in
     #[arg(long, value_name = "FILE")]
     pub(super) pid_file: Option<String>,
+    /// What {address} becomes where the listener is of another kind, as in unix='unix:{socket}': {host}, {port} and {socket}
+    /// are filled in, the last being the path or abstract name that hotspec chose. Kinds: ipv4, ipv6, unix, abstract
+    #[arg(long, value_name = "KIND=TEMPLATE")]
+    pub(super) listen_on: Vec<ListenArg>,
     /// It tells a service manager of its state by NOTIFY_SOCKET, as sd_notify(3) says
     #[arg(long)]
     pub(super) notify: bool,
+}
+
+/// How the target is told a listener of one kind.
+#[derive(Clone, Debug)]
+pub(super) struct ListenArg {
+    pub(super) kind: ListenKind,
+    pub(super) template: String,
+}
+
+impl std::str::FromStr for ListenArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (kind, template) = text
+            .split_once('=')
+            .ok_or_else(|| format!("expected KIND=TEMPLATE, as in unix='unix:{{socket}}', found `{text}`"))?;
+        Ok(Self { kind: kind.parse()?, template: template.to_owned() })
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -13,11 +13,12 @@ use crate::exit::{self, Failure};
 use crate::history::recorder::Origin;
 use crate::manifest::{self, Manifest, ScenarioEntry};
 use crate::scenario::builtin;
-use crate::scenario::file::EndpointName;
+use crate::scenario::file::{EndpointName, Scenario};
 use crate::scenario::plan::{Plan, ask};
 use crate::scenario::runner::Job;
 use crate::target::builtin as targets;
 use crate::target::file::{Endpoints, Target, TriggerStep, parse_signal};
+use crate::target::listen::ListenKind;
 use crate::target::namespace::{self, Isolation};
 use crate::target::warden::DescriptorLimit;
 use crate::witness::process::monotonic_ns;
@@ -96,6 +97,11 @@ fn target(args: &RunArgs) -> Result<Target, Failure> {
     target.successor.flag = declared.socket_flag.clone().or(target.successor.flag);
     target.pid_file = declared.pid_file.clone().or(target.pid_file);
     target.notify |= declared.notify;
+    if !declared.listen_on.is_empty() {
+        let given = declared.listen_on.iter().map(|arg| (arg.kind, arg.template.clone()));
+        target.listen.extend(given);
+        target.check_listen().map_err(|message| Failure::usage(format!("--listen-on: {message}")))?;
+    }
     Ok(target)
 }
 
@@ -139,12 +145,19 @@ fn manifest(
     own_network: bool,
     isolation_why: Option<String>,
 ) -> Manifest {
+    let no_ipv6 = selection.scenarios.iter().any(|(scenario, _)| scenario.listener == ListenKind::Ipv6)
+        && !namespace::has_ipv6(own_network);
+    let machine_lacks = |scenario: &Scenario| {
+        (no_ipv6 && scenario.listener == ListenKind::Ipv6).then(|| {
+            format!("scenario {}: this machine has no IPv6 (nobody can listen on ::1)", scenario.name)
+        })
+    };
     let scenarios = selection.scenarios.iter().map(|(scenario, clauses)| ScenarioEntry {
         name: scenario.name.clone(),
         title: scenario.title.clone(),
         clauses: clauses.clone(),
-        unsupported: Plan::unsupported(scenario, target),
-        assumed: scenario.needs.contains(&EndpointName::Upload) && target.endpoints.upload.is_none(),
+        unsupported: Plan::unsupported(scenario, target).or_else(|| machine_lacks(scenario)),
+        assumed: assumed(scenario, target),
     });
     Manifest {
         schema: manifest::SCHEMA,
@@ -164,6 +177,12 @@ fn manifest(
         known: target.known.clone(),
         kernel: kernel(),
     }
+}
+
+/// What the target was not told to have, and the scenario takes for granted.
+fn assumed(scenario: &Scenario, target: &Target) -> Option<String> {
+    let uploads = scenario.needs.contains(&EndpointName::Upload) && target.endpoints.upload.is_none();
+    uploads.then(|| "a path for uploads".to_owned()).or_else(|| scenario.assumes.clone())
 }
 
 fn kernel() -> String {

@@ -1,15 +1,20 @@
 //! Where a target listens.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use socket2::SockAddr;
+
 /// The size of `sun_path`; unix(7). A path needs one byte of it for its terminating NUL, an abstract name one for
 /// its leading NUL.
 const SUN_PATH_BYTES: usize = 108;
+/// The longest path or name of a unix socket.
+pub const PATH_BYTES_MAX: usize = SUN_PATH_BYTES - 1;
 
 /// An address that a stream socket can be connected to.
 ///
@@ -36,6 +41,22 @@ impl Address {
             Address::Tcp(SocketAddr::V4(v4)) => v4.to_string(),
             Address::Tcp(SocketAddr::V6(v6)) => format!("[{}]:{}", v6.ip(), v6.port()),
             Address::Unix(_) | Address::Abstract(_) => "localhost".to_owned(),
+        }
+    }
+
+    /// What connect(2) takes.
+    ///
+    /// # Errors
+    /// A unix name that is too long, which parsing rules out.
+    pub fn sock_addr(&self) -> io::Result<SockAddr> {
+        match self {
+            Address::Tcp(ip) => Ok(SockAddr::from(*ip)),
+            Address::Unix(path) => SockAddr::unix(path),
+            Address::Abstract(name) => {
+                let mut path = vec![0];
+                path.extend_from_slice(name);
+                SockAddr::unix(OsStr::from_bytes(&path))
+            }
         }
     }
 
@@ -78,7 +99,7 @@ impl FromStr for Address {
         if bytes.is_empty() {
             return Err(InvalidAddress::new(text, "the name is empty"));
         }
-        if bytes.len() >= SUN_PATH_BYTES {
+        if bytes.len() > PATH_BYTES_MAX {
             return Err(InvalidAddress::new(
                 text,
                 "the name is longer than 107 bytes, which is all that a unix address holds",

@@ -6,7 +6,6 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -17,8 +16,8 @@ use tokio::sync::watch;
 mod receive;
 
 use super::address::Address;
-use super::http1::{AnswerTo, Connection, Limits, Parser, Request, RequestBody};
-use super::socket::{ConnectFailureKind, Options, SendFailureKind, Socket};
+use super::http1::{AnswerTo, Limits, Parser, Request, RequestBody, Version};
+use super::socket::{ConnectFailureKind, Ends, Options, SendFailureKind, Socket};
 use super::step::{Anchor, Anchors, Ask, Do, LanePlan, Moment, Part};
 use crate::history::Recorder;
 use crate::history::event::{ConnectTrouble, LaneId, Micros, Owner, What};
@@ -34,8 +33,8 @@ pub const PIECE_BYTES: usize = 1024;
 /// Names a request, so that the origin behind a proxy can count how often it is executed.
 pub const REQUEST_ID: &str = "X-Hotspec-Request";
 
-/// Who holds the server's side of a connection, given both ends.
-pub type FindOwner = dyn Fn(SocketAddr, SocketAddr) -> Owner;
+/// Who holds the server's side of a connection.
+pub type FindOwner = dyn Fn(&Ends) -> Owner;
 
 /// What all lanes of a scenario share.
 #[derive(Clone)]
@@ -162,6 +161,8 @@ impl Lane {
             Do::Response(slowly) => self.responses(*slowly).await,
             Do::Head => self.head().await,
             Do::Armed => {
+                // Some say nothing from here on, and whose they are is to be known.
+                self.watch_for_accept().await;
                 self.record(What::Armed { lane: self.id });
                 self.signs.armed.set(true);
                 Ok(())
@@ -221,8 +222,8 @@ impl Lane {
             return true;
         }
         let (Some(find), Some(socket)) = (&self.context.owner, &self.socket) else { return false };
-        let (Some(local), Some(peer)) = (socket.local_address(), socket.peer_address()) else { return false };
-        let owner = find(peer, local);
+        let Some(ends) = socket.ends() else { return false };
+        let owner = find(&ends);
         if owner != self.owner {
             self.owner = owner;
             self.record(What::Owner { lane: self.id, owner });
@@ -233,7 +234,8 @@ impl Lane {
     /// Looks again and again for a short while: an accept is no event that a client could wait for.
     async fn watch_for_accept(&mut self) {
         let until = Instant::now() + ACCEPT_WATCH;
-        while !self.look_up_owner() && self.context.owner.is_some() && Instant::now() < until {
+        let looks = |lane: &Self| lane.context.owner.is_some() && lane.socket.is_some();
+        while !self.look_up_owner() && looks(self) && Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
@@ -281,9 +283,10 @@ impl Lane {
     fn encode(&self, ask: &Ask) -> (Vec<u8>, usize) {
         let host = self.context.address.http_host();
         let body = if ask.body > 0 { RequestBody::Length(ask.body) } else { RequestBody::None };
-        let connection = if ask.close { Connection::Close } else { Connection::Unsaid };
+        let version = if ask.http10 { Version::Http10 } else { Version::Http11 };
         let id = format!("{}-{}", self.id, self.next);
-        let request = Request::new(ask.method, &ask.path, &host).connection(connection).body(body);
+        let request = Request::new(ask.method, &ask.path, &host).version(version);
+        let request = request.connection(ask.connection).body(body);
         match request.field(REQUEST_ID, &id).encode() {
             Ok(encoded) => (encoded.bytes, encoded.head_length),
             // Paths were checked when the plan was made: an empty request shows as one that can't be sent.

@@ -1,12 +1,10 @@
 //! The ordinary client's lane: a pool of connections and a library's own opinion of what went wrong.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::address::Address;
 use super::lane::{Context, has_come, reached};
 use super::pooled::{PooledClient, Timeouts, TroubleKind};
 use super::step::{Ask, LanePlan, Moment};
@@ -14,18 +12,11 @@ use crate::history::Micros;
 use crate::history::event::What;
 
 /// Asks again and again through a pool of its own until a moment, and records what its user would have seen.
-pub async fn run(
-    context: &Context,
-    plan: &LanePlan,
-    address: SocketAddr,
-    ask: &Ask,
-    every: Micros,
-    until: Moment,
-) {
+pub async fn run(context: &Context, plan: &LanePlan, ask: &Ask, every: Micros, until: Moment) {
     let recorder = &context.recorder;
     let lane = recorder.new_lane();
-    recorder.record(What::Open { lane, role: plan.role.clone(), address: address.to_string() });
-    let client = match PooledClient::new(&Address::Tcp(address), Timeouts::default()) {
+    recorder.record(What::Open { lane, role: plan.role.clone(), address: context.address.to_string() });
+    let client = match PooledClient::new(&context.address, Timeouts::default()) {
         Ok(client) => client,
         Err(trouble) => {
             recorder.record(What::Note { text: format!("the pooled client could not be made: {trouble}") });

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::http1::Connection;
 use crate::history::Micros;
 
 /// An instant of the restart that lanes wait for.
@@ -80,8 +81,10 @@ pub struct Ask {
     pub method: &'static str,
     /// The request target.
     pub path: String,
-    /// The client says `Connection: close`.
-    pub close: bool,
+    /// What the client says in `Connection`.
+    pub connection: Connection,
+    /// It speaks HTTP/1.0.
+    pub http10: bool,
     /// Bytes of the body.
     pub body: usize,
 }

@@ -61,6 +61,19 @@ pub struct Proc {
     pub canaries: u32,
 }
 
+impl Proc {
+    /// Forgets what it did in the restart before.
+    pub(super) fn begin_round(&mut self) {
+        self.no_listener = None;
+        self.lanes = 0;
+        self.first_answer = None;
+        self.last_open = None;
+        self.announced = None;
+        self.canary_closed = None;
+        self.canaries = 0;
+    }
+}
+
 /// Which processes belong to which life.
 #[derive(Clone, Debug, Default)]
 pub struct Generations {

@@ -40,6 +40,8 @@ pub struct Head {
     pub close: bool,
     /// By the rules of HTTP nothing can follow on the connection.
     pub last: bool,
+    /// `Connection: keep-alive` was among the tokens.
+    pub keep_alive: bool,
     /// The marker it showed.
     pub marker: Option<String>,
 }
@@ -201,7 +203,7 @@ impl Lane {
             What::SendFailed { request, why, .. } => {
                 self.exchange(*request).send_failed = Some(why.clone());
             }
-            What::Head { request, from, status, framing, close, last, marker, .. } => {
+            What::Head { request, from, status, framing, close, last, keep_alive, marker, .. } => {
                 let head = Head {
                     first_byte: *from,
                     at: t,
@@ -209,6 +211,7 @@ impl Lane {
                     framing: framing.clone(),
                     close: *close,
                     last: *last,
+                    keep_alive: *keep_alive,
                     marker: marker.clone(),
                 };
                 self.exchange(*request).head = Some(head);
@@ -245,13 +248,19 @@ impl Lane {
     }
 }
 
-/// All lanes of a history, by number.
+/// All lanes of a history, by number: control's, and those of its last restart.
 pub fn fold(events: &[Event]) -> BTreeMap<LaneId, Lane> {
     let mut lanes: BTreeMap<LaneId, Lane> = BTreeMap::new();
     let mut phase = Phase::Control;
     for event in events {
         match (&event.what, event.what.lane()) {
-            (What::Phase { phase: next }, _) => phase = *next,
+            (What::Phase { phase: next }, _) => {
+                phase = *next;
+                // Of several restarts the last one's lanes are asked for; control's are the measure of each.
+                if phase == Phase::Restart {
+                    lanes.retain(|_, lane| lane.phase == Phase::Control);
+                }
+            }
             (What::Open { role, .. }, Some(id)) => {
                 lanes.insert(id, Lane::new(id, role, phase, event.t));
             }

@@ -51,6 +51,8 @@ pub struct Timeline {
     pub control_gap: Micros,
     /// Processes that were stopped at least once.
     pub frozen: Vec<Frozen>,
+    /// Heads of responses since the phase began.
+    pub answers: u64,
 }
 
 impl Timeline {
@@ -72,7 +74,13 @@ impl Timeline {
     pub fn feed(&mut self, event: &Event) {
         let t = event.t;
         match &event.what {
-            What::Phase { phase } => self.phase = Some(*phase),
+            What::Phase { phase } => {
+                if *phase == Phase::Restart {
+                    self.begin_round();
+                }
+                self.phase = Some(*phase);
+                self.answers = 0;
+            }
             What::Gap { from } if self.phase == Some(Phase::Control) => {
                 self.control_gap = self.control_gap.max(t.saturating_sub(*from));
             }
@@ -98,6 +106,21 @@ impl Timeline {
             }
             What::Process { .. } | What::Holds { .. } | What::Gone { .. } => self.feed_process(event),
             _ => self.feed_lane(event),
+        }
+    }
+
+    /// A restart begins anew: whoever is there now is what the next one finds. What control showed stays.
+    fn begin_round(&mut self) {
+        if self.t0.take().is_none() {
+            return;
+        }
+        self.drain_step = None;
+        self.marker_seen = None;
+        self.frozen.clear();
+        self.lanes.clear();
+        self.procs.retain(|_, proc| proc.gone.is_none());
+        for proc in self.procs.values_mut() {
+            proc.begin_round();
         }
     }
 
@@ -175,6 +198,7 @@ impl Timeline {
             }
             What::Sent { from, .. } => lane.sent.push(*from),
             What::Head { request, from, close, marker, .. } => {
+                self.answers += 1;
                 let sent = lane.sent.get(*request as usize).copied();
                 if let Some(marker) = marker {
                     self.note_marker(marker.clone(), *from);

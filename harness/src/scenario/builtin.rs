@@ -20,7 +20,22 @@ const SCENARIOS: &[(&str, &str)] = &[
     ("queued-at-handover", include_str!("../../scenarios/queued-at-handover.toml")),
     ("accepted-unread", include_str!("../../scenarios/accepted-unread.toml")),
     ("zero-traffic", include_str!("../../scenarios/zero-traffic.toml")),
+    ("zero-traffic-ipv6", include_str!("../../scenarios/zero-traffic-ipv6.toml")),
+    ("zero-traffic-unix", include_str!("../../scenarios/zero-traffic-unix.toml")),
+    ("zero-traffic-abstract", include_str!("../../scenarios/zero-traffic-abstract.toml")),
     ("pooled-client", include_str!("../../scenarios/pooled-client.toml")),
+    ("idle-silent", include_str!("../../scenarios/idle-silent.toml")),
+    ("fresh-silent", include_str!("../../scenarios/fresh-silent.toml")),
+    ("half-sent-silent", include_str!("../../scenarios/half-sent-silent.toml")),
+    ("half-closed", include_str!("../../scenarios/half-closed.toml")),
+    ("hard-limit", include_str!("../../scenarios/hard-limit.toml")),
+    ("slow-start", include_str!("../../scenarios/slow-start.toml")),
+    ("played-parent", include_str!("../../scenarios/played-parent.toml")),
+    ("parent-killed", include_str!("../../scenarios/parent-killed.toml")),
+    ("http10", include_str!("../../scenarios/http10.toml")),
+    ("http10-keep-alive", include_str!("../../scenarios/http10-keep-alive.toml")),
+    ("pipelined", include_str!("../../scenarios/pipelined.toml")),
+    ("five-restarts", include_str!("../../scenarios/five-restarts.toml")),
 ];
 
 /// All scenarios.

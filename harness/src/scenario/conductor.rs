@@ -1,11 +1,10 @@
 //! Conducts a scenario: starts the target, runs the control phase, triggers the restart, and sees it through.
 //!
 //! The stages are in `stages`, the trigger in `trigger`, stopping the old generation in `stop`, waiting for the
-//! target to answer in `ready`. Everything waited for a condition that is looked at again
+//! target to answer in `ready`, what is done to the successor's start in `successor`. Everything waited for a condition that is looked at again
 //! whenever something was seen; nothing sleeps in the hope that something has happened meanwhile.
 
 use std::cell::Cell;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -15,10 +14,12 @@ use tokio::sync::watch;
 use super::lookout::Lookout;
 use super::monitor::Monitor;
 use super::runner::{Halt, Job, Progress, tell};
+use super::successor::{self, Arranged};
+use crate::client::address::Address;
 use crate::client::step::{Anchor, Anchors};
 use crate::history::event::{Micros, What};
 use crate::history::{ProcId, Recorder};
-use crate::target::launch::Launch;
+use crate::target::launch::{Circumstances, Launch};
 use crate::target::warden::{Event as WardenEvent, Warden, WardenError, WardenSpec};
 use crate::witness::process::{Exit, Frozen};
 
@@ -39,7 +40,7 @@ pub struct Conductor<'a> {
     pub(super) main: i32,
     /// How the command that started the target ended, if it has.
     pub(super) main_exit: Cell<Option<Exit>>,
-    pub(super) address: SocketAddr,
+    pub(super) address: Address,
     pub(super) interrupt: watch::Receiver<bool>,
     pub(super) progress: mpsc::Sender<Progress>,
     pub(super) frozen: Option<(Frozen, Vec<ProcId>)>,
@@ -49,6 +50,8 @@ pub struct Conductor<'a> {
     pub(super) to_stop: Vec<ProcId>,
     /// The old generation still listened when it was stopped.
     pub(super) stopped_in_time: bool,
+    /// What is done to the successor's start.
+    pub(super) arranged: Arranged,
     anchors: watch::Sender<Anchors>,
     looked: Instant,
     flushed: Instant,
@@ -63,9 +66,20 @@ impl<'a> Conductor<'a> {
         progress: mpsc::Sender<Progress>,
     ) -> Result<Self, Halt> {
         tell(&progress, job, "starting", false);
-        let launch = Launch::prepare(&job.target, &job.dir, &job.output, job.own_network, job.seed)
-            .map_err(Halt::harness)?;
-        let spec = WardenSpec { commands: launch.commands(), descriptor_limit: job.descriptor_limit };
+        let circumstances = Circumstances {
+            listener: job.plan.listener,
+            own_network: job.own_network,
+            seed: job.seed,
+            restarts: job.plan.restarts,
+        };
+        let launch =
+            Launch::prepare(&job.target, &circumstances, &job.dir, &job.output).map_err(Halt::harness)?;
+        let mut spec = WardenSpec {
+            commands: launch.commands(),
+            descriptor_limit: job.descriptor_limit,
+            inherited: None,
+        };
+        let mut arranged = successor::arrange(job, &launch, &mut spec)?;
         if job.target.origin {
             super::origin::start(launch.origin, Rc::clone(&recorder)).map_err(Halt::harness)?;
         }
@@ -73,7 +87,9 @@ impl<'a> Conductor<'a> {
             WardenError::Setup { .. } => Halt::harness(error),
             error => Halt::start(error),
         })?;
+        arranged.hand_over();
         let monitor = Rc::new(Monitor::new(Rc::clone(&recorder), warden.pid()).map_err(Halt::harness)?);
+        monitor.set_flag(job.target.successor.flag.as_deref());
         let started = warden.start_command(0).await.map_err(Halt::start)?;
         let mut conductor = Self {
             job,
@@ -83,18 +99,26 @@ impl<'a> Conductor<'a> {
             launch,
             main: started.pid,
             main_exit: Cell::new(None),
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            address: Address::Tcp(([127, 0, 0, 1], 0).into()),
             interrupt,
             progress,
             frozen: None,
             lookout: None,
             to_stop: Vec::new(),
             stopped_in_time: true,
+            arranged,
             anchors: watch::Sender::new(Anchors::default()),
             looked: Instant::now(),
             flushed: Instant::now(),
         };
-        conductor.address = match conductor.until_ready().await {
+        // An adopted target is watched from its first moment on, by lanes.
+        let told = conductor.launch.address.clone();
+        let adopted = told.filter(|_| conductor.arranged.adopted.is_some());
+        let ready = match adopted {
+            Some(address) => Ok(address),
+            None => conductor.until_ready().await,
+        };
+        conductor.address = match ready {
             Ok(address) => address,
             Err(halt) => {
                 let ended = conductor.end().await;
@@ -104,7 +128,7 @@ impl<'a> Conductor<'a> {
                 });
             }
         };
-        conductor.monitor.set_address(conductor.address);
+        conductor.monitor.set_address(&conductor.address);
         Ok(conductor)
     }
 
@@ -151,6 +175,7 @@ impl<'a> Conductor<'a> {
             self.flushed = Instant::now();
         }
         self.hear_lookout();
+        self.tend_road();
         self.publish();
     }
 
@@ -200,10 +225,14 @@ impl<'a> Conductor<'a> {
                 self.recorder.record_at(at, What::Exit { pid: *pid, code, signal });
             }
             WardenEvent::Signalled { signo, from_pid, .. } => {
-                let text = format!(
-                    "process {from_pid} sent signal {signo} to the warden, which stands above the target"
-                );
-                self.recorder.record(What::Note { text });
+                self.recorder.record(What::Signalled { signo: *signo, pid: *from_pid });
+                // Where the harness plays the parent, it is meant to be sent one.
+                if self.arranged.adopted.is_none() {
+                    let text = format!(
+                        "process {from_pid} sent signal {signo} to the warden, which stands above the target"
+                    );
+                    self.recorder.record(What::Note { text });
+                }
             }
             WardenEvent::Survivor { pid, errno, .. } => {
                 let text = format!("process {pid} could not be taken down (errno {errno})");

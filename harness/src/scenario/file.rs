@@ -22,6 +22,8 @@ pub struct Scenario {
     /// Endpoints that the target must have for it.
     #[serde(default)]
     pub needs: Vec<EndpointName>,
+    /// What it takes that most servers have and some have not. Where control shows that this one has not, it is left out.
+    pub assumes: Option<String>,
     /// What else the target must declare for it.
     #[serde(default)]
     pub declares: Vec<Declared>,
@@ -202,6 +204,12 @@ pub struct SendSpec {
     /// Say `Connection: close`.
     #[serde(default)]
     pub close: bool,
+    /// Speak HTTP/1.0.
+    #[serde(default)]
+    pub http10: bool,
+    /// Say `Connection: keep-alive`.
+    #[serde(default)]
+    pub keep_alive: bool,
     /// This many requests in one segment.
     #[serde(default)]
     pub pipelined: Option<u32>,
@@ -256,6 +264,9 @@ pub struct AskSpec {
     /// What they ask for.
     #[serde(default)]
     pub endpoint: EndpointName,
+    /// Speak HTTP/1.0, and say `Connection: keep-alive`.
+    #[serde(default)]
+    pub http10: bool,
     /// From the answer to the next request; drawn anew between half and one and a half of it.
     pub every: Length,
     /// Until then.

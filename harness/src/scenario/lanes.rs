@@ -1,6 +1,5 @@
 //! The lanes of one phase: started, watched, called off.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -51,16 +50,16 @@ impl Lanes {
     }
 
     /// Starts the lanes of the plan.
-    pub fn start(&mut self, plan: &Plan, address: Option<SocketAddr>) {
+    pub fn start(&mut self, plan: &Plan) {
         for lane in &plan.lanes {
-            self.start_one(lane, address);
+            self.start_one(lane);
         }
         for (every, lane) in &plan.repeated {
             self.start_repeated(*every, lane.clone(), false);
         }
     }
 
-    fn start_one(&mut self, plan: &LanePlan, address: Option<SocketAddr>) {
+    fn start_one(&mut self, plan: &LanePlan) {
         let signs = Rc::new(Signs::default());
         let has = |wanted: fn(&Do) -> bool| plan.steps.iter().any(wanted);
         let readiness = Readiness {
@@ -74,7 +73,7 @@ impl Lanes {
         let (context, plan) = (self.context.clone(), plan.clone());
         self.tasks.spawn_local(async move {
             if plan.pooled {
-                pooled_lane(context, &plan, address).await;
+                pooled_lane(context, &plan).await;
             } else if plan.reconnect {
                 reconnecting(context, &plan).await;
             } else {
@@ -190,11 +189,10 @@ async fn reconnecting(context: Context, plan: &LanePlan) {
 }
 
 /// An ordinary client: asks again and again through a pool, and records what its user would have seen.
-async fn pooled_lane(context: Context, plan: &LanePlan, address: Option<SocketAddr>) {
-    let Some(address) = address else { return };
+async fn pooled_lane(context: Context, plan: &LanePlan) {
     for step in &plan.steps {
         if let Do::Repeat(ask, every, until) = step {
-            ordinary::run(&context, plan, address, ask, *every, *until).await;
+            ordinary::run(&context, plan, ask, *every, *until).await;
         }
     }
 }

@@ -3,13 +3,16 @@
 //! the very moment in which no listening socket is there.
 
 use std::collections::BTreeSet;
-use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::monitor::serves;
+use socket2::{Socket, Type};
+
+use super::door::Door;
+use crate::client::address::Address;
+use crate::history::event::ConnectTrouble;
 use crate::witness::process::{Epoch, FreezeError, Frozen, Tree, Urgency, freeze};
 use crate::witness::socket_table::SocketTable;
 
@@ -24,11 +27,14 @@ const PAUSE: Duration = Duration::from_millis(1);
 const WATCH_MAX: Duration = Duration::from_secs(12);
 /// A stop that takes longer fails.
 const STOP_WITHIN: Duration = Duration::from_secs(1);
+/// A connection that is not refused at once is not waited for.
+const KNOCK_WITHIN: Duration = Duration::from_millis(200);
+
 /// What the lookout is to do.
 #[derive(Debug)]
 pub(super) struct Orders {
     /// Where the target listens.
-    pub(super) address: SocketAddr,
+    pub(super) address: Address,
     /// The warden and everything below it.
     pub(super) parents: Vec<i32>,
     /// Stop these when a child is born.
@@ -48,6 +54,10 @@ pub(super) enum Sight {
         from: Instant,
         /// It was refused.
         at: Instant,
+        /// How.
+        why: ConnectTrouble,
+        /// The error number.
+        errno: i32,
     },
 }
 
@@ -115,15 +125,19 @@ struct Watch {
     orders: Orders,
     sights: mpsc::Sender<Sight>,
     nursery: Nursery,
-    table: Option<SocketTable>,
+    /// The listening sockets on the address, where the machine shows them.
+    door: Option<(Door, SocketTable)>,
     present: Instant,
 }
 
 impl Watch {
     fn new(orders: Orders, sights: mpsc::Sender<Sight>) -> Self {
         let nursery = Nursery::new(orders.parents.clone());
-        let table = SocketTable::open().ok();
-        Self { orders, sights, nursery, table, present: Instant::now() }
+        let door = SocketTable::open().ok().and_then(|mut table| {
+            let door = Door::of(&orders.address, &mut table).ok()?;
+            Some((door, table))
+        });
+        Self { orders, sights, nursery, door, present: Instant::now() }
     }
 
     fn look(&mut self) {
@@ -135,19 +149,32 @@ impl Watch {
             }
             return;
         }
-        let Some(rows) = self.table.as_mut().and_then(|table| table.listeners().ok()) else { return };
+        let Some((door, table)) = &mut self.door else { return };
+        let Ok(listening) = door.listening(table) else { return };
         let from = Instant::now();
-        if rows.iter().any(|row| serves(row, self.orders.address)) {
+        if !listening.is_empty() {
             self.present = from;
-        } else if let Err(error) =
-            TcpStream::connect_timeout(&self.orders.address, Duration::from_millis(200))
-            && error.kind() == std::io::ErrorKind::ConnectionRefused
-        {
-            let _ = self.sights.send(Sight::Refused { present: self.present, from, at: Instant::now() });
+        } else if let Some((why, errno)) = knock(&self.orders.address) {
+            let at = Instant::now();
+            let _ = self.sights.send(Sight::Refused { present: self.present, from, at, why, errno });
             // One refusal tells it; the next look may find the successor's socket.
             std::thread::sleep(PAUSE);
         }
     }
+}
+
+/// Connects, and says how it was refused, if it was.
+fn knock(address: &Address) -> Option<(ConnectTrouble, i32)> {
+    let address = address.sock_addr().ok()?;
+    let socket = Socket::new(i32::from(address.family()).into(), Type::STREAM, None).ok()?;
+    // The socket does not block meanwhile: a unix listener with a full queue would keep it waiting for ever.
+    let errno = socket.connect_timeout(&address, KNOCK_WITHIN).err()?.raw_os_error()?;
+    let why = match errno {
+        libc::ECONNREFUSED => ConnectTrouble::Refused,
+        libc::ENOENT => ConnectTrouble::Missing,
+        _ => return None,
+    };
+    Some((why, errno))
 }
 
 /// Looks for children that were not there before.

@@ -2,6 +2,7 @@
 
 pub mod builtin;
 mod conductor;
+mod door;
 pub mod file;
 mod lanes;
 mod lookout;
@@ -12,4 +13,5 @@ mod ready;
 pub mod runner;
 mod stages;
 mod stop;
+mod successor;
 mod trigger;

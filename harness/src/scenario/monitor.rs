@@ -1,17 +1,22 @@
 //! Watches the target's processes and listening sockets, and writes down what changes.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use super::door::{Door, Listening};
+use crate::client::address::Address;
+use crate::client::socket::Ends;
 use crate::history::event::{Interval, ListenerRow, Owner, What};
 use crate::history::{Micros, ProcId, Recorder};
 use crate::witness::process::{Epoch, Stat, Tree, holds_socket, sockets, start_interval};
-use crate::witness::socket_table::{Holder, Listener, Owners, SocketTable};
+use crate::witness::socket_table::{Holder, Owners, Peer, SocketTable, TableError};
 
 /// Every so many looks all descriptors are read, not only those that were listening sockets.
 const THOROUGH_EVERY: u32 = 8;
+/// Of a command line so many descriptors are looked at.
+const NAMED_MAX: usize = 64;
 
 /// The eyes on one target. It lives on the scenario's thread, in its network namespace.
 pub struct Monitor {
@@ -23,7 +28,10 @@ struct Inner {
     tree: Tree,
     table: Option<SocketTable>,
     owners: Owners,
-    address: Option<SocketAddr>,
+    door: Option<Door>,
+    /// Inodes of all sockets that were ever seen behind the door. A unix socket whose path another one has taken listens
+    /// on: nobody can connect any more, but its queue is still there.
+    doors: BTreeSet<u64>,
     known: HashMap<Epoch, Known>,
     next: ProcId,
     listeners: Option<(Micros, Vec<ListenerRow>)>,
@@ -32,6 +40,10 @@ struct Inner {
     longest_gap: Micros,
     looks: u32,
     withheld: Option<String>,
+    /// The flag by which a generation is told of its listening socket.
+    flag: Option<String>,
+    /// Connections that were last seen to wait, by listening socket.
+    queues: BTreeMap<u64, (Micros, u32)>,
 }
 
 struct Known {
@@ -63,7 +75,8 @@ impl Monitor {
             tree: Tree::new(warden)?,
             table,
             owners: Owners::new(),
-            address: None,
+            door: None,
+            doors: BTreeSet::new(),
             known: HashMap::new(),
             next: 0,
             listeners: None,
@@ -72,13 +85,25 @@ impl Monitor {
             longest_gap: 0,
             looks: 0,
             withheld,
+            flag: None,
+            queues: BTreeMap::new(),
         };
         Ok(Self { recorder, inner: RefCell::new(inner) })
     }
 
     /// From now on the listening sockets on this address are watched.
-    pub fn set_address(&self, address: SocketAddr) {
-        self.inner.borrow_mut().address = Some(address);
+    pub fn set_address(&self, address: &Address) {
+        let mut inner = self.inner.borrow_mut();
+        let Some(table) = inner.table.as_mut() else { return };
+        match Door::of(address, table) {
+            Ok(door) => inner.door = Some(door),
+            Err(why) => inner.withhold(&self.recorder, why),
+        }
+    }
+
+    /// From now on it is noted what this flag names on the command line of a new process.
+    pub fn set_flag(&self, flag: Option<&str>) {
+        self.inner.borrow_mut().flag = flag.map(str::to_owned);
     }
 
     /// Whether the machine lets owners be looked up.
@@ -101,14 +126,14 @@ impl Monitor {
     /// Writes down how well the listening sockets were sampled.
     pub fn tell_sampling(&self) {
         let inner = self.inner.borrow();
-        if inner.table.is_some() {
+        if inner.last_sample.is_some() {
             self.recorder.record(What::Sampled { longest_gap: inner.longest_gap });
         }
     }
 
     /// Who holds the server's side of a connection.
-    pub fn owner(&self, server: SocketAddr, client: SocketAddr) -> Owner {
-        self.inner.borrow_mut().owner(&self.recorder, server, client)
+    pub fn owner(&self, ends: &Ends) -> Owner {
+        self.inner.borrow_mut().owner(&self.recorder, ends)
     }
 
     /// The processes that are alive, oldest first.
@@ -150,6 +175,11 @@ impl Monitor {
 }
 
 impl Inner {
+    fn withhold(&mut self, recorder: &Recorder, why: String) {
+        recorder.record(What::Withheld { why: why.clone() });
+        self.withheld = Some(why);
+    }
+
     fn look(&mut self, recorder: &Recorder) {
         self.look_at_processes(recorder);
         self.look_at_listeners(recorder);
@@ -227,31 +257,40 @@ impl Inner {
     }
 
     fn look_at_listeners(&mut self, recorder: &Recorder) {
-        let (Some(address), Some(table)) = (self.address, self.table.as_mut()) else { return };
+        let (Some(door), Some(table)) = (&self.door, self.table.as_mut()) else { return };
         let begun = recorder.now();
-        let Ok(rows) = table.listeners() else { return };
+        let Ok(found) = door.listening(table) else { return };
         let now = recorder.now();
         if let Some(last) = self.last_sample {
             self.longest_gap = self.longest_gap.max(now.saturating_sub(last));
         }
         self.last_sample = Some(begun);
-        let mut ours: Vec<ListenerRow> = rows
-            .iter()
-            .filter(|row| serves(row, address))
-            .map(|row| ListenerRow { inode: row.inode, cookie: row.cookie, backlog: row.backlog })
-            .collect();
+        for Listening { row, queue } in &found {
+            let (seen, length) = self.queues.entry(row.inode).or_insert((begun, 0));
+            if *length != *queue {
+                recorder.record_at(now, What::Queue { inode: row.inode, length: *queue, from: *seen });
+            }
+            (*seen, *length) = (begun, *queue);
+        }
+        let mut ours: Vec<ListenerRow> = found.into_iter().map(|listening| listening.row).collect();
         ours.sort_unstable_by_key(|row| row.inode);
         let changed = self.listeners.as_ref().is_none_or(|(_, before)| *before != ours);
         let from = self.listeners.as_ref().map_or(begun, |(at, _)| *at);
         if changed {
             recorder.record_at(now, What::Listeners { rows: ours.clone(), from });
         }
-        let inodes: Vec<u64> = ours.iter().map(|row| row.inode).collect();
+        let now_there = ours.iter().map(|row| row.inode);
+        let inodes = if matches!(door, Door::Tcp(_)) {
+            now_there.collect()
+        } else {
+            self.doors.extend(now_there);
+            self.doors.clone()
+        };
         self.listeners = Some((begun, ours));
         self.look_at_holders(recorder, &inodes);
     }
 
-    fn look_at_holders(&mut self, recorder: &Recorder, inodes: &[u64]) {
+    fn look_at_holders(&mut self, recorder: &Recorder, inodes: &BTreeSet<u64>) {
         let thorough = self.looks.is_multiple_of(THOROUGH_EVERY);
         for (epoch, known) in self.known.iter_mut().filter(|(_, known)| !known.gone) {
             let since = known.looked.unwrap_or(known.seen);
@@ -269,6 +308,11 @@ impl Inner {
                 }
                 continue;
             };
+            if known.looked.is_none()
+                && let Some(flag) = &self.flag
+            {
+                note_named(recorder, known.proc, epoch.pid, flag, &found, inodes);
+            }
             let listening: BTreeMap<u64, i32> = found
                 .into_iter()
                 .filter(|(_, inode)| inodes.contains(inode))
@@ -294,16 +338,17 @@ impl Inner {
         })
     }
 
-    fn owner(&mut self, recorder: &Recorder, server: SocketAddr, client: SocketAddr) -> Owner {
+    fn owner(&mut self, recorder: &Recorder, ends: &Ends) -> Owner {
         let Some(table) = self.table.as_mut() else { return Owner::Unknown };
-        let Ok(Some(connection)) = table.connection(server, client) else { return Owner::Unknown };
-        if connection.is_queued() {
-            return Owner::Queued;
-        }
+        let inode = match server_side(table, ends) {
+            Ok(Some(Peer::Accepted(inode))) => inode,
+            Ok(Some(Peer::Queued)) => return Owner::Queued,
+            Ok(Some(Peer::Closed) | None) | Err(_) => return Owner::Unknown,
+        };
         for attempt in 0..2 {
             let processes: Vec<Epoch> =
                 self.known.iter().filter(|(_, known)| !known.gone).map(|(epoch, _)| *epoch).collect();
-            match self.owners.holder(connection.inode, &processes) {
+            match self.owners.holder(inode, &processes) {
                 // It may have executed something since the last look: then it is another epoch that holds it.
                 Holder::One(epoch) if attempt == 0 && has_executed(&epoch) => {
                     self.look_at_processes(recorder)
@@ -325,10 +370,48 @@ impl Inner {
     }
 }
 
-/// Whether a listening socket takes connections to this address.
-pub(super) fn serves(row: &Listener, address: SocketAddr) -> bool {
-    row.address.port() == address.port()
-        && (row.address.ip() == address.ip() || row.address.ip().is_unspecified())
+/// Writes down which descriptors a process's command line names, and whether they are listening sockets of the target.
+fn note_named(
+    recorder: &Recorder,
+    proc: ProcId,
+    pid: i32,
+    flag: &str,
+    sockets: &[(i32, u64)],
+    listeners: &BTreeSet<u64>,
+) {
+    let Ok(line) = std::fs::read(format!("/proc/{pid}/cmdline")) else { return };
+    for fd in descriptors_after(&line, flag) {
+        let named = sockets.iter().find(|(number, inode)| *number == fd && listeners.contains(inode));
+        let inode = named.map_or(0, |(_, inode)| *inode);
+        recorder.record(What::Named { proc, argument: format!("{flag} {fd}"), fd, inode });
+    }
+}
+
+/// The numbers that follow a flag on a command line: `FLAG N`, `FLAG=N`, and lists of them.
+fn descriptors_after(line: &[u8], flag: &str) -> Vec<i32> {
+    let words: Vec<String> =
+        line.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+    let mut numbers = Vec::new();
+    for (index, word) in words.iter().enumerate() {
+        let value = match word.strip_prefix(flag) {
+            Some("") => words.get(index + 1).map(String::as_str),
+            Some(rest) => rest.strip_prefix('='),
+            None => None,
+        };
+        numbers.extend(value.unwrap_or_default().split(',').filter_map(|number| number.parse::<i32>().ok()));
+    }
+    numbers.truncate(NAMED_MAX);
+    numbers
+}
+
+/// The server's side of a connection.
+fn server_side(table: &mut SocketTable, ends: &Ends) -> Result<Option<Peer>, TableError> {
+    match ends {
+        Ends::Unix { client } => table.unix_peer(*client),
+        Ends::Tcp { server, client } => Ok(table.connection(*server, *client)?.map(|connection| {
+            if connection.is_queued() { Peer::Queued } else { Peer::Accepted(connection.inode) }
+        })),
+    }
 }
 
 /// Whether the process has executed something since it was seen as this epoch.
@@ -340,4 +423,17 @@ fn has_executed(epoch: &Epoch) -> bool {
 fn program(pid: i32) -> Option<String> {
     let path = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
     Some(path.to_string_lossy().trim_end_matches(" (deleted)").to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptors_are_read_after_their_flag_in_each_form() {
+        let line = b"server\0--socket\0003\0--socket=4,5\0--sockets\0006\0--socket\0x\0";
+        assert_eq!(descriptors_after(line, "--socket"), [3, 4, 5]);
+        assert_eq!(descriptors_after(b"", "--socket"), [] as [i32; 0]);
+        assert_eq!(descriptors_after(b"--socket", "--socket"), [] as [i32; 0]);
+    }
 }

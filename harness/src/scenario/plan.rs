@@ -6,6 +6,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::file::{Declared, EndpointName, LaneSpec, Scenario, Step, Stop, SuccessorStart, WaitSpec};
+use crate::client::http1::Connection;
 use crate::client::lane::PIECE_BYTES;
 use crate::client::step::{Anchor, Ask, Do, LanePlan, Moment, Slowly};
 use crate::declaration::Limits;
@@ -86,7 +87,7 @@ impl Plan {
         if kind != ListenKind::Ipv4 && !target.listen.contains_key(&kind) {
             let kind = kind.as_str();
             return Some(format!(
-                "scenario {}: the target declares no listener of kind {kind}",
+                "scenario {}: the target declares no listener of kind {kind} ([listen] {kind}, --listen-on {kind}=…)",
                 scenario.name
             ));
         }
@@ -151,7 +152,7 @@ pub fn ask(endpoints: &Endpoints, name: EndpointName, lasting: Micros) -> Ask {
     ]);
     let method = if name == EndpointName::Upload { "POST" } else { "GET" };
     let path = fill(path_of(endpoints, name).unwrap_or("/"), &values);
-    Ask { endpoint: name.as_str(), method, path, close: false, body: 0 }
+    Ask { endpoint: name.as_str(), method, path, connection: Connection::Unsaid, http10: false, body: 0 }
 }
 
 fn lane(spec: &LaneSpec, index: u32, endpoints: &Endpoints, limits: &Limits, seed: u64) -> LanePlan {
@@ -171,7 +172,12 @@ fn lane(spec: &LaneSpec, index: u32, endpoints: &Endpoints, limits: &Limits, see
             Step::Send(send) => {
                 let lasting = send.lasting.as_ref().map_or(0, |length| length.resolve(limits));
                 let mut ask = ask(endpoints, send.endpoint, lasting);
-                ask.close = send.close;
+                ask.http10 = send.http10;
+                if send.close {
+                    ask.connection = Connection::Close;
+                } else if send.keep_alive {
+                    ask.connection = Connection::KeepAlive;
+                }
                 ask.body =
                     if send.endpoint == EndpointName::Upload { body.unwrap_or(PIECE_BYTES) } else { 0 };
                 Do::Send(ask, send.part, send.pipelined.unwrap_or(1).max(1))
@@ -192,7 +198,11 @@ fn lane(spec: &LaneSpec, index: u32, endpoints: &Endpoints, limits: &Limits, see
             Step::Loaded => Do::Loaded,
             Step::Wait(wait) => Do::Wait(moment(wait)),
             Step::Ask(spec) => {
-                Do::Repeat(ask(endpoints, spec.endpoint, 0), spec.every.resolve(limits), moment(&spec.until))
+                let mut ask = ask(endpoints, spec.endpoint, 0);
+                if spec.http10 {
+                    (ask.http10, ask.connection) = (true, Connection::KeepAlive);
+                }
+                Do::Repeat(ask, spec.every.resolve(limits), moment(&spec.until))
             }
             Step::End(end) => Do::End(end.within.resolve(limits)),
             Step::HalfClose => Do::HalfClose,

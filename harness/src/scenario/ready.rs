@@ -1,6 +1,6 @@
 //! Waits until a target listens and answers as a server of HTTP.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::conductor::Conductor;
@@ -22,9 +22,9 @@ const LAST_ASKED: Micros = 100_000;
 
 impl Conductor<'_> {
     /// Waits until the target listens and answers as a server of HTTP.
-    pub(super) async fn until_ready(&mut self) -> Result<SocketAddr, Halt> {
+    pub(super) async fn until_ready(&mut self) -> Result<Address, Halt> {
         let deadline = self.recorder.now() + self.job.limits.ready_max;
-        let told = self.launch.address;
+        let told = self.launch.address.clone();
         let mut last: Option<String> = None;
         loop {
             self.monitor.look();
@@ -32,14 +32,14 @@ impl Conductor<'_> {
             if self.nobody_is_left() {
                 return Err(Halt::start(self.exited_at_once().await));
             }
-            let address = told.or_else(|| self.monitor.addresses().first().copied());
+            let found = || self.monitor.addresses().first().copied();
+            let address = told.clone().or_else(|| found().map(reachable));
             if let Some(address) = address {
                 // The last time that it is asked it gets a moment too: else what it does would show as silence.
                 let until = deadline.max(self.recorder.now() + LAST_ASKED);
-                let asked =
-                    ask_once(reachable(address), &self.job.target.endpoints, self.recorder.instant(until));
+                let asked = ask_once(&address, &self.job.target.endpoints, self.recorder.instant(until));
                 match asked.await {
-                    Answer::Http => return Ok(reachable(address)),
+                    Answer::Http => return Ok(address),
                     Answer::NotHttp(why) => {
                         let seen = format!("what listens on {address} speaks no HTTP/1.1: {why}");
                         return Err(Halt::start(seen));
@@ -81,7 +81,7 @@ impl Conductor<'_> {
 
     fn never_ready(&self, last: Option<String>) -> String {
         let within = Span(self.job.limits.ready_max);
-        match (self.launch.address, last) {
+        match (&self.launch.address, last) {
             (_, Some(last)) => format!("the target did not answer within {within} (--ready-max): {last}"),
             (Some(address), None) => {
                 format!("the target did not listen on {address} within {within} (--ready-max)")
@@ -94,12 +94,12 @@ impl Conductor<'_> {
 }
 
 /// Where a listening socket can be reached.
-fn reachable(address: SocketAddr) -> SocketAddr {
+fn reachable(address: SocketAddr) -> Address {
     let loopback = |address: SocketAddr| match address {
-        SocketAddr::V4(_) => SocketAddr::from(([127, 0, 0, 1], address.port())),
-        SocketAddr::V6(_) => SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, address.port())),
+        SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())),
+        SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::LOCALHOST, address.port())),
     };
-    if address.ip().is_unspecified() { loopback(address) } else { address }
+    Address::Tcp(if address.ip().is_unspecified() { loopback(address) } else { address })
 }
 
 /// What a first request got.
@@ -113,13 +113,13 @@ pub enum Answer {
 }
 
 /// Connects once and asks once.
-pub async fn ask_once(address: SocketAddr, endpoints: &Endpoints, deadline: Instant) -> Answer {
-    let socket = match Socket::connect(&Address::Tcp(address), deadline).await {
+pub async fn ask_once(address: &Address, endpoints: &Endpoints, deadline: Instant) -> Answer {
+    let socket = match Socket::connect(address, deadline).await {
         Ok(socket) => socket,
         Err(failure) => return Answer::NotYet(failure.to_string()),
     };
     let ask = ask(endpoints, EndpointName::Fast, 0);
-    let request = Request::get(&ask.path, &address.to_string()).connection(Connection::Close).encode();
+    let request = Request::get(&ask.path, &address.http_host()).connection(Connection::Close).encode();
     let request = match request {
         Ok(request) => request.bytes,
         Err(invalid) => return Answer::NotHttp(invalid.to_string()),

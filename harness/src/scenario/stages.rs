@@ -4,12 +4,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::conductor::Conductor;
-use super::file::Stop as StopAt;
+use super::file::{Stop as StopAt, SuccessorStart};
 use super::lanes::Lanes;
 use super::runner::{Halt, tell};
-use crate::client::address::Address;
 use crate::client::lane::{Context, FindOwner};
 use crate::client::step::Anchor;
+use crate::history::Timeline;
 use crate::history::event::{Micros, Phase, What};
 
 /// The control phase lasts at least this long: what it shows of idle connections is what it waited for.
@@ -20,16 +20,33 @@ const LEAD: Micros = 500_000;
 const ARM_WITHIN: Micros = 10_000_000;
 /// Stopped processes stand still for no longer than this while lanes are brought into their states.
 const LOAD_WITHIN: Micros = 2_000_000;
+/// Load goes on for so long beyond the time by which the old generation has to drain.
+const AFTER_HANDOVER: Micros = 600_000;
 /// What is still open gets this long when the load ends.
 const WIND_UP: Micros = 12_000_000;
 
 impl Conductor<'_> {
     /// Control first, then the restart.
     pub async fn conduct(&mut self) -> Result<(), Halt> {
+        if self.job.plan.successor == Some(SuccessorStart::Adopted) {
+            return self.adopt().await;
+        }
         tell(&self.progress, self.job, "control", false);
         self.control().await?;
-        tell(&self.progress, self.job, "restart", false);
-        self.restart().await
+        let restarts = self.job.plan.restarts;
+        for round in 1..=restarts {
+            tell(&self.progress, self.job, "restart", false);
+            self.restart().await?;
+            if round < restarts && !self.reached(Anchor::Tx) {
+                let text = format!(
+                    "the old generation was still there, so restarts {} to {restarts} were left out",
+                    round + 1
+                );
+                self.recorder.record(What::Note { text });
+                break;
+            }
+        }
+        Ok(())
     }
 
     async fn control(&mut self) -> Result<(), Halt> {
@@ -69,7 +86,11 @@ impl Conductor<'_> {
             self.until(self.recorder.now() + LOAD_WITHIN, |_| lanes.all_loaded()).await?;
         }
         self.send_lookout().await?;
+        self.close_road()?;
         self.trigger().await?;
+        if self.job.plan.successor == Some(SuccessorStart::Orphaned) {
+            self.orphan().await?;
+        }
         let met = match self.job.plan.stop {
             Some(StopAt::AtTrigger) => self.after_trigger().await,
             Some(StopAt::AtHandover) => self.at_handover(&lanes).await,
@@ -90,7 +111,7 @@ impl Conductor<'_> {
             self.place_canaries(lanes).await?;
         }
         let begun = self.recorder.now();
-        lanes.start(plan, Some(self.address));
+        lanes.start(plan);
         if plan.probes {
             lanes.start_probes(&self.job.target.endpoints);
         }
@@ -134,15 +155,15 @@ impl Conductor<'_> {
         Ok(())
     }
 
-    fn lanes(&mut self, phase: Phase) -> Lanes {
+    pub(super) fn lanes(&mut self, phase: Phase) -> Lanes {
         self.recorder.record(What::Phase { phase });
         let anchors = self.new_anchors();
         let monitor = Rc::clone(&self.monitor);
-        let find: Rc<FindOwner> = Rc::new(move |server, client| monitor.owner(server, client));
+        let find: Rc<FindOwner> = Rc::new(move |ends| monitor.owner(ends));
         let context = Context {
             recorder: Rc::clone(&self.recorder),
             anchors,
-            address: Address::Tcp(self.address),
+            address: self.address.clone(),
             owner: self.monitor.sees_owners().then_some(find),
             patience: Duration::from_micros(self.job.limits.drain_max),
             markers: Rc::new(self.launch.markers.clone()),
@@ -157,7 +178,7 @@ impl Conductor<'_> {
         let nobody_came = t0 + limits.ready_max + if self.job.plan.probes { 0 } else { limits.exit_max };
         let patience = |stage: &Self| {
             let td = stage.recorder.timeline(|timeline| timeline.td_last(limits.drain_start_max));
-            td.map_or(nobody_came, |td| td.hi + limits.drain_max)
+            td.map_or(nobody_came, |td| td.hi + limits.drain_watch())
         };
         loop {
             let deadline = patience(self);
@@ -178,6 +199,7 @@ impl Conductor<'_> {
             // Load for its own sake: an exit may disturb late.
             self.until(until, |_| false).await?;
         }
+        self.go_on_with_load().await?;
         self.lookout = None;
         self.wind_up(lanes).await?;
         if !self.reached(Anchor::Tx) {
@@ -190,8 +212,21 @@ impl Conductor<'_> {
         Ok(())
     }
 
+    /// New connections go on until some were opened that only the new generation may answer. As load for its own sake this is
+    /// no wait for an event.
+    async fn go_on_with_load(&mut self) -> Result<(), Halt> {
+        if self.job.plan.repeated.is_empty() {
+            return Ok(());
+        }
+        let Some(tr) = self.recorder.timeline(Timeline::tr) else { return Ok(()) };
+        let gap = self.recorder.timeline(|timeline| timeline.control_gap);
+        let until = tr.hi + self.job.limits.drain_start_max + gap + AFTER_HANDOVER;
+        self.until(until, |_| false).await?;
+        Ok(())
+    }
+
     /// The load ends: what is under way is finished, and what does not end is called off.
-    async fn wind_up(&mut self, lanes: &mut Lanes) -> Result<(), Halt> {
+    pub(super) async fn wind_up(&mut self, lanes: &mut Lanes) -> Result<(), Halt> {
         self.reach(Anchor::Over, self.recorder.now());
         let deadline = self.recorder.now() + WIND_UP;
         while !lanes.all_over() && self.recorder.now() < deadline {

@@ -25,7 +25,7 @@ impl Conductor<'_> {
         self.note_stop(frozen, old.into_iter().map(|(proc, _)| proc).collect());
     }
 
-    fn old_processes(&self) -> Vec<(ProcId, Epoch)> {
+    pub(super) fn old_processes(&self) -> Vec<(ProcId, Epoch)> {
         let old = self.recorder.timeline(|timeline| timeline.generations().old);
         self.monitor.alive().into_iter().filter(|(proc, _)| old.contains(proc)).collect()
     }
@@ -67,7 +67,7 @@ impl Conductor<'_> {
         let old = self.old_processes();
         let handover = self.job.plan.stop == Some(StopAt::AtHandover);
         let orders = Orders {
-            address: self.address,
+            address: self.address.clone(),
             parents: std::iter::once(self.warden.pid())
                 .chain(alive.iter().map(|(_, epoch)| epoch.pid))
                 .collect(),
@@ -92,7 +92,9 @@ impl Conductor<'_> {
                     let procs = std::mem::take(&mut self.to_stop);
                     self.note_stop(frozen, procs);
                 }
-                Sight::Refused { present, from, at } => self.note_refusal(present, from, at),
+                Sight::Refused { present, from, at, why, errno } => {
+                    self.note_refusal(present, from, at, (why, errno));
+                }
             }
         }
         if self.reached(Anchor::Td) && self.reached(Anchor::Tr) {
@@ -100,16 +102,15 @@ impl Conductor<'_> {
         }
     }
 
-    fn note_refusal(&self, present: Instant, from: Instant, at: Instant) {
+    fn note_refusal(&self, present: Instant, from: Instant, at: Instant, refusal: (ConnectTrouble, i32)) {
         let recorder = &self.recorder;
         let lane = recorder.new_lane();
         let (role, address) = ("lookout".to_owned(), self.address.to_string());
         recorder
             .record_at(recorder.at(from), What::Listeners { rows: Vec::new(), from: recorder.at(present) });
         recorder.record_at(recorder.at(from), What::Open { lane, role, address });
-        let errno = Some(nix::libc::ECONNREFUSED);
-        recorder
-            .record_at(recorder.at(at), What::ConnectFailed { lane, why: ConnectTrouble::Refused, errno });
+        let (why, errno) = (refusal.0, Some(refusal.1));
+        recorder.record_at(recorder.at(at), What::ConnectFailed { lane, why, errno });
     }
 
     fn note_stop(&mut self, frozen: Result<Frozen, FreezeError>, procs: Vec<ProcId>) {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+pub use super::listen::ListenKind;
 use crate::declaration::{DeclaredLimits, Known, Profile, Span};
 use crate::history::Model;
 
@@ -61,7 +62,8 @@ pub struct Target {
     /// Its connections that may wait in the accept queue, if fewer than 64.
     #[serde(default)]
     pub backlog: Option<u32>,
-    /// What it is told to listen on, by kind, in place of `{address}`. A kind that is missing is not spoken; IPv4 always is.
+    /// What `{address}` becomes, by the kind of listening socket: `{host}` and `{port}` are filled in, and `{socket}`, the path
+    /// or the abstract name that hotspec chose. A kind that is missing is not spoken; IPv4 always is.
     #[serde(default)]
     pub listen: BTreeMap<ListenKind, String>,
     /// What it tells its successor.
@@ -82,33 +84,6 @@ pub struct Target {
     /// The file it was read from.
     #[serde(skip)]
     pub path: Option<PathBuf>,
-}
-
-/// A kind of listening socket.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ListenKind {
-    /// TCP over IPv4, on 127.0.0.1.
-    #[default]
-    Ipv4,
-    /// TCP over IPv6, on ::1.
-    Ipv6,
-    /// A unix socket with a path.
-    Unix,
-    /// A unix socket with an abstract name.
-    Abstract,
-}
-
-impl ListenKind {
-    /// Its name in files and reports.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            ListenKind::Ipv4 => "ipv4",
-            ListenKind::Ipv6 => "ipv6",
-            ListenKind::Unix => "unix",
-            ListenKind::Abstract => "abstract",
-        }
-    }
 }
 
 /// What a generation tells the next one, and documents.
@@ -262,6 +237,7 @@ impl Target {
                 return Err((file.path.clone(), message));
             }
         }
+        self.check_listen().map_err(|message| ("[listen]".to_owned(), message))?;
         for known in &self.known {
             if known.reason.trim().is_empty() || known.source.trim().is_empty() {
                 let message = "expected a known deviation to say its reason and its source";

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use super::file::{Target, fill};
+use super::file::{ListenKind, Target, fill};
+use super::place::{Place, free_port};
 use super::warden::CommandSpec;
+use crate::client::address::{Address, InvalidAddress};
 
-/// The port in a network namespace of the run's own, where every port is free.
-const OWN_PORT: u16 = 8080;
-/// The port of the origin there.
+/// The port of the origin in a network namespace of the run's own.
 const ORIGIN_PORT: u16 = 8081;
 
 /// A target with every placeholder filled in.
@@ -23,12 +23,27 @@ pub struct Launch {
     /// Where its output goes.
     pub output: PathBuf,
     /// Where it was told to listen; none if it was not told.
-    pub address: Option<SocketAddr>,
+    pub address: Option<Address>,
     /// Where the origin behind it listens.
     pub origin: SocketAddr,
     /// The values that its marker takes, in their order.
     pub markers: Vec<String>,
     values: BTreeMap<&'static str, String>,
+    /// Holds the directory of a unix socket.
+    _place: Place,
+}
+
+/// What a scenario wants of its target, and what it finds.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances {
+    /// The kind of listening socket.
+    pub listener: ListenKind,
+    /// Every port is free.
+    pub own_network: bool,
+    /// Fixes the marker.
+    pub seed: u64,
+    /// There is a marker for each of so many restarts, and one before.
+    pub restarts: u32,
 }
 
 /// Why a target can't be made ready.
@@ -43,49 +58,54 @@ pub enum LaunchError {
         source: std::io::Error,
     },
     /// No port could be had.
-    #[error("failed to find a free port on 127.0.0.1: {0}")]
-    Port(std::io::Error),
+    #[error("failed to find a free port on {host}: {source}")]
+    Port {
+        /// The address of this machine.
+        host: IpAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The address in the target file is none.
-    #[error("expected `address` to be like 127.0.0.1:8080, found `{0}`")]
-    Address(String),
+    #[error("the target file's `address`: {0}")]
+    Address(#[from] InvalidAddress),
 }
 
 impl Launch {
-    /// Makes a target concrete in `dir`. `own_network` says that every port is free.
+    /// Makes a target concrete in `dir`.
     ///
     /// # Errors
     /// [`LaunchError`].
     pub fn prepare(
         target: &Target,
+        circumstances: &Circumstances,
         dir: &Path,
         output: &Path,
-        own_network: bool,
-        seed: u64,
     ) -> Result<Self, LaunchError> {
-        let (port, origin_port) =
-            if own_network { (OWN_PORT, ORIGIN_PORT) } else { (free_port()?, free_port()?) };
-        let host = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let told = SocketAddr::new(host, port);
-        let origin = SocketAddr::new(host, origin_port);
-        let markers: Vec<String> = (0..2).map(|life| format!("hotspec-{seed:x}-{life}")).collect();
+        let Circumstances { listener: kind, own_network, seed, restarts } = *circumstances;
+        let place = Place::choose(kind, own_network)?;
+        let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let origin = SocketAddr::new(here, if own_network { ORIGIN_PORT } else { free_port(here)? });
+        let markers: Vec<String> = (0..=restarts).map(|life| format!("hotspec-{seed:x}-{life:04}")).collect();
         let user = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten();
         let program = std::env::current_exe().unwrap_or_default();
-        let values = BTreeMap::from([
-            ("address", told.to_string()),
-            ("host", host.to_string()),
-            ("port", port.to_string()),
+        let mut values = BTreeMap::from([
+            ("host", place.host.to_string()),
+            ("port", place.port.to_string()),
             ("dir", dir.display().to_string()),
             ("origin", origin.to_string()),
             ("user", user.map_or_else(|| "nobody".to_owned(), |user| user.name)),
             ("hotspec", program.display().to_string()),
             ("marker", markers[0].clone()),
         ]);
+        if let Some(socket) = &place.socket {
+            values.insert("socket", socket.clone());
+        }
+        let told = target.listen.get(&kind).map(|text| fill(text, &values));
+        values.insert("address", told.unwrap_or_else(|| place.address.to_string()));
         let address = match &target.address {
-            Some(text) => {
-                let filled = fill(text, &values);
-                Some(filled.parse().map_err(|_| LaunchError::Address(filled))?)
-            }
-            None => target.names_address().then_some(told),
+            Some(text) if kind == ListenKind::Ipv4 => Some(fill(text, &values).parse()?),
+            None if kind == ListenKind::Ipv4 && !target.names_address() => None,
+            _ => Some(place.address.clone()),
         };
         let launch = Self {
             target: target.clone(),
@@ -95,6 +115,7 @@ impl Launch {
             origin,
             markers: if target.marker { markers } else { Vec::new() },
             values,
+            _place: place,
         };
         launch.write_all()?;
         Ok(launch)
@@ -128,7 +149,9 @@ impl Launch {
     /// # Errors
     /// When a file can't be written.
     pub fn change_marker(&mut self) -> Result<Option<String>, LaunchError> {
-        let Some(next) = self.markers.get(1).cloned() else { return Ok(None) };
+        let now = self.values.get("marker");
+        let after = self.markers.iter().skip_while(|marker| Some(*marker) != now).nth(1);
+        let Some(next) = after.cloned() else { return Ok(None) };
         self.values.insert("marker", next.clone());
         self.write_files()?;
         Ok(Some(next))
@@ -182,12 +205,6 @@ fn absolute(program: OsString) -> OsString {
         Ok(here) if is_path => here.join(program).into_os_string(),
         _ => program,
     }
-}
-
-/// A port that was free a moment ago. Whoever takes it meanwhile shows as a target that does not start.
-fn free_port() -> Result<u16, LaunchError> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(LaunchError::Port)?;
-    Ok(listener.local_addr().map_err(LaunchError::Port)?.port())
 }
 
 #[cfg(test)]

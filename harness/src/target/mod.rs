@@ -3,5 +3,8 @@
 pub mod builtin;
 pub mod file;
 pub mod launch;
+pub mod listen;
 pub mod namespace;
+mod place;
+pub mod program_path;
 pub mod warden;

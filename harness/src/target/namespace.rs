@@ -105,6 +105,17 @@ pub fn enter_network_namespace() -> Result<NetworkNamespace, IsolationDenied> {
     Ok(NetworkNamespace { inode: metadata.ino(), ipv6 })
 }
 
+/// Whether somebody can listen on ::1: in this thread's network namespace, or in a new one of its own.
+#[must_use]
+pub fn has_ipv6(own_network: bool) -> bool {
+    if !own_network {
+        return TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
+    }
+    // A thread that is never used again: it does not leave the namespace.
+    let thread = std::thread::spawn(|| enter_network_namespace().is_ok_and(|network| network.ipv6));
+    thread.join().unwrap_or(false)
+}
+
 /// Whether the calling thread has CAP_SYS_ADMIN (bit 21) in its user namespace.
 fn has_sys_admin() -> bool {
     status_field("CapEff:")

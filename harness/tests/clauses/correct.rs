@@ -26,7 +26,9 @@ pub(crate) fn lanes(story: &mut Story) {
         "queued-at-trigger" => queued_at_trigger(story),
         "queued-at-handover" => queued_at_handover(story),
         "accepted-unread" => accepted_unread(story),
-        "zero-traffic" => zero_traffic(story),
+        "zero-traffic" | "zero-traffic-ipv6" | "zero-traffic-unix" | "zero-traffic-abstract" => {
+            zero_traffic(story);
+        }
         "pooled-client" => pooled_client(story),
         other => panic!("no correct history is written for the scenario {other}"),
     }

@@ -18,7 +18,7 @@ impl Story {
             title: self.scenario.title.clone(),
             clauses: self.scenario.clauses.clone(),
             unsupported: None,
-            assumed: false,
+            assumed: None,
         }
     }
 

@@ -102,7 +102,7 @@ fn a_deviation_in_a_scenario_that_the_target_was_spared_is_not_stale() {
     let (story, mut spared) = (correct("new-connections"), correct("in-flight-upload"));
     spared.lane("upload", 60).refused();
     let mut manifest = manifest(&[&story, &spared]);
-    manifest.scenarios[1].assumed = true;
+    manifest.scenarios[1].assumed = Some("a path for uploads".to_owned());
     manifest.known = vec![admitted(CLAUSE, "in-flight-upload", "refused", Frequency::Always)];
     let recorded = [
         Recorded { entry: &manifest.scenarios[0], events: story.history() },

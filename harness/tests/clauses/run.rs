@@ -124,7 +124,7 @@ fn an_endpoint_that_was_only_assumed_and_fails_in_control_rules_the_scenario_out
     story.lane("upload", 60).accepted_by(OLD).begun("upload").sent().after(5).fin();
     assert_eq!(story.judged().verdict, RunVerdict::Invalid);
     let mut manifest = story.manifest();
-    manifest.scenarios[0].assumed = true;
+    manifest.scenarios[0].assumed = Some("a path for uploads".to_owned());
     let result = story.judged_by(&manifest);
     assert_eq!(verdict(&result, "in-flight.upload"), Verdict::Unsupported);
     assert_eq!(result.verdict, RunVerdict::Pass);
@@ -135,7 +135,7 @@ fn an_endpoint_that_was_only_assumed_and_fails_in_control_rules_the_scenario_out
 fn an_endpoint_that_was_only_assumed_and_works_in_control_is_judged() {
     let mut story = correct("in-flight-upload");
     let mut manifest = story.manifest();
-    manifest.scenarios[0].assumed = true;
+    manifest.scenarios[0].assumed = Some("a path for uploads".to_owned());
     assert_eq!(verdict(&story.judged_by(&manifest), "in-flight.upload"), Verdict::Pass);
     story.lane("upload", 8_200).accepted_by(OLD).begun("upload").armed().at(12_000).reset();
     assert_eq!(verdict(&story.judged_by(&manifest), "in-flight.upload"), Verdict::Fail);

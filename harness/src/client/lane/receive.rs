@@ -18,8 +18,8 @@ impl Lane {
         }
     }
 
-    /// Receives once and feeds the parser. `Err` when the connection is over.
-    async fn receive(&mut self, max: usize, deadline: Instant) -> Flow {
+    /// Receives once and feeds the parser; whether anything came. `Err` when the connection is over.
+    async fn receive(&mut self, max: usize, deadline: Instant) -> Result<bool, Broken> {
         let Some(socket) = &self.socket else { return Err(Broken) };
         self.buffer.clear();
         let received = socket.recv(&mut self.buffer, max, deadline).await;
@@ -28,13 +28,13 @@ impl Lane {
                 let bytes = std::mem::take(&mut self.buffer);
                 let flow = self.parse(&bytes, at);
                 self.buffer = bytes;
-                flow
+                flow.map(|()| true)
             }
             Received::End { end, at } => {
                 self.ends(end, at);
                 Err(Broken)
             }
-            Received::TimedOut => Ok(()),
+            Received::TimedOut => Ok(false),
         }
     }
 
@@ -172,13 +172,14 @@ impl Lane {
         while more(self) {
             let slow = slowly.filter(|slowly| !has_come(&self.context, slowly.until));
             let max = slow.map_or(READ_MAX, |slowly| slowly.bytes);
-            self.receive(max, deadline).await?;
+            let came = self.receive(max, deadline).await?;
             if let Some(slowly) = slow {
                 tokio::time::sleep(Duration::from_micros(slowly.gap)).await;
-                // A slow reader is slow on purpose: its own pace is no reason to lose patience.
-                deadline = Instant::now() + self.context.patience;
             }
-            if Instant::now() >= deadline && more(self) {
+            if came {
+                // Patience is for silence: neither a slow reader nor a large body is a reason to lose it.
+                deadline = Instant::now() + self.context.patience;
+            } else if Instant::now() >= deadline && more(self) {
                 self.record(What::Overdue { lane: self.id, from: began, awaited: "response".to_owned() });
                 self.end(Instant::now(), Ending::GaveUp, None);
                 return Err(Broken);
@@ -215,9 +216,9 @@ impl Lane {
         Err(Broken)
     }
 
-    /// Reads what is there and closes; what a lane still awaits is received first.
+    /// Reads what is there and closes; what a lane still awaits is received first. Nobody answers what was not sent whole.
     pub(super) async fn finish(&mut self) {
-        if !self.outstanding.is_empty() && self.responses(None).await.is_err() {
+        if self.outstanding.front().is_some_and(|open| open.sent) && self.responses(None).await.is_err() {
             return;
         }
         self.close_now();

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::unix::ffi::OsStrExt;
 use std::time::Instant;
 
 use nix::sys::socket::{setsockopt, sockopt};
@@ -104,15 +103,7 @@ pub(super) async fn connect(
 
 /// A non-blocking socket with its options set, and the address to connect it to.
 fn open(address: &Address, options: &Options) -> io::Result<(socket2::Socket, SockAddr)> {
-    let peer = match address {
-        Address::Tcp(ip) => SockAddr::from(*ip),
-        Address::Unix(path) => SockAddr::unix(path)?,
-        Address::Abstract(name) => {
-            let mut path = vec![0];
-            path.extend_from_slice(name);
-            SockAddr::unix(std::ffi::OsStr::from_bytes(&path))?
-        }
-    };
+    let peer = address.sock_addr()?;
     let socket = socket2::Socket::new(
         Domain::from(i32::from(peer.family())),
         Type::STREAM.nonblocking().cloexec(),

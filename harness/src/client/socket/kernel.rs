@@ -50,6 +50,17 @@ pub(super) fn bytes_readable(socket: &impl AsRawFd) -> io::Result<usize> {
     Ok(usize::try_from(bytes).unwrap_or(0))
 }
 
+/// The inode of the socket itself.
+pub(super) fn inode(socket: &impl AsRawFd) -> Option<u64> {
+    let mut status = MaybeUninit::<libc::stat>::zeroed();
+    // SAFETY: fstat writes one `stat`, to `status`, which outlives the call.
+    if unsafe { libc::fstat(socket.as_raw_fd(), status.as_mut_ptr()) } != 0 {
+        return None;
+    }
+    // SAFETY: `stat` consists of integers, and fstat has filled it in.
+    Some(unsafe { status.assume_init() }.st_ino)
+}
+
 /// poll(2) with a timeout of zero. ERR and HUP are always reported; nothing is consumed.
 ///
 /// Not nix's wrapper, which gives no events at all where POLLRDHUP, a bit unknown to it, is among them.

@@ -23,7 +23,7 @@ use tokio::io::unix::AsyncFd;
 pub use classify::{End, Observed, PollMask, RecvOutcome, SocketError, classify, errno_name};
 pub use connect::{ConnectFailure, ConnectFailureKind, Options};
 pub use kernel::TcpView;
-pub use outcome::{Closed, Opened, Received, SendFailure, SendFailureKind};
+pub use outcome::{Closed, Ends, Opened, Received, SendFailure, SendFailureKind};
 
 use super::address::Address;
 
@@ -313,6 +313,15 @@ impl Socket {
     #[must_use]
     pub fn unacked(&self) -> Option<u32> {
         self.tcp_view().map(|view| view.unacked)
+    }
+
+    /// What names the connection in the kernel's socket table; `None` for a TCP connection after a RST.
+    #[must_use]
+    pub fn ends(&self) -> Option<Ends> {
+        if !self.tcp {
+            return kernel::inode(self.fd.get_ref()).map(|client| Ends::Unix { client });
+        }
+        Some(Ends::Tcp { server: self.peer_address()?, client: self.local_address()? })
     }
 
     /// Our end's address; `None` for a unix socket.

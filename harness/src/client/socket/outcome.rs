@@ -1,6 +1,7 @@
 //! What the operations on a socket give back: always with the moment right after the system call.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::classify::{End, errno_name};
@@ -12,6 +13,23 @@ pub struct Opened {
     pub started: Instant,
     /// When the handshake was seen to be done.
     pub at: Instant,
+}
+
+/// What names one connection in the kernel's socket table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ends {
+    /// The addresses of both ends.
+    Tcp {
+        /// Where it is connected to.
+        server: SocketAddr,
+        /// Our end.
+        client: SocketAddr,
+    },
+    /// Our end's inode: the table shows the other end by it.
+    Unix {
+        /// The inode.
+        client: u64,
+    },
 }
 
 /// What [`Socket::recv`](super::Socket::recv) got.

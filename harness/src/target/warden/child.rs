@@ -16,6 +16,10 @@ use crate::witness::process::raw::{self, RawStat, STAT_BYTES};
 
 /// The descriptor that carries the records, once inherited ones are closed.
 const SOCKET: c_int = 3;
+/// The descriptor that is kept for commands, if one is.
+pub(super) const INHERITED: c_int = 4;
+/// Above every number that is given out while descriptors are moved to their places.
+const OUT_OF_THE_WAY: c_int = 64;
 /// How long no process of the tree may end, after all were sent SIGKILL, until they count as survivors.
 const STUCK_NS: u64 = 5_000_000_000;
 /// The same where every one of them refuses the signal, so that there is nothing to wait for.
@@ -26,6 +30,7 @@ const TAKE_DOWN_NS: u64 = 30_000_000_000;
 /// What the warden is given; all of it made before the fork, and copied by it.
 pub(super) struct Inheritance<'a> {
     pub(super) socket: c_int,
+    pub(super) inherited: Option<c_int>,
     pub(super) commands: &'a [Prepared],
     pub(super) limit: Option<DescriptorLimit>,
 }
@@ -60,7 +65,7 @@ struct Warden<'a> {
 
 impl<'a> Warden<'a> {
     fn set_up(inheritance: &Inheritance<'a>) -> Result<Self, Failed> {
-        keep_only(inheritance.socket)?;
+        keep_only(inheritance.socket, inheritance.inherited)?;
         // SAFETY: plain system calls without pointers, but for a NUL-terminated name.
         unsafe {
             if libc::setsid() < 0 {
@@ -296,7 +301,16 @@ impl<'a> Warden<'a> {
 ///
 /// Among that are the harness's ends of other wardens' sockets: while this process held one, the end of file that
 /// tells its warden of the harness's death would not come. This runs first of all, so that window is some microseconds.
-fn keep_only(socket: c_int) -> Result<(), Failed> {
+fn keep_only(socket: c_int, inherited: Option<c_int>) -> Result<(), Failed> {
+    // Out of the way first: it may have the very number that the socket is to get.
+    let kept = match inherited {
+        // SAFETY: descriptor numbers only.
+        Some(fd) => Some(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, OUT_OF_THE_WAY) }),
+        None => None,
+    };
+    if kept.is_some_and(|kept| kept < 0) {
+        return Err(Failed::now(Step::Descriptors));
+    }
     if socket == SOCKET {
         // SAFETY: sets a flag of a descriptor that is ours.
         unsafe { libc::fcntl(socket, libc::F_SETFD, libc::FD_CLOEXEC) };
@@ -304,11 +318,19 @@ fn keep_only(socket: c_int) -> Result<(), Failed> {
     } else if unsafe { libc::dup3(socket, SOCKET, libc::O_CLOEXEC) } < 0 {
         return Err(Failed::now(Step::Descriptors));
     }
+    let mut last = SOCKET;
+    if let Some(kept) = kept {
+        // SAFETY: descriptor numbers only; what was at INHERITED is a copy of the harness's, the socket has moved.
+        if unsafe { libc::dup3(kept, INHERITED, libc::O_CLOEXEC) } < 0 {
+            return Err(Failed::now(Step::Descriptors));
+        }
+        last = INHERITED;
+    }
     for standard in 0..SOCKET {
         raw::close(standard);
     }
-    let first = SOCKET.wrapping_add(1);
-    // SAFETY: close_range takes numbers only; all above SOCKET are copies that this process does not use.
+    let first = last.wrapping_add(1);
+    // SAFETY: close_range takes numbers only; all above `last` are copies that this process does not use.
     if unsafe { libc::syscall(libc::SYS_close_range, first, c_int::MAX, 0_u32) } == 0 {
         return Ok(());
     }
@@ -316,7 +338,7 @@ fn keep_only(socket: c_int) -> Result<(), Failed> {
     let own = raw::open_at(libc::AT_FDCWD, c"/proc/self/fd", libc::O_DIRECTORY)
         .map_err(|errno| Failed { step: Step::Descriptors, errno })?;
     let listed = raw::each_number(own, |fd, _| {
-        if fd > SOCKET && fd != own {
+        if fd > last && fd != own {
             raw::close(fd);
         }
         true

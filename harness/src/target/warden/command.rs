@@ -18,6 +18,8 @@ pub struct CommandSpec {
     pub dir: PathBuf,
     /// The file that gets standard output and standard error, appended; made if it does not exist.
     pub output: PathBuf,
+    /// The number, 16 or more, under which it gets the descriptor of [`super::WardenSpec::inherited`], if it is to have it.
+    pub inherits_as: Option<i32>,
 }
 
 impl CommandSpec {
@@ -29,6 +31,7 @@ impl CommandSpec {
             env: std::env::vars_os().collect(),
             dir: PathBuf::from("."),
             output: PathBuf::from("/dev/null"),
+            inherits_as: None,
         }
     }
 
@@ -53,6 +56,14 @@ impl CommandSpec {
     pub fn dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.dir = dir.into();
         self
+    }
+
+    /// Where the program is, absolute.
+    ///
+    /// # Errors
+    /// There is none that could be executed.
+    pub fn resolve(&self) -> Result<PathBuf, CommandError> {
+        find_program(self, &absolute(&self.dir)?)
     }
 
     /// Sets the output file.
@@ -117,6 +128,7 @@ pub(super) struct Prepared {
     envp: Vec<CString>,
     pub(super) dir: CString,
     pub(super) output: CString,
+    pub(super) inherits_as: Option<i32>,
     /// Into `argv` and `envp`, each list ended by a null pointer; the texts do not move with the vectors.
     argv_pointers: Vec<*const c_char>,
     envp_pointers: Vec<*const c_char>,
@@ -142,6 +154,7 @@ impl Prepared {
             output: c_string("the output file", absolute(&spec.output)?.as_os_str())?,
             argv_pointers: pointers(&argv),
             envp_pointers: pointers(&envp),
+            inherits_as: spec.inherits_as,
             path,
             argv,
             envp,

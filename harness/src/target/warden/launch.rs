@@ -2,6 +2,7 @@
 
 use libc::c_int;
 
+use super::child::INHERITED;
 use super::command::Prepared;
 use super::protocol::Step;
 use super::signals::Signals;
@@ -99,6 +100,13 @@ fn become_command(command: &Prepared, limit: Option<DescriptorLimit>) -> Failed 
         // SAFETY: both are descriptor numbers; 1 and 2 are this process's own to replace.
         if unsafe { libc::dup2(output, standard) } < 0 {
             return Failed::now(Step::Output);
+        }
+    }
+    if let Some(number) = command.inherits_as {
+        // SAFETY: descriptor numbers only; `number` is far above those that are still needed here. The copy is not
+        // close-on-exec.
+        if unsafe { libc::dup2(INHERITED, number) } < 0 {
+            return Failed::now(Step::Descriptors);
         }
     }
     // SAFETY: dir is NUL-terminated.

@@ -66,6 +66,8 @@ pub struct WardenSpec {
     pub commands: Vec<CommandSpec>,
     /// The limit to restore for commands, where the harness has raised its own; else its current one is inherited.
     pub descriptor_limit: Option<DescriptorLimit>,
+    /// A descriptor that the warden is to keep for its commands; only needed open until the warden is started.
+    pub inherited: Option<i32>,
 }
 
 /// The harness's side of a warden. It belongs to the tokio runtime it was started in.
@@ -104,8 +106,12 @@ impl Warden {
         let (ours, theirs) =
             socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
                 .map_err(|e| setup(e.into()))?;
-        let inheritance =
-            Inheritance { socket: theirs.as_raw_fd(), commands: &commands, limit: spec.descriptor_limit };
+        let inheritance = Inheritance {
+            socket: theirs.as_raw_fd(),
+            inherited: spec.inherited,
+            commands: &commands,
+            limit: spec.descriptor_limit,
+        };
         let (pid, process) =
             fork_warden(&inheritance).map_err(|source| WardenError::Setup { step: Step::Fork, source })?;
         drop(theirs);

@@ -57,7 +57,7 @@ pub enum TableError {
     Io(#[source] io::Error),
     /// The kernel answered with an error.
     #[error(
-        "the kernel refused to show its socket table: {0}; is the module tcp_diag loaded (modprobe tcp_diag)?"
+        "the kernel refused to show its socket table: {0}; are the modules tcp_diag and unix_diag loaded (modprobe tcp_diag unix_diag)?"
     )]
     Refused(#[source] io::Error),
     /// The answer did not come.
@@ -104,6 +104,8 @@ pub(super) struct Row {
     pub(super) send_queue: u32,
     pub(super) uid: u32,
     pub(super) inode: u64,
+    /// It takes no IPv4 connections (IPV6_V6ONLY).
+    pub(super) only_v6: bool,
 }
 
 /// How an answer ended.
@@ -118,10 +120,12 @@ pub(super) enum Answer {
 const REQUEST_BYTES: usize = 72;
 const HEADER_BYTES: usize = 16;
 const ROW_BYTES: usize = 72;
-const SOCK_DIAG_BY_FAMILY: u16 = 20;
-const DUMP: u16 = 0x300;
-const REQUEST: u16 = 0x1;
+pub(super) const SOCK_DIAG_BY_FAMILY: u16 = 20;
+pub(super) const DUMP: u16 = 0x300;
+pub(super) const REQUEST: u16 = 0x1;
 const DUMP_INTERRUPTED: u16 = 0x10;
+/// INET_DIAG_SKV6ONLY.
+const ATTRIBUTE_ONLY_V6: u16 = 11;
 const LISTEN_ONLY: u32 = 1 << 10;
 
 /// Asks for every listening TCP socket of one family.
@@ -173,7 +177,7 @@ fn request(
     message
 }
 
-fn put(message: &mut [u8; REQUEST_BYTES], at: usize, bytes: &[u8]) {
+pub(super) fn put(message: &mut [u8], at: usize, bytes: &[u8]) {
     message.iter_mut().skip(at).zip(bytes).for_each(|(to, from)| *to = *from);
 }
 
@@ -188,14 +192,15 @@ fn address_bytes(address: IpAddr) -> [u8; 16] {
     }
 }
 
-/// Reads the messages of one datagram; `None` if the answer goes on in the next one.
+/// Reads the messages of one datagram; `None` if the answer goes on in the next one. Each row's bytes go to `visit`, which
+/// gives `None` for those that it can't read.
 ///
 /// Messages with another sequence number answer an earlier request that was given up, and are left out.
 pub(super) fn read_datagram(
     mut rest: &[u8],
     sequence: u32,
     interrupted: &mut bool,
-    visit: &mut impl FnMut(Row),
+    visit: &mut impl FnMut(&[u8]) -> Option<()>,
 ) -> Result<Option<Answer>, TableError> {
     while !rest.is_empty() {
         let length = u32_at(rest, 0).and_then(|length| usize::try_from(length).ok());
@@ -226,7 +231,7 @@ pub(super) fn read_datagram(
                 return Ok(Some(Answer::Failed(status.cast_signed().wrapping_neg())));
             }
             _ if kind == SOCK_DIAG_BY_FAMILY => {
-                visit(read_row(body).ok_or(TableError::Malformed("a row is cut, or of an unknown family"))?);
+                visit(body).ok_or(TableError::Malformed("a row is cut, or of an unknown family"))?;
                 // The answer to a look-up is this one message.
                 if flags & libc::NLM_F_MULTI as u16 == 0 {
                     return Ok(Some(Answer::Done));
@@ -238,9 +243,9 @@ pub(super) fn read_datagram(
     Ok(None)
 }
 
-/// `struct inet_diag_msg`.
-fn read_row(body: &[u8]) -> Option<Row> {
-    let body = body.get(..ROW_BYTES)?;
+/// `struct inet_diag_msg`, and its attributes.
+pub(super) fn read_row(body: &[u8]) -> Option<Row> {
+    let (body, attributes) = body.split_at_checked(ROW_BYTES)?;
     let family = i32::from(*body.first()?);
     let address = |ip_at: usize, port_at: usize| {
         let ip: IpAddr = match family {
@@ -259,7 +264,23 @@ fn read_row(body: &[u8]) -> Option<Row> {
         send_queue: u32_at(body, 60)?,
         uid: u32_at(body, 64)?,
         inode: u32_at(body, 68)?.into(),
+        only_v6: attribute(attributes, ATTRIBUTE_ONLY_V6)
+            .and_then(<[u8]>::first)
+            .is_some_and(|set| *set != 0),
     })
+}
+
+/// The value of one attribute among those that follow a row (`struct rtattr`).
+pub(super) fn attribute(mut rest: &[u8], kind: u16) -> Option<&[u8]> {
+    loop {
+        let length = usize::from(u16_at(rest, 0)?);
+        let found = u16_at(rest, 2)? == kind;
+        let value = rest.get(4..length)?;
+        if found {
+            return Some(value);
+        }
+        rest = rest.get(length.next_multiple_of(4)..)?;
+    }
 }
 
 fn array_at<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
@@ -270,7 +291,7 @@ fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     array_at(bytes, at).map(u16::from_ne_bytes)
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     array_at(bytes, at).map(u32::from_ne_bytes)
 }
 
@@ -296,7 +317,10 @@ mod tests {
 
     fn read(bytes: &[u8], sequence: u32) -> Result<(Option<Answer>, Vec<Row>), TableError> {
         let mut rows = Vec::new();
-        let answer = read_datagram(bytes, sequence, &mut false, &mut |row| rows.push(row))?;
+        let answer = read_datagram(bytes, sequence, &mut false, &mut |body| {
+            rows.push(read_row(body)?);
+            Some(())
+        })?;
         Ok((answer, rows))
     }
 
@@ -307,6 +331,16 @@ mod tests {
         assert_eq!(rows[0].local, "127.0.0.1:8080".parse().unwrap());
         assert_eq!((rows[0].state, rows[0].recv_queue, rows[0].inode), (State::Listen, 3, 777));
         assert_eq!(read(&row_message(7, false), 7).unwrap().0, Some(Answer::Done));
+    }
+
+    #[test]
+    fn an_attribute_is_found_behind_others_and_a_cut_one_is_none() {
+        let bytes = [5, 0, 8, 0, 9, 0, 0, 0, 5, 0, 11, 0, 1];
+        assert_eq!(attribute(&bytes, 11), Some([1].as_slice()));
+        assert_eq!(attribute(&bytes, 8), Some([9].as_slice()));
+        assert_eq!(attribute(&bytes, 7), None);
+        assert_eq!(attribute(&bytes[..12], 11), None);
+        assert_eq!(attribute(&[0, 0, 8, 0, 0, 0, 0, 0], 11), None, "a length of 0 is no endless loop");
     }
 
     #[test]
@@ -336,6 +370,7 @@ mod tests {
         #[test]
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400), length in 0_u32..200) {
             let _ = read(&bytes, 0);
+            let _ = attribute(&bytes, 11);
             let mut framed = bytes;
             framed.iter_mut().zip(length.to_ne_bytes()).for_each(|(to, from)| *to = from);
             let _ = read(&framed, 0);

@@ -1,10 +1,11 @@
-//! The kernel's table of TCP sockets, by sock_diag(7): any process's sockets, without privilege.
+//! The kernel's tables of TCP and unix sockets, by sock_diag(7): any process's sockets, without privilege.
 //!
 //! A full dump walks the whole hash table of established connections and takes milliseconds in an empty namespace;
 //! listeners and single connections take microseconds. Only the latter two are offered.
 
 mod message;
 mod owners;
+mod unix;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -13,6 +14,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use message::{Answer, Row};
 pub use message::{State, TableError};
 pub use owners::{Holder, HolderUnknown, Owners};
+pub use unix::{Peer, UnixListener};
 
 /// How long an answer may take: the kernel answers within the request, so this only guards against waiting for ever.
 const ANSWER_WITHIN_SECONDS: i64 = 2;
@@ -24,8 +26,10 @@ const DUMP_ATTEMPTS: usize = 5;
 /// A listening socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listener {
-    /// Where it listens. `[::]` takes IPv4 connections too, unless it was told not to.
+    /// Where it listens. `[::]` takes IPv4 connections too, unless it is `only_v6`.
     pub address: SocketAddr,
+    /// An IPv6 socket that takes no IPv4 connections.
+    pub only_v6: bool,
     /// The inode, as in /proc/PID/fd.
     pub inode: u64,
     /// SO_COOKIE: never used again while the machine is up.
@@ -38,7 +42,22 @@ pub struct Listener {
     pub uid: u32,
 }
 
-/// The server's side of one connection.
+impl Listener {
+    /// Whether a connection to this address is for it.
+    #[must_use]
+    pub fn takes(&self, address: SocketAddr) -> bool {
+        if self.address.port() != address.port() {
+            return false;
+        }
+        let (own, ip) = (self.address.ip().to_canonical(), address.ip().to_canonical());
+        match (own, ip) {
+            (IpAddr::V6(own), IpAddr::V4(_)) => own.is_unspecified() && !self.only_v6,
+            (own, ip) => own == ip || (own.is_unspecified() && own.is_ipv4() == ip.is_ipv4()),
+        }
+    }
+}
+
+/// The server's side of one TCP connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Connection {
     /// Its state.
@@ -89,6 +108,7 @@ impl SocketTable {
             let rows = self.dump_listeners(family as u8)?;
             listeners.extend(rows.into_iter().filter(|row| row.state == State::Listen).map(|row| Listener {
                 address: row.local,
+                only_v6: row.only_v6,
                 inode: row.inode,
                 cookie: row.cookie,
                 queue: row.recv_queue,
@@ -127,7 +147,10 @@ impl SocketTable {
     fn look_up(&mut self, server: SocketAddr, client: SocketAddr) -> Result<Option<Connection>, TableError> {
         self.request(&message::look_up(self.sequence.wrapping_add(1), server, client))?;
         let mut found = None;
-        let answer = self.answer(|row| found = Some(row))?;
+        let answer = self.answer(|body| {
+            found = Some(message::read_row(body)?);
+            Some(())
+        })?;
         if let Answer::Failed(errno) = answer {
             return match errno {
                 libc::ENOENT => Ok(None),
@@ -150,17 +173,34 @@ impl SocketTable {
     }
 
     fn dump_listeners(&mut self, family: u8) -> Result<Vec<Row>, TableError> {
+        match self.dump(|sequence| message::dump_listeners(sequence, family), message::read_row) {
+            // A kernel without IPv6 has no table for it.
+            Err(TableError::Refused(error))
+                if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EAFNOSUPPORT)) =>
+            {
+                Ok(Vec::new())
+            }
+            rows => rows,
+        }
+    }
+
+    /// All rows that answer a request, each read by `read`; the request is made anew if the table changed meanwhile.
+    fn dump<T, const N: usize>(
+        &mut self,
+        request: impl Fn(u32) -> [u8; N],
+        read: impl Fn(&[u8]) -> Option<T>,
+    ) -> Result<Vec<T>, TableError> {
         for _ in 0..DUMP_ATTEMPTS {
-            self.request(&message::dump_listeners(self.sequence.wrapping_add(1), family))?;
+            self.request(&request(self.sequence.wrapping_add(1)))?;
             let mut rows = Vec::new();
-            match self.answer(|row| rows.push(row))? {
+            let answer = self.answer(|body| {
+                rows.push(read(body)?);
+                Some(())
+            })?;
+            match answer {
                 Answer::Done => return Ok(rows),
                 Answer::Interrupted => {}
                 Answer::Failed(errno) => {
-                    // A kernel without IPv6 has no table for it.
-                    if errno == libc::ENOENT || errno == libc::EAFNOSUPPORT {
-                        return Ok(rows);
-                    }
                     return Err(TableError::Refused(io::Error::from_raw_os_error(errno)));
                 }
             }
@@ -185,7 +225,7 @@ impl SocketTable {
     }
 
     /// Reads datagrams until the answer to the last request is complete.
-    fn answer(&mut self, mut visit: impl FnMut(Row)) -> Result<Answer, TableError> {
+    fn answer(&mut self, mut visit: impl FnMut(&[u8]) -> Option<()>) -> Result<Answer, TableError> {
         let mut interrupted = false;
         loop {
             let length = self.receive()?;

@@ -1,0 +1,134 @@
+//! What availability asks of the listening sockets themselves, and of their queues.
+
+use std::collections::BTreeMap;
+
+use super::{Case, Tally};
+use crate::declaration::Span;
+use crate::history::event::ConnectTrouble;
+use crate::history::{Interval, Micros};
+
+/// A queue that fills is seen to be full within this.
+const LOOKED_BY: Micros = 100_000;
+/// A queue that is filled for longer is stuck.
+const STUCK: Micros = 1_000_000;
+
+pub(super) fn listener_present(case: &Case<'_>, tally: &mut Tally) {
+    let Some(t0) = case.t0() else { return };
+    if case.sample_gap.is_none() {
+        match case.owners_withheld() {
+            Some(why) => tally.withhold(why),
+            None => tally.doubt(case, "the listening sockets were not sampled"),
+        }
+        return;
+    }
+    tally.exercise();
+    for (_, at, rows) in case.listeners.iter().filter(|(_, at, _)| *at >= t0.lo) {
+        if rows.is_empty() {
+            let seen = "no listening socket on the target's address".to_owned();
+            tally.break_by(
+                case,
+                "none".to_owned(),
+                *at,
+                "absent",
+                "a listening socket at every sample",
+                seen,
+            );
+        }
+    }
+}
+
+pub(super) fn same_listener(case: &Case<'_>, tally: &mut Tally) {
+    let Some(t0) = case.t0() else { return };
+    let before = case.listeners.iter().rev().find(|(_, at, _)| *at < t0.lo);
+    let Some((_, _, before)) = before else {
+        if let Some(why) = case.owners_withheld() {
+            tally.withhold(why);
+        }
+        return;
+    };
+    if case.timeline.tr().is_none() {
+        tally.doubt(case, "no successor was seen to serve");
+        return;
+    }
+    for row in before {
+        tally.exercise();
+        let lost = case.listeners.iter().find(|(_, at, rows)| {
+            *at >= t0.lo && !rows.iter().any(|other| other.inode == row.inode && other.cookie == row.cookie)
+        });
+        if let Some((_, at, rows)) = lost {
+            let seen = format!("the listening socket {} is gone; there are {} others", row.inode, rows.len());
+            tally.break_by(
+                case,
+                "unknown".to_owned(),
+                *at,
+                "replaced",
+                "the same listening socket goes on",
+                seen,
+            );
+        }
+    }
+    no_stuck_queue(case, t0, tally);
+}
+
+/// Connections wait in a queue for a moment only, unless the harness itself keeps everybody from accepting.
+fn no_stuck_queue(case: &Case<'_>, t0: Interval, tally: &mut Tally) {
+    let mut filled: BTreeMap<u64, Micros> = BTreeMap::new();
+    let gone = |inode: u64, at: Micros| {
+        let rows = case.listeners.iter().rev().find(|(_, seen, _)| *seen <= at).map(|(.., rows)| rows);
+        rows.is_some_and(|rows| rows.iter().all(|row| row.inode != inode))
+    };
+    let ends = case.queues.iter().map(|(from, at, inode, length)| (*from, *at, *inode, *length));
+    for (from, at, inode, length) in ends.filter(|(_, at, ..)| *at >= t0.lo) {
+        let Some(since) = filled.get(&inode).copied() else {
+            if length > 0 {
+                filled.insert(inode, at);
+            }
+            continue;
+        };
+        // Filled from the look that found it so to the last look before it was found empty.
+        let until = if length == 0 { from } else { at };
+        let stopped =
+            case.timeline.frozen.iter().any(|stop| stop.interval.lo <= until && stop.interval.hi >= since);
+        let waited = until.saturating_sub(since).saturating_sub(case.own_gaps(since, until));
+        if waited > STUCK && !stopped && !gone(inode, until) {
+            let seen = format!("connections waited in the queue of socket {inode} for {}", Span(waited));
+            let expected = "each listening socket is accepted from";
+            tally.break_by(case, "unknown".to_owned(), until, "stuck-queue", expected, seen);
+            filled.remove(&inode);
+        }
+        if length == 0 {
+            filled.remove(&inode);
+        }
+    }
+}
+
+pub(super) fn no_overflow(case: &Case<'_>, tally: &mut Tally) {
+    // A queue that was full drops SYNs rightly: then it is the backlog that is too short for the load.
+    let full = |at: Micros| {
+        let rows = case.listeners.iter().rev().find(|(_, seen, _)| *seen <= at).map(|(.., rows)| rows);
+        let length = |inode| case.queues.iter().rev().find(|(_, seen, of, _)| *of == inode && *seen <= at);
+        rows.is_some_and(|rows| {
+            rows.iter().any(|row| length(row.inode).is_some_and(|(.., length)| *length >= row.backlog))
+        })
+    };
+    for lane in super::availability::after_t0(case).filter(|lane| lane.fetches.is_empty()) {
+        let dropped =
+            matches!(lane.connect_failed, Some((_, ConnectTrouble::TimedOut | ConnectTrouble::QueueFull, _)));
+        if (dropped || lane.retransmits > 0)
+            && (full(lane.opened) || full(lane.opened.saturating_add(LOOKED_BY)))
+        {
+            tally.rule_out("the backlog of the listening socket is shorter than the load of the scenario");
+            continue;
+        }
+        tally.exercise();
+        if dropped || lane.retransmits > 0 {
+            let at = lane.connected.or(lane.connect_failed.map(|(at, ..)| at)).unwrap_or(lane.opened);
+            let took = Span(at.saturating_sub(lane.opened));
+            let seen = format!(
+                "the SYN was sent {} times; connecting took {took}",
+                lane.retransmits.saturating_add(1)
+            );
+            tally.break_on(case, lane, at, "syn-dropped", "the first SYN is answered", seen);
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! What is done to the successor's start: it is held at a gate for a while, its parent is killed meanwhile, or the harness
+//! plays the parent from the beginning.
+
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use nix::sys::signal::Signal;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::conductor::Conductor;
+use super::file::SuccessorStart;
+use super::runner::{Halt, Job, tell};
+use crate::client::address::Address;
+use crate::client::step::Anchor;
+use crate::history::Micros;
+use crate::history::event::{Phase, What};
+use crate::target::launch::Launch;
+use crate::target::program_path::{Gate, ProgramPath};
+use crate::target::warden::WardenSpec;
+use crate::witness::process::Pidfd;
+
+/// The number under which an adopted target finds the listening socket.
+const ADOPTED_AS: i32 = 20;
+/// Connections that may wait in the queue of a listening socket that the harness opens.
+const BACKLOG: i32 = 1024;
+/// A signal that comes when it should not comes within this of the time when it could have come.
+const SIGNAL_WITHIN: Micros = 1_000_000;
+
+/// What was arranged before the target was started.
+#[derive(Debug, Default)]
+pub(super) struct Arranged {
+    /// The path by which the next generation will be started.
+    pub(super) road: Option<Road>,
+    /// What an adopted target was told.
+    pub(super) adopted: Option<Vec<String>>,
+    /// The listening socket that the harness opened; the warden has a copy once it is started.
+    listener: Option<OwnedFd>,
+}
+
+/// The way to the program: free, or with a gate on it.
+#[derive(Debug)]
+pub(super) enum Road {
+    /// Whoever is started gets through.
+    Free(ProgramPath),
+    /// Whoever is started waits.
+    Closed {
+        /// The gate.
+        gate: Gate,
+        /// When it was last looked at with nobody there.
+        looked: Micros,
+        /// When somebody was first seen there.
+        held: Option<Micros>,
+    },
+}
+
+/// Arranges for the scenario's successor, and completes what the warden is to start.
+pub(super) fn arrange(job: &Job, launch: &Launch, spec: &mut WardenSpec) -> Result<Arranged, Halt> {
+    let mut arranged = Arranged::default();
+    let Some(command) = spec.commands.first_mut() else { return Ok(arranged) };
+    match job.plan.successor {
+        None => {}
+        Some(SuccessorStart::Slow | SuccessorStart::Orphaned) => {
+            let path = ProgramPath::lay(&job.dir.join("program"), command).map_err(Halt::start)?;
+            arranged.road = Some(Road::Free(path));
+        }
+        Some(SuccessorStart::Adopted) => {
+            let flag = job.target.successor.flag.clone().unwrap_or_default();
+            let Some(Address::Tcp(address)) = launch.address else {
+                return Err(Halt::start(
+                    "nothing tells the target where to listen, so no socket can be opened for it; say `{address}` in its arguments",
+                ));
+            };
+            let listener = listen(address).map_err(|error| {
+                Halt::harness(format!("failed to open a listening socket on {address}: {error}"))
+            })?;
+            let told = [flag, ADOPTED_AS.to_string()];
+            command.args.extend(told.iter().map(Into::into));
+            command.inherits_as = Some(ADOPTED_AS);
+            spec.inherited = Some(listener.as_raw_fd());
+            arranged.listener = Some(listener);
+            arranged.adopted = Some(told.to_vec());
+        }
+    }
+    Ok(arranged)
+}
+
+fn listen(address: SocketAddr) -> std::io::Result<OwnedFd> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+impl Arranged {
+    /// The warden has its copy of the listening socket.
+    pub(super) fn hand_over(&mut self) {
+        self.listener = None;
+    }
+}
+
+impl Conductor<'_> {
+    /// Puts the gate up: whoever is started by the program's path from now on waits there.
+    pub(super) fn close_road(&mut self) -> Result<(), Halt> {
+        self.arranged.road = match self.arranged.road.take() {
+            Some(Road::Free(path)) => {
+                let gate = path
+                    .close()
+                    .map_err(|error| Halt::harness(format!("failed to hold the successor up: {error}")))?;
+                Some(Road::Closed { gate, looked: self.recorder.now(), held: None })
+            }
+            other => other,
+        };
+        Ok(())
+    }
+
+    /// Looks who waits at the gate, and lets it through when its time has come.
+    pub(super) fn tend_road(&mut self) {
+        let now = self.recorder.now();
+        let Some(Road::Closed { gate, looked, held }) = &mut self.arranged.road else { return };
+        if held.is_none() && gate.holds() {
+            self.recorder.record(What::Held { on: true, from: *looked });
+            *held = Some(now);
+            // Its command line is to be seen while it stands there.
+            self.monitor.look();
+        }
+        if held.is_none() {
+            *looked = now;
+            return;
+        }
+        let slow = self.job.plan.successor == Some(SuccessorStart::Slow);
+        let t0 = self.recorder.timeline(|timeline| timeline.t0);
+        let due = t0.map(|t0| t0.lo.saturating_add(self.job.limits.slow_start()));
+        if slow && due.is_some_and(|due| now >= due) {
+            self.open_road();
+        }
+    }
+
+    fn open_road(&mut self) {
+        let Some(Road::Closed { gate, .. }) = self.arranged.road.take() else { return };
+        let from = self.recorder.now();
+        let opened = gate.open();
+        self.recorder.record(What::Held { on: false, from });
+        if let Err(error) = opened {
+            let text = format!("the gate before the program could not be taken away: {error}");
+            self.recorder.record(What::Note { text });
+        }
+    }
+
+    fn holds_somebody(&self) -> bool {
+        matches!(self.arranged.road, Some(Road::Closed { held: Some(_), .. }))
+    }
+
+    /// The old generation is killed while its successor stands at the gate; then the successor is let through.
+    pub(super) async fn orphan(&mut self) -> Result<(), Halt> {
+        let until = self.recorder.now() + self.job.limits.ready_max;
+        self.until(until, |stage| stage.holds_somebody() || stage.reached(Anchor::Tr)).await?;
+        if !self.holds_somebody() {
+            return Ok(());
+        }
+        let from = self.recorder.now();
+        let mut procs = Vec::new();
+        for (proc, epoch) in self.old_processes() {
+            let killed = Pidfd::open(epoch).and_then(|process| {
+                process.map_or(Ok(false), |process| process.signal(Signal::SIGKILL as i32))
+            });
+            match killed {
+                Ok(_) => procs.push(proc),
+                Err(error) => {
+                    let text = format!("process {} could not be killed: {error}", epoch.pid);
+                    self.recorder.record(What::Note { text });
+                }
+            }
+        }
+        self.recorder.record(What::Killed { procs, from });
+        let until = self.recorder.now() + self.job.limits.ready_max;
+        self.until(until, |stage| stage.reached(Anchor::Tx)).await?;
+        self.open_road();
+        let until = self.recorder.now() + self.job.limits.ready_max;
+        self.until(until, |stage| stage.reached(Anchor::Tr)).await?;
+        // Nothing is awaited but a signal that should not come.
+        let until = self.recorder.now() + SIGNAL_WITHIN;
+        self.until(until, |_| false).await?;
+        Ok(())
+    }
+
+    /// The harness is the parent: it waits for the target to say that it is ready, and to serve.
+    pub(super) async fn adopt(&mut self) -> Result<(), Halt> {
+        tell(&self.progress, self.job, "adopted", false);
+        let arguments = self.arranged.adopted.clone().unwrap_or_default();
+        let mut lanes = self.lanes(Phase::Restart);
+        self.recorder.record(What::Adopted { pid: self.main, arguments });
+        lanes.start_probes(&self.job.target.endpoints);
+        let until = self.recorder.now() + self.job.limits.ready_max;
+        self.until(until, |stage| stage.recorder.timeline(|timeline| timeline.answers > 0)).await?;
+        let until = self.recorder.now() + SIGNAL_WITHIN;
+        self.until(until, |_| false).await?;
+        self.wind_up(&mut lanes).await
+    }
+}
