@@ -1,4 +1,4 @@
-//! A saboteur: a hot restart that waits for half-closed clients as long as it does at other times.
+//! A saboteur: a hot restart that waits for half-closed clients for longer than it declares.
 //!
 //! A client may end its sending side and go on reading, so an end of file alone does not close a connection
 //! here: it takes it off the list of idle ones, since nothing can come any more, and that list is what the
@@ -12,11 +12,13 @@
 mod common;
 
 use std::io;
+use std::time::Duration;
 
-use common::{IDLE_MAX, Rules, Server};
+use common::{Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> io::Result<()> {
     // The fault: such a connection is owed nothing, and can be closed at once.
-    Server::begin(Rules { half_closed: Some(IDLE_MAX), ..Rules::default() })?.run().await
+    let half_closed = Some(Duration::from_secs(20));
+    Server::begin(Rules { half_closed, ..Rules::default() })?.run().await
 }

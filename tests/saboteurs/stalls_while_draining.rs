@@ -19,9 +19,9 @@ use common::{Rules, Server};
 async fn main() -> io::Result<()> {
     let mut server = Server::begin(Rules::default())?;
     server.ready()?;
-    if server.args.has_predecessor() {
+    if let Some(parent) = server.args.parent.filter(|_| server.args.has_predecessor()) {
         // The fault: both can serve at the same time.
-        common::wait_for_end(server.args.parent)?;
+        common::wait_for_end(parent)?;
     }
     server.serve().await;
     server.drain().await;

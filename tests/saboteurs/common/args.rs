@@ -8,6 +8,8 @@ use std::path::PathBuf;
 
 use nix::unistd::Pid;
 
+use super::predecessor;
+
 /// The command line: `[--listen ADDRESS] [--pid-file FILE]`, and what a predecessor adds to it.
 pub(crate) struct Args {
     pub(crate) listen: SocketAddr,
@@ -18,8 +20,8 @@ pub(crate) struct Args {
     pub(crate) pid_file: Option<PathBuf>,
     /// The arguments as they were before a predecessor added its own.
     pub(crate) plain: Vec<OsString>,
-    /// Of this process, when it began.
-    pub(crate) parent: Pid,
+    /// Who started this process, and is still there.
+    pub(crate) parent: Option<Pid>,
 }
 
 impl Args {
@@ -30,7 +32,7 @@ impl Args {
             successor: false,
             pid_file: None,
             plain: Vec::new(),
-            parent: nix::unistd::getppid(),
+            parent: predecessor::parent(),
         };
         let mut given = std::env::args_os().skip(1);
         while let Some(flag) = given.next() {
@@ -68,8 +70,11 @@ impl Args {
 
     /// Tells the predecessor, if there is one and it still lives, that this process is ready.
     pub(crate) fn tell_predecessor(&self) {
-        if self.has_predecessor() && nix::unistd::getppid() == self.parent {
-            let _ = nix::sys::signal::kill(self.parent, nix::sys::signal::SIGUSR1);
+        let still_there = |parent: &Pid| *parent == nix::unistd::getppid();
+        if let Some(parent) = self.parent.filter(still_there)
+            && self.has_predecessor()
+        {
+            let _ = nix::sys::signal::kill(parent, nix::sys::signal::SIGUSR1);
         }
     }
 }

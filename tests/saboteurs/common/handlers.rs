@@ -49,12 +49,14 @@ pub(crate) async fn answer(
     *response.status_mut() = status;
     // Asked last, so that it is true of the moment at which the head is written.
     let draining = draining.borrow().is_some();
-    let mut answer = Answer { version: head.version, head: response.headers_mut(), status, draining };
+    let (mut parts, body) = response.into_parts();
+    let (version, written_as) = (head.version, &mut parts.version);
+    let mut answer = Answer { version, head: &mut parts.headers, written_as, status, draining };
     (rules.finish)(&mut answer);
     if status == StatusCode::REQUEST_TIMEOUT {
         rules::close(&mut answer);
     }
-    Ok(response)
+    Ok(Response::from_parts(parts, body))
 }
 
 /// Reads the whole body and returns its length, or nothing if it stopped coming.

@@ -10,6 +10,7 @@ mod activity;
 mod args;
 mod connection;
 mod handlers;
+mod predecessor;
 mod restart;
 mod rules;
 mod server;
@@ -26,7 +27,7 @@ use tokio::net::{TcpListener, TcpSocket};
 pub(crate) use args::Args;
 pub(crate) use connection::Connections;
 pub(crate) use restart::Restart;
-pub(crate) use rules::{Answer, End, IDLE_MAX, Rules, close, close_while_draining};
+pub(crate) use rules::{Answer, End, IDLE_MAX, Rules, close, close_while_draining, say_close};
 pub(crate) use server::Server;
 
 const BACKLOG: u32 = 1024;

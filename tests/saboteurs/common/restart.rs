@@ -91,12 +91,13 @@ impl Restart {
             self.again = true;
             return;
         }
+        let this = Pid::this();
         // Not waiting for the exec: whatever keeps it must not keep us from serving.
         // SAFETY: the process has one thread, so the child is as good as its parent.
         match unsafe { fork() } {
             Ok(ForkResult::Parent { child }) => self.successor = Some((child, Instant::now())),
             Ok(ForkResult::Child) => {
-                let Err(error) = self.become_successor();
+                let Err(error) = self.become_successor(this);
                 eprintln!("cannot execute {:?}: {error}", self.program);
                 // SAFETY: ends the child without a look at what it has from its parent.
                 unsafe { libc::_exit(127) }
@@ -107,9 +108,10 @@ impl Restart {
 
     /// In the child: keeps the listener over exec, and SIGHUP from being fatal before its handler is
     /// there.
-    fn become_successor(&self) -> nix::Result<Infallible> {
+    fn become_successor(&self, predecessor: Pid) -> nix::Result<Infallible> {
         // SAFETY: ignoring a signal installs no code of ours.
         unsafe { signal(Signal::SIGHUP, SigHandler::SigIgn) }?;
+        super::predecessor::note_end_of(predecessor)?;
         if let Some(fd) = self.socket {
             // SAFETY: the listener is open as long as restarts are begun, and fork has copied it.
             let listener = unsafe { BorrowedFd::borrow_raw(fd) };

@@ -51,6 +51,8 @@ pub(crate) struct Answer<'a> {
     /// Of the request.
     pub(crate) version: Version,
     pub(crate) head: &'a mut HeaderMap,
+    /// What the HTTP library goes by: see [`close`].
+    pub(crate) written_as: &'a mut Version,
     pub(crate) status: StatusCode,
     pub(crate) draining: bool,
 }
@@ -63,7 +65,14 @@ pub(crate) fn close_while_draining(answer: &mut Answer<'_>) {
 }
 
 pub(crate) fn close(answer: &mut Answer<'_>) {
-    answer.head.insert(CONNECTION, HeaderValue::from_static("close"));
+    say_close(answer.head);
+    // To a client of HTTP/1.0 that asked for `keep-alive` hyper promises it whatever the header says, unless the response
+    // is of that version too.
+    *answer.written_as = answer.version;
+}
+
+pub(crate) fn say_close(head: &mut HeaderMap) {
+    head.insert(CONNECTION, HeaderValue::from_static("close"));
 }
 
 /// How a connection is closed.
