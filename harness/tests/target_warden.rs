@@ -69,6 +69,37 @@ async fn a_command_starts_with_default_signals_its_own_session_and_only_standard
 }
 
 #[tokio::test]
+async fn a_descriptor_is_kept_for_the_command_that_is_to_inherit_it_and_for_no_other() {
+    use std::os::fd::AsRawFd;
+
+    let dir = tempfile::tempdir().unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let links = |name: &str| {
+        let script = "readlink /proc/self/fd/0 >/dev/null; for fd in /proc/$$/fd/*; do readlink $fd; done";
+        shell(script, &dir.path().join(name))
+    };
+    let mut heir = links("heir");
+    heir.inherits_as = Some(20);
+    let mut warden = Warden::start(&WardenSpec {
+        commands: vec![heir, links("other")],
+        inherited: Some(listener.as_raw_fd()),
+        ..WardenSpec::default()
+    })
+    .unwrap();
+    let socket = fs::read_link(format!("/proc/self/fd/{}", listener.as_raw_fd())).unwrap();
+    drop(listener);
+    for index in 0..2 {
+        warden.start_command(index).await.unwrap();
+        next_exit(&mut warden).await;
+    }
+    warden.end().await.unwrap();
+    let told = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
+    let socket = socket.to_str().unwrap();
+    assert!(told("heir").lines().any(|line| line == socket), "{}", told("heir"));
+    assert!(!told("other").contains("socket:"), "{}", told("other"));
+}
+
+#[tokio::test]
 async fn a_program_that_cannot_be_executed_gives_the_step_and_its_errno() {
     let dir = tempfile::tempdir().unwrap();
     let executable = |name: &str, text: &str| {

@@ -57,6 +57,8 @@ pub struct Case<'a> {
     pub interrupted: bool,
     /// Identities of requests that the origin finished.
     pub executed: Vec<(Micros, String)>,
+    /// What was seen of the pid file and heard on the notify socket.
+    pub told: Vec<Event>,
     /// The target's marker changed with the trigger.
     pub marker: Option<String>,
     /// Processor time that processes had used, by when.
@@ -123,6 +125,7 @@ impl<'a> Case<'a> {
             withheld: Vec::new(),
             interrupted: true,
             executed: Vec::new(),
+            told: Vec::new(),
             marker: None,
             used: Vec::new(),
             queues: Vec::new(),
@@ -151,6 +154,7 @@ impl<'a> Case<'a> {
             What::Withheld { why } => self.withheld.push(why.clone()),
             What::Gap { from } => self.gaps.push(Interval::new(*from, event.t)),
             What::Executed { id } => self.executed.push((event.t, id.clone())),
+            What::PidFile { .. } | What::Notified { .. } => self.told.push(event.clone()),
             What::Marker { value } => self.marker = Some(value.clone()),
             What::Used { proc, cpu_us } => self.used.push(Used { at: event.t, proc: *proc, cpu_us: *cpu_us }),
             What::Queue { inode, length, from } => self.queues.push((*from, event.t, *inode, *length)),

@@ -92,7 +92,7 @@ fn starts(case: &Case<'_>, tally: &mut Tally) {
     if case.generations.old.is_empty() {
         tally.doubt(case, "no process of the old generation is known");
     }
-    for id in &case.generations.old {
+    for id in case.generations.old.iter().filter(|id| !case.generations.idle.contains(id)) {
         let Some(proc) = case.timeline.procs.get(id) else { continue };
         let evidence = case.timeline.drain_evidence(proc);
         let in_time = evidence.is_some_and(|at| at <= tolerated);

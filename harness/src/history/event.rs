@@ -167,7 +167,7 @@ pub enum What {
         /// When it was last seen with the number before.
         from: Micros,
     },
-    /// The pid file that the target declares was touched.
+    /// The pid file that the target declares was touched; also written when the watch begins and ends.
     PidFile {
         /// What is there now.
         state: PidFileState,
@@ -175,8 +175,12 @@ pub enum What {
         pid: Option<i32>,
         /// That process is one of the target's and alive.
         alive: Option<bool>,
+        /// If it names another process than before: the one before was still alive.
+        former_alive: Option<bool>,
+        /// Until then, at least, it was what it had been before.
+        from: Micros,
     },
-    /// A message on the notify socket (sd_notify(3)).
+    /// A message on the notify socket (sd_notify(3)); `t` is when it was sent, as the kernel says.
     Notified {
         /// Who sent it, as the kernel says.
         pid: Option<i32>,

@@ -31,6 +31,10 @@ pub struct Proc {
     pub id: ProcId,
     /// Its process id.
     pub pid: i32,
+    /// Its parent's, when it was first seen.
+    pub ppid: i32,
+    /// The address of its stack, which an execution changes and a fork does not; 0 if withheld.
+    pub stack: u64,
     /// Its short name.
     pub name: String,
     /// The file that it executes, if the machine tells.
@@ -85,20 +89,33 @@ pub struct Generations {
     pub permanent: Vec<ProcId>,
     /// Processes born after T0.
     pub successors: Vec<ProcId>,
+    /// Of the old ones the master, if it serves nobody itself: it goes with the others, but has nothing to drain.
+    pub idle: Vec<ProcId>,
 }
 
 impl Timeline {
-    /// The first process that was seen and still is there, at T0: the one that the trigger is for.
+    /// The process that was there first, and still is at T0: the one that the trigger is for.
     pub fn root(&self) -> Option<&Proc> {
         let t0 = self.t0.map_or(Micros::MAX, |t0| t0.lo);
         let alive = |proc: &&Proc| proc.gone.is_none_or(|gone| gone.hi > t0) && proc.seen <= t0;
-        self.procs.values().find(alive)
+        // One that has executed something since it started the others is the first of them all the same.
+        self.procs.values().filter(alive).min_by_key(|proc| self.epochs(proc).last())
+    }
+
+    /// A process's epochs before this one, the latest first, after this one.
+    fn epochs<'a>(&'a self, proc: &'a Proc) -> impl Iterator<Item = ProcId> + 'a {
+        let earlier = |id: &ProcId| {
+            let before = self.procs.get(id).and_then(|proc| proc.executed_from);
+            before.filter(|before| before < id)
+        };
+        std::iter::successors(Some(proc.id), earlier)
     }
 
     /// Who is old, who stays, who succeeds. Before T0 everybody is old.
     pub fn generations(&self) -> Generations {
         let t0 = self.t0.map_or(Micros::MAX, |t0| t0.lo);
-        let (before, after): (Vec<&Proc>, Vec<&Proc>) = self.procs.values().partition(|proc| proc.seen <= t0);
+        let (before, after): (Vec<&Proc>, Vec<&Proc>) =
+            self.procs.values().partition(|proc| was_there(proc, t0));
         let before: Vec<&Proc> =
             before.into_iter().filter(|proc| proc.gone.is_none_or(|gone| gone.hi >= t0)).collect();
         let model = match self.declared {
@@ -106,15 +123,9 @@ impl Timeline {
             declared => declared,
         };
         let root = self.root().map(|root| root.id);
-        let serves = |proc: &&&Proc| {
-            proc.lanes > 0
-                || proc.canaries > 0
-                || !proc.listeners.is_empty()
-                || proc.no_listener.is_some()
-                || Some(proc.id) == root
-        };
+        let serves =
+            |proc: &&&Proc| proc.lanes > 0 || proc.canaries > 0 || listened(proc) || Some(proc.id) == root;
         let mut generations = Generations { model, ..Generations::default() };
-        generations.successors = after.iter().map(|proc| proc.id).collect();
         for proc in before.iter().filter(serves) {
             let stays = match model {
                 Model::MasterWorkers => Some(proc.id) == root,
@@ -124,20 +135,87 @@ impl Timeline {
             let list = if stays { &mut generations.permanent } else { &mut generations.old };
             list.push(proc.id);
         }
+        for proc in after {
+            let list = match model {
+                // The master may execute again in its place: it is another epoch then, and stays all the same.
+                Model::MasterWorkers if self.continues(proc, root) => &mut generations.permanent,
+                // A master that is on its way out may still replace a worker that ended.
+                Model::NewMaster | Model::SecondInstance if self.is_worker_of(proc, &generations.old) => {
+                    &mut generations.old
+                }
+                _ => &mut generations.successors,
+            };
+            list.push(proc.id);
+        }
+        let idle = self.root().filter(|root| root.lanes == 0 && root.canaries == 0);
+        let others = || before.iter().any(|proc| Some(proc.id) != root && (proc.lanes > 0 || listened(proc)));
+        let idle = idle.filter(|root| generations.old.contains(&root.id) && others());
+        generations.idle = idle.map(|root| root.id).into_iter().collect();
         generations
     }
 
     fn told_model(&self, before: &[&Proc], after: &[&Proc]) -> Model {
         let Some(root) = self.root() else { return Model::ForkExec };
-        let executed = after.iter().any(|proc| proc.pid == root.pid && proc.executed_from.is_some());
-        if executed && root.lanes > 0 {
+        let continued = after.iter().any(|proc| self.continues(proc, Some(root.id)));
+        if continued && root.lanes > 0 {
             return Model::InPlace;
         }
         let others = before.iter().any(|proc| proc.id != root.id && proc.lanes > 0);
-        if root.lanes == 0 && root.gone.is_none() && others {
+        if root.lanes > 0 || !others {
+            return Model::ForkExec;
+        }
+        // One that executes in its place has no need of another master.
+        if continued {
             return Model::MasterWorkers;
         }
-        Model::ForkExec
+        let serves = |master: &Proc| {
+            let theirs = |proc: &&Proc| proc.pid == master.pid || proc.ppid == master.pid;
+            after.iter().copied().filter(theirs).any(|proc| proc.lanes > 0)
+        };
+        if after.iter().copied().filter(|proc| executed_by(proc, root)).any(serves) {
+            return Model::NewMaster;
+        }
+        if root.gone.is_none() { Model::MasterWorkers } else { Model::SecondInstance }
+    }
+
+    /// Whether it is the same process as `root`, which has executed something since.
+    fn continues(&self, proc: &Proc, root: Option<ProcId>) -> bool {
+        root.is_some_and(|root| root != proc.id && self.epochs(proc).any(|epoch| epoch == root))
+    }
+
+    /// Whether one of these forked it, and it has not executed anything since.
+    fn is_worker_of(&self, proc: &Proc, masters: &[ProcId]) -> bool {
+        let forked = |master: &Proc| {
+            master.pid == proc.ppid && master.stack != 0 && master.stack == proc.stack && master.id < proc.id
+        };
+        let executes_later = || self.procs.values().any(|later| later.executed_from == Some(proc.id));
+        proc.executed_from.is_none()
+            && masters.iter().filter_map(|id| self.procs.get(id)).any(forked)
+            && !executes_later()
+    }
+
+    /// Whether the successor is seen to be ready without any traffic: as many of its processes hold a listening socket as of
+    /// the generation before. One that was forked a moment ago, and has its parent's sockets only, is not counted.
+    pub fn successor_listens(&self) -> bool {
+        let generations = self.generations();
+        let listens = |id: &&ProcId| {
+            self.procs.get(id).is_some_and(|proc| proc.gone.is_none() && !proc.listeners.is_empty())
+        };
+        let before: Vec<ProcId> = [&generations.old[..], &generations.permanent[..]].concat();
+        let copy =
+            |id: &ProcId| self.procs.get(id).is_some_and(|proc| self.is_worker_of(proc, &generations.old));
+        let successors = generations.successors.iter().filter(listens).filter(|id| !copy(id)).count();
+        successors > 0 && successors >= before.iter().filter(listens).count()
+    }
+
+    /// Whether no process of the old generation holds a listening socket any more, but for a master that serves nobody.
+    pub fn old_stopped_listening(&self) -> bool {
+        let generations = self.generations();
+        let stopped = |id: &ProcId| {
+            self.procs.get(id).is_none_or(|proc| proc.gone.is_some() || proc.listeners.is_empty())
+        };
+        let mut workers = generations.old.iter().filter(|id| !generations.idle.contains(id));
+        self.t0.is_some() && workers.all(stopped)
     }
 
     /// The process with this number, as a reader would name it.
@@ -160,4 +238,20 @@ impl Timeline {
         };
         format!("{} {} ({life})", proc.name, proc.pid)
     }
+}
+
+/// Whether a process was there at T0: seen by then, or born and only seen later. (An execution is no birth.)
+fn was_there(proc: &Proc, t0: Micros) -> bool {
+    proc.seen <= t0 || (proc.executed_from.is_none() && proc.born.hi <= t0)
+}
+
+/// Whether it is a child of this one that has executed something since it was forked.
+fn executed_by(proc: &Proc, parent: &Proc) -> bool {
+    let differs = proc.stack != 0 && parent.stack != 0 && proc.stack != parent.stack;
+    proc.ppid == parent.pid && (differs || proc.executed_from.is_some())
+}
+
+/// Whether it holds a listening socket, or held one.
+fn listened(proc: &Proc) -> bool {
+    !proc.listeners.is_empty() || proc.no_listener.is_some()
 }

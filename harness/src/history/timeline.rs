@@ -126,7 +126,7 @@ impl Timeline {
 
     fn feed_process(&mut self, event: &Event) {
         match &event.what {
-            What::Process { proc, pid, born, name, program, executed_from, .. } => {
+            What::Process { proc, pid, ppid, stack, born, name, program, executed_from, .. } => {
                 if let Some(before) = executed_from.and_then(|before| self.procs.get_mut(&before)) {
                     before.gone.get_or_insert(Interval::new(before.seen, event.t));
                 }
@@ -135,6 +135,8 @@ impl Timeline {
                     Proc {
                         id: *proc,
                         pid: *pid,
+                        ppid: *ppid,
+                        stack: *stack,
                         name: name.clone(),
                         program: program.clone(),
                         born: *born,
@@ -326,8 +328,9 @@ impl Timeline {
 
     /// Td of the whole old generation: from the first that may drain to the last that surely does.
     pub fn td_last(&self, drain_start_max: Micros) -> Option<Interval> {
-        let old = self.generations().old;
-        let each: Option<Vec<Interval>> = old.iter().map(|proc| self.td(*proc, drain_start_max)).collect();
+        let generations = self.generations();
+        let drains = generations.old.iter().filter(|proc| !generations.idle.contains(proc));
+        let each: Option<Vec<Interval>> = drains.map(|proc| self.td(*proc, drain_start_max)).collect();
         let each = each.filter(|each| !each.is_empty())?;
         let lo = each.iter().map(|td| td.lo).max()?;
         let hi = each.iter().map(|td| td.hi).max()?;

@@ -23,6 +23,8 @@ const SCENARIOS: &[(&str, &str)] = &[
     ("zero-traffic-ipv6", include_str!("../../scenarios/zero-traffic-ipv6.toml")),
     ("zero-traffic-unix", include_str!("../../scenarios/zero-traffic-unix.toml")),
     ("zero-traffic-abstract", include_str!("../../scenarios/zero-traffic-abstract.toml")),
+    ("pid-file", include_str!("../../scenarios/pid-file.toml")),
+    ("notify", include_str!("../../scenarios/notify.toml")),
     ("pooled-client", include_str!("../../scenarios/pooled-client.toml")),
     ("idle-silent", include_str!("../../scenarios/idle-silent.toml")),
     ("fresh-silent", include_str!("../../scenarios/fresh-silent.toml")),

@@ -15,6 +15,7 @@ use super::lookout::Lookout;
 use super::monitor::Monitor;
 use super::runner::{Halt, Job, Progress, tell};
 use super::successor::{self, Arranged};
+use super::told::Told;
 use crate::client::address::Address;
 use crate::client::step::{Anchor, Anchors};
 use crate::history::event::{Micros, What};
@@ -44,6 +45,8 @@ pub struct Conductor<'a> {
     pub(super) interrupt: watch::Receiver<bool>,
     pub(super) progress: mpsc::Sender<Progress>,
     pub(super) frozen: Option<(Frozen, Vec<ProcId>)>,
+    /// Pid file and notify socket.
+    pub(super) told: Told,
     /// The one who watches the handover.
     pub(super) lookout: Option<Lookout>,
     /// Whom the lookout is to stop.
@@ -72,8 +75,9 @@ impl<'a> Conductor<'a> {
             seed: job.seed,
             restarts: job.plan.restarts,
         };
-        let launch =
+        let mut launch =
             Launch::prepare(&job.target, &circumstances, &job.dir, &job.output).map_err(Halt::harness)?;
+        let mut told = Told::prepare(&job.target, &mut launch).map_err(Halt::harness)?;
         let mut spec = WardenSpec {
             commands: launch.commands(),
             descriptor_limit: job.descriptor_limit,
@@ -90,6 +94,7 @@ impl<'a> Conductor<'a> {
         arranged.hand_over();
         let monitor = Rc::new(Monitor::new(Rc::clone(&recorder), warden.pid()).map_err(Halt::harness)?);
         monitor.set_flag(job.target.successor.flag.as_deref());
+        told.listen(warden.pid()).map_err(Halt::harness)?;
         let started = warden.start_command(0).await.map_err(Halt::start)?;
         let mut conductor = Self {
             job,
@@ -103,6 +108,7 @@ impl<'a> Conductor<'a> {
             interrupt,
             progress,
             frozen: None,
+            told,
             lookout: None,
             to_stop: Vec::new(),
             stopped_in_time: true,
@@ -176,6 +182,7 @@ impl<'a> Conductor<'a> {
         }
         self.hear_lookout();
         self.tend_road();
+        self.told.hear(&self.recorder, &self.monitor);
         self.publish();
     }
 
@@ -249,6 +256,7 @@ impl<'a> Conductor<'a> {
     pub async fn end(&mut self) -> Result<(), Halt> {
         self.lookout = None;
         self.frozen = None;
+        self.told.end(&self.recorder, &self.monitor);
         self.warden.end().await.map_err(Halt::harness)
     }
 }

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use super::door::{Door, Listening};
+use super::named;
 use crate::client::address::Address;
 use crate::client::socket::Ends;
 use crate::history::event::{Interval, ListenerRow, Owner, What};
@@ -15,8 +16,6 @@ use crate::witness::socket_table::{Holder, Owners, Peer, SocketTable, TableError
 
 /// Every so many looks all descriptors are read, not only those that were listening sockets.
 const THOROUGH_EVERY: u32 = 8;
-/// Of a command line so many descriptors are looked at.
-const NAMED_MAX: usize = 64;
 
 /// The eyes on one target. It lives on the scenario's thread, in its network namespace.
 pub struct Monitor {
@@ -311,7 +310,7 @@ impl Inner {
             if known.looked.is_none()
                 && let Some(flag) = &self.flag
             {
-                note_named(recorder, known.proc, epoch.pid, flag, &found, inodes);
+                named::note(recorder, known.proc, epoch.pid, flag, &found, inodes);
             }
             let listening: BTreeMap<u64, i32> = found
                 .into_iter()
@@ -370,40 +369,6 @@ impl Inner {
     }
 }
 
-/// Writes down which descriptors a process's command line names, and whether they are listening sockets of the target.
-fn note_named(
-    recorder: &Recorder,
-    proc: ProcId,
-    pid: i32,
-    flag: &str,
-    sockets: &[(i32, u64)],
-    listeners: &BTreeSet<u64>,
-) {
-    let Ok(line) = std::fs::read(format!("/proc/{pid}/cmdline")) else { return };
-    for fd in descriptors_after(&line, flag) {
-        let named = sockets.iter().find(|(number, inode)| *number == fd && listeners.contains(inode));
-        let inode = named.map_or(0, |(_, inode)| *inode);
-        recorder.record(What::Named { proc, argument: format!("{flag} {fd}"), fd, inode });
-    }
-}
-
-/// The numbers that follow a flag on a command line: `FLAG N`, `FLAG=N`, and lists of them.
-fn descriptors_after(line: &[u8], flag: &str) -> Vec<i32> {
-    let words: Vec<String> =
-        line.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
-    let mut numbers = Vec::new();
-    for (index, word) in words.iter().enumerate() {
-        let value = match word.strip_prefix(flag) {
-            Some("") => words.get(index + 1).map(String::as_str),
-            Some(rest) => rest.strip_prefix('='),
-            None => None,
-        };
-        numbers.extend(value.unwrap_or_default().split(',').filter_map(|number| number.parse::<i32>().ok()));
-    }
-    numbers.truncate(NAMED_MAX);
-    numbers
-}
-
 /// The server's side of a connection.
 fn server_side(table: &mut SocketTable, ends: &Ends) -> Result<Option<Peer>, TableError> {
     match ends {
@@ -423,17 +388,4 @@ fn has_executed(epoch: &Epoch) -> bool {
 fn program(pid: i32) -> Option<String> {
     let path = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
     Some(path.to_string_lossy().trim_end_matches(" (deleted)").to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn descriptors_are_read_after_their_flag_in_each_form() {
-        let line = b"server\0--socket\0003\0--socket=4,5\0--sockets\0006\0--socket\0x\0";
-        assert_eq!(descriptors_after(line, "--socket"), [3, 4, 5]);
-        assert_eq!(descriptors_after(b"", "--socket"), [] as [i32; 0]);
-        assert_eq!(descriptors_after(b"--socket", "--socket"), [] as [i32; 0]);
-    }
 }

@@ -20,12 +20,13 @@ use reference_server::{Address, Limits, Listener, Server};
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
+use crate::client::http1::body_bytes;
 use crate::client::lane::REQUEST_ID;
 use crate::history::Recorder;
 use crate::history::event::What;
 
-/// The largest upload it takes, in bytes.
-const UPLOAD_BYTES_MAX: usize = 64 << 20;
+/// The largest body it takes or gives, in bytes.
+const BYTES_MAX: usize = 64 << 20;
 /// The longest that an answer takes, in milliseconds.
 const DELAY_MS_MAX: u64 = 600_000;
 
@@ -67,7 +68,7 @@ impl Service<Request<Incoming>> for Origin {
 
 async fn answer(request: Request<Incoming>, executed: &mpsc::UnboundedSender<String>) -> Answer {
     let (head, body) = request.into_parts();
-    let Ok(body) = Limited::new(body, UPLOAD_BYTES_MAX).collect().await else {
+    let Ok(body) = Limited::new(body, BYTES_MAX).collect().await else {
         return plain(StatusCode::BAD_REQUEST, Bytes::from_static(b"the body broke off\n"));
     };
     let id = head.headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
@@ -82,6 +83,10 @@ async fn answer(request: Request<Incoming>, executed: &mpsc::UnboundedSender<Str
             plain(StatusCode::OK, Bytes::from_static(b"slow\n"))
         }
         "/stream" => Response::new(Stream::new(number("chunks"), number("ms")).boxed()),
+        "/bytes" => {
+            let wanted = query.get("n").copied().unwrap_or(0).min(BYTES_MAX as u64) as usize;
+            plain(StatusCode::OK, Bytes::from(body_bytes(wanted)))
+        }
         "/echo" => plain(StatusCode::OK, body.to_bytes()),
         _ => plain(StatusCode::OK, Bytes::from_static(b"origin\n")),
     }

@@ -33,6 +33,7 @@ impl Conductor<'_> {
         }
         tell(&self.progress, self.job, "control", false);
         self.control().await?;
+        self.told.watch_pid_file(&self.launch, self.warden.pid(), &self.recorder);
         let restarts = self.job.plan.restarts;
         for round in 1..=restarts {
             tell(&self.progress, self.job, "restart", false);
@@ -87,15 +88,10 @@ impl Conductor<'_> {
         }
         self.send_lookout().await?;
         self.close_road()?;
-        self.trigger().await?;
+        let met = self.trigger(&lanes).await;
         if self.job.plan.successor == Some(SuccessorStart::Orphaned) {
             self.orphan().await?;
         }
-        let met = match self.job.plan.stop {
-            Some(StopAt::AtTrigger) => self.after_trigger().await,
-            Some(StopAt::AtHandover) => self.at_handover(&lanes).await,
-            None => Ok(()),
-        };
         match met {
             // What was seen all the same is seen through and judged before it is tried again.
             Err(Halt::Missed) => self.see_through(&mut lanes).await.and(Err(Halt::Missed)),
@@ -144,8 +140,9 @@ impl Conductor<'_> {
             let listening = self.monitor.listening();
             let covered = self.recorder.timeline(|timeline| {
                 let canaries = timeline.canaries();
-                let old = timeline.generations().old;
-                let serving = old.iter().filter(|proc| listening.contains(proc));
+                let generations = timeline.generations();
+                let old = generations.old.iter().filter(|proc| !generations.idle.contains(proc));
+                let serving = old.filter(|proc| listening.contains(proc));
                 serving.clone().all(|proc| canaries.get(proc).copied().unwrap_or(0) >= 4)
             });
             if covered || !self.monitor.sees_owners() {

@@ -25,9 +25,12 @@ impl Conductor<'_> {
         self.note_stop(frozen, old.into_iter().map(|(proc, _)| proc).collect());
     }
 
-    pub(super) fn old_processes(&self) -> Vec<(ProcId, Epoch)> {
-        let old = self.recorder.timeline(|timeline| timeline.generations().old);
-        self.monitor.alive().into_iter().filter(|(proc, _)| old.contains(proc)).collect()
+    /// All of it, but for a master that serves nobody: it has nothing that a stop could keep, and may have to start the
+    /// successor.
+    fn old_processes(&self) -> Vec<(ProcId, Epoch)> {
+        let generations = self.recorder.timeline(|timeline| timeline.generations());
+        let old = |proc: &ProcId| generations.old.contains(proc) && !generations.idle.contains(proc);
+        self.monitor.alive().into_iter().filter(|(proc, _)| old(proc)).collect()
     }
 
     /// A step of the trigger that takes long may be waiting for those that are stopped: they go on after a while in any case.
@@ -59,6 +62,10 @@ impl Conductor<'_> {
         }
         self.go_on();
         Ok(())
+    }
+
+    pub(super) fn successor_is_born(&self) -> bool {
+        self.recorder.timeline(|timeline| !timeline.generations().successors.is_empty())
     }
 
     /// A lookout is sent before the trigger, and is at its post when this returns.
@@ -137,8 +144,7 @@ impl Conductor<'_> {
         self.until(born_by, |stage| stage.frozen.is_some() || stage.lookout.is_none()).await?;
         if self.frozen.is_none() {
             self.reach(Anchor::Stopped, self.recorder.now());
-            let born = self.recorder.timeline(|timeline| !timeline.generations().successors.is_empty());
-            if born {
+            if self.successor_is_born() {
                 return Err(Halt::Missed);
             }
             let text = "no successor was born, so the handover could not be met".to_owned();

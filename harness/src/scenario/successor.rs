@@ -160,7 +160,8 @@ impl Conductor<'_> {
         }
         let from = self.recorder.now();
         let mut procs = Vec::new();
-        for (proc, epoch) in self.old_processes() {
+        let old = self.recorder.timeline(|timeline| timeline.generations().old);
+        for (proc, epoch) in self.monitor.alive().into_iter().filter(|(proc, _)| old.contains(proc)) {
             let killed = Pidfd::open(epoch).and_then(|process| {
                 process.map_or(Ok(false), |process| process.signal(Signal::SIGKILL as i32))
             });

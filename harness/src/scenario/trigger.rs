@@ -5,11 +5,14 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::conductor::Conductor;
+use super::file::Stop as StopAt;
+use super::lanes::Lanes;
 use super::runner::Halt;
 use crate::client::step::Anchor;
 use crate::declaration::Span;
+use crate::history::Timeline;
 use crate::history::event::{Stop, What};
-use crate::target::file::{TriggerStep, parse_signal};
+use crate::target::file::{Event, TriggerStep, parse_signal};
 use crate::target::warden::Event as WardenEvent;
 use crate::witness::process::{Epoch, Exit, Pidfd, Stat};
 
@@ -17,42 +20,112 @@ use crate::witness::process::{Epoch, Exit, Pidfd, Stat};
 const STEP_WITHIN: Span = Span(30_000_000);
 
 impl Conductor<'_> {
-    /// Carries out all steps. T0 is around the first.
-    pub(super) async fn trigger(&mut self) -> Result<(), Halt> {
+    /// Carries out all steps. T0 is around the first. A stop of the old generation is seen to in between: one at the
+    /// trigger after the first step, one at the handover after the step from which it is to drain.
+    ///
+    /// # Errors
+    /// [`Halt::Missed`] if the moment of the stop was missed; all steps were carried out then.
+    pub(super) async fn trigger(&mut self, lanes: &Lanes) -> Result<(), Halt> {
         let steps = self.job.target.restart.clone();
         let told_when = steps.iter().any(|step| step.drain);
         if let Some(value) = self.launch.change_marker().map_err(Halt::harness)? {
             self.recorder.record(What::Marker { value });
         }
         self.monitor.look();
-        let mut commands = 0;
+        let (mut commands, mut standing) = (0, self.job.plan.stop);
+        let (mut drained, mut missed) = (false, false);
         for (number, step) in (0_u32..).zip(&steps) {
             let drain = if told_when { step.drain } else { number == 0 };
-            let from = self.recorder.now();
-            let what = step.describe();
-            if let Some(signal) = &step.signal {
-                let signal = parse_signal(signal).map_err(Halt::start)?;
-                self.send_signal(signal, step)?;
-                self.recorder.record(What::Trigger { step: number, what, from, drain });
-            } else if step.command.is_some() {
-                commands += 1;
-                self.run_command(commands, number, drain, step).await?;
-            } else {
-                let within =
-                    self.recorder.now() + step.timeout.map_or(self.job.limits.ready_max, |span| span.0);
-                if !self.until(within, |stage| stage.reached(Anchor::Tr)).await? {
-                    let text =
-                        format!("step {} of the restart was not reached: no successor answered", number + 1);
-                    self.recorder.record(What::Note { text });
-                    return Ok(());
-                }
-                self.recorder.record(What::Trigger { step: number, what, from, drain });
-            }
+            let reached = self.carry_out(number, step, drain, &mut commands).await?;
             if number == 0 {
                 self.reach(Anchor::T0, self.recorder.now());
             }
+            drained |= drain;
+            let last = !reached || number as usize + 1 == steps.len();
+            let now = match standing {
+                Some(StopAt::AtTrigger) => number == 0,
+                Some(StopAt::AtHandover) => last || (drained && self.successor_is_born()),
+                None => false,
+            };
+            if now {
+                missed = self.let_go_on(standing.take(), lanes).await?;
+            }
+            if !reached {
+                break;
+            }
         }
-        Ok(())
+        if missed { Err(Halt::Missed) } else { Ok(()) }
+    }
+
+    /// Returns whether the moment of the stop was missed.
+    async fn let_go_on(&mut self, standing: Option<StopAt>, lanes: &Lanes) -> Result<bool, Halt> {
+        let met = match standing {
+            Some(StopAt::AtTrigger) => self.after_trigger().await,
+            Some(StopAt::AtHandover) => self.at_handover(lanes).await,
+            None => Ok(()),
+        };
+        match met {
+            Err(Halt::Missed) => Ok(true),
+            met => met.map(|()| false),
+        }
+    }
+
+    /// One step. Returns false if what it waits for did not come.
+    async fn carry_out(
+        &mut self,
+        number: u32,
+        step: &TriggerStep,
+        drain: bool,
+        commands: &mut usize,
+    ) -> Result<bool, Halt> {
+        let (from, what) = (self.recorder.now(), step.describe());
+        if let Some(signal) = &step.signal {
+            let signal = parse_signal(signal).map_err(Halt::start)?;
+            self.send_signal(signal, step)?;
+        } else if let Some(event) = step.wait {
+            if !self.has_come(event, step.timeout).await? {
+                let text = format!("step {} of the restart, `{what}`, was not reached", number + 1);
+                self.recorder.record(What::Note { text });
+                return Ok(false);
+            }
+        } else {
+            *commands += 1;
+            self.run_command(*commands, number, drain, step).await?;
+            return Ok(true);
+        }
+        self.recorder.record(What::Trigger { step: number, what, from, drain });
+        Ok(true)
+    }
+
+    /// Waits for an event, and returns whether it came.
+    async fn has_come(&mut self, event: Event, timeout: Option<Span>) -> Result<bool, Halt> {
+        let limits = self.job.limits;
+        let within = match event {
+            Event::SuccessorAnswers | Event::OldStopsListening => limits.ready_max,
+            Event::OldGone => limits.drain_max.saturating_add(limits.exit_max),
+        };
+        let begun = self.recorder.now();
+        let deadline = begun + timeout.map_or(within, |timeout| timeout.0);
+        let probed = self.job.plan.probes;
+        let come = |stage: &Self| match event {
+            Event::SuccessorAnswers if probed => stage.reached(Anchor::Tr),
+            Event::SuccessorAnswers => {
+                stage.reached(Anchor::Tr) || stage.recorder.timeline(Timeline::successor_listens)
+            }
+            Event::OldStopsListening => stage.recorder.timeline(Timeline::old_stopped_listening),
+            Event::OldGone => stage.reached(Anchor::Tx),
+        };
+        // Somebody who stands still may be needed for it.
+        if self.frozen.is_some() {
+            let soon = deadline.min(begun + limits.stall_max / 2);
+            if self.until(soon, come).await? {
+                return Ok(true);
+            }
+            self.lookout = None;
+            self.stopped_in_time = false;
+            self.go_on();
+        }
+        self.until(deadline, come).await
     }
 
     fn send_signal(&self, signal: Signal, step: &TriggerStep) -> Result<(), Halt> {

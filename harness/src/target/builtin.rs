@@ -1,6 +1,6 @@
 //! The target files that come with the program, and how to find one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::file::{Target, TargetError};
 
@@ -11,6 +11,13 @@ pub const REFERENCE: &str = "reference";
 const TARGETS: &[(&str, &str)] = &[
     (REFERENCE, include_str!("../../scenarios/targets/reference.toml")),
     ("nginx", include_str!("../../scenarios/targets/nginx.toml")),
+    ("nginx-upgrade", include_str!("../../scenarios/targets/nginx-upgrade.toml")),
+    ("nginx-cold", include_str!("../../scenarios/targets/nginx-cold.toml")),
+    ("haproxy", include_str!("../../scenarios/targets/haproxy.toml")),
+    ("haproxy-idle-close", include_str!("../../scenarios/targets/haproxy-idle-close.toml")),
+    ("haproxy-cold", include_str!("../../scenarios/targets/haproxy-cold.toml")),
+    ("httpd", include_str!("../../scenarios/targets/httpd.toml")),
+    ("httpd-cold", include_str!("../../scenarios/targets/httpd-cold.toml")),
 ];
 
 /// All targets that come with the program.
@@ -22,7 +29,39 @@ pub fn targets() -> Result<Vec<Target>, TargetError> {
 }
 
 fn builtin(name: &str, text: &str) -> Result<Target, TargetError> {
-    Target::parse(Path::new(&format!("scenarios/targets/{name}.toml")), text)
+    Target::parse(&path_of(name), text)
+}
+
+/// Their names.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    TARGETS.iter().map(|(name, _)| *name)
+}
+
+/// The text of the one with this name.
+pub(super) fn text_of(name: &str) -> Option<&'static str> {
+    TARGETS.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+}
+
+/// What messages call its file.
+pub(super) fn path_of(name: &str) -> PathBuf {
+    PathBuf::from(format!("scenarios/targets/{name}.toml"))
+}
+
+/// The name of the one whose file messages call so.
+pub(super) fn name_of(path: &Path) -> Option<&'static str> {
+    names().find(|name| path_of(name) == path)
+}
+
+/// Whether a name is meant as the path of a file.
+pub(super) fn is_path(name: &str) -> bool {
+    name.contains('/') || Path::new(name).extension().is_some_and(|ending| ending == "toml")
+}
+
+/// `, did you mean …`, or nothing.
+pub(super) fn hint(name: &str) -> String {
+    let near = names().map(|known| (known, strsim::jaro_winkler(known, name)));
+    let near = near.filter(|(_, likeness)| *likeness > 0.7).max_by(|a, b| a.1.total_cmp(&b.1));
+    near.map_or_else(String::new, |(known, _)| format!(", did you mean `{known}`?"))
 }
 
 /// The target of that name; a name with a slash or the ending `.toml` is a file.
@@ -30,17 +69,13 @@ fn builtin(name: &str, text: &str) -> Result<Target, TargetError> {
 /// # Errors
 /// The file can't be read or is none, or there is no such name (with the nearest ones).
 pub fn find(name: &str) -> Result<Target, TargetError> {
-    let path = Path::new(name);
-    if name.contains('/') || path.extension().is_some_and(|ending| ending == "toml") {
-        return Target::read(path);
+    if is_path(name) {
+        return Target::read(Path::new(name));
     }
-    if let Some((name, text)) = TARGETS.iter().find(|(known, _)| *known == name) {
-        return builtin(name, text);
+    match text_of(name) {
+        Some(text) => builtin(name, text),
+        None => Err(TargetError::Unknown { name: name.to_owned(), hint: hint(name) }),
     }
-    let near = TARGETS.iter().map(|(known, _)| (*known, strsim::jaro_winkler(known, name)));
-    let near = near.filter(|(_, likeness)| *likeness > 0.7).max_by(|a, b| a.1.total_cmp(&b.1));
-    let hint = near.map_or_else(String::new, |(known, _)| format!(", did you mean `{known}`?"));
-    Err(TargetError::Unknown { name: name.to_owned(), hint })
 }
 
 /// Programs that the target needs and that are not in PATH, and where to get them.

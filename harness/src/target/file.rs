@@ -16,6 +16,11 @@ pub struct Target {
     /// Its name on the command line.
     #[serde(default)]
     pub name: String,
+    /// Another target, by its name or by the path of its file from here: what this file does not say holds as it is there.
+    pub extends: Option<String>,
+    /// Placeholders of the file's own, and what they stand for.
+    #[serde(default)]
+    pub values: BTreeMap<String, String>,
     /// What it is, in a line.
     #[serde(default)]
     pub title: String,
@@ -26,6 +31,7 @@ pub struct Target {
     #[serde(default)]
     pub model: Model,
     /// The command that starts it; the first word is looked up in PATH.
+    #[serde(default)]
     pub start: Vec<String>,
     /// Variables added to its environment.
     #[serde(default)]
@@ -125,13 +131,37 @@ pub struct TriggerStep {
     pub pid_file: Option<String>,
     /// Run this command and wait for its end.
     pub command: Option<Vec<String>>,
-    /// Wait for an event: `successor-answers`.
-    pub wait: Option<String>,
+    /// Wait for an event.
+    pub wait: Option<Event>,
     /// The old generation is to drain from this step on; else from the first.
     #[serde(default)]
     pub drain: bool,
     /// How long the step may take.
     pub timeout: Option<Span>,
+}
+
+/// Something that a step of a restart may wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Event {
+    /// The successor answers. Where no connection is made that could show it, it is as many processes of the successor's as
+    /// of the old generation that hold a listening socket.
+    SuccessorAnswers,
+    /// No process of the old generation holds a listening socket any more, but for a master that serves nobody.
+    OldStopsListening,
+    /// The old generation is gone.
+    OldGone,
+}
+
+impl Event {
+    /// It, as the end of "wait until …".
+    pub fn describe(self) -> &'static str {
+        match self {
+            Event::SuccessorAnswers => "the successor answers",
+            Event::OldStopsListening => "the old workers stop listening",
+            Event::OldGone => "the old generation is gone",
+        }
+    }
 }
 
 /// Paths by what they do. `{ms}`, `{n}` and `{chunks}` are filled in.
@@ -199,16 +229,12 @@ impl Target {
     /// # Errors
     /// As [`Target::read`].
     pub fn parse(path: &Path, text: &str) -> Result<Self, TargetError> {
-        let mut target: Target = toml::from_str(text).map_err(|error| {
-            let line = error.span().map_or(0, |span| line_of(text, span.start));
-            let message = error.message().to_owned();
-            TargetError::Parse { path: path.to_owned(), line, message }
-        })?;
+        let mut target = super::extends::target(path, text)?;
         if target.name.is_empty() {
             target.name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         }
         target.path = Some(path.to_owned());
-        target.check().map_err(|(needle, message)| {
+        target.fill_values().and_then(|()| target.check()).map_err(|(needle, message)| {
             let line = text.find(&needle).map_or(0, |at| line_of(text, at));
             TargetError::Parse { path: path.to_owned(), line, message }
         })?;
@@ -261,11 +287,6 @@ impl TriggerStep {
         if let Some(signal) = &self.signal {
             parse_signal(signal)?;
         }
-        if let Some(wait) = &self.wait
-            && wait != "successor-answers"
-        {
-            return Err(format!("expected wait = \"successor-answers\", found `{wait}`"));
-        }
         if self.command.as_ref().is_some_and(|command| command.first().is_none_or(String::is_empty)) {
             return Err("expected `command` to name a program".to_owned());
         }
@@ -280,7 +301,7 @@ impl TriggerStep {
         } else if let Some(command) = &self.command {
             format!("`{}`", command.join(" "))
         } else {
-            format!("wait until the {}", self.wait.as_deref().unwrap_or_default().replace('-', " "))
+            format!("wait until {}", self.wait.map_or("", Event::describe))
         }
     }
 }
@@ -295,7 +316,8 @@ pub fn parse_signal(text: &str) -> Result<nix::sys::signal::Signal, String> {
     full.parse().map_err(|_| format!("expected a signal such as HUP or USR2, found `{text}`"))
 }
 
-fn line_of(text: &str, offset: usize) -> usize {
+/// The line, from 1, of a place in a text.
+pub(super) fn line_of(text: &str, offset: usize) -> usize {
     text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
 }
 

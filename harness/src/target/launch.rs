@@ -10,6 +10,8 @@ use super::place::{Place, free_port};
 use super::warden::CommandSpec;
 use crate::client::address::{Address, InvalidAddress};
 
+/// Variables by which a service manager and hotspec itself would know each other (sd_notify(3), sd_watchdog_enabled(3)).
+const SERVICE_MANAGER: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 /// The port of the origin in a network namespace of the run's own.
 const ORIGIN_PORT: u16 = 8081;
 
@@ -28,6 +30,8 @@ pub struct Launch {
     pub origin: SocketAddr,
     /// The values that its marker takes, in their order.
     pub markers: Vec<String>,
+    /// The notify socket, if the target is to be given one.
+    pub notify: Option<PathBuf>,
     values: BTreeMap<&'static str, String>,
     /// Holds the directory of a unix socket.
     _place: Place,
@@ -114,6 +118,7 @@ impl Launch {
             address,
             origin,
             markers: if target.marker { markers } else { Vec::new() },
+            notify: None,
             values,
             _place: place,
         };
@@ -172,7 +177,12 @@ impl Launch {
             None => (absolute(program), &self.dir),
         };
         let mut spec = CommandSpec::new(program).args(filled).dir(dir).output(&self.output);
-        spec.env = std::env::vars_os().collect();
+        // A service manager that watches over hotspec itself must not hear of the target.
+        spec.env =
+            std::env::vars_os().filter(|(name, _)| !SERVICE_MANAGER.iter().any(|own| name == own)).collect();
+        if let Some(socket) = &self.notify {
+            spec.env.push(("NOTIFY_SOCKET".into(), socket.into()));
+        }
         for (name, value) in &self.target.environment {
             let name = OsString::from(name);
             spec.env.retain(|(other, _)| *other != name);

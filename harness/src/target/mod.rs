@@ -1,10 +1,12 @@
 //! What is under test: target files, network namespaces, and the warden over each process tree.
 
 pub mod builtin;
+mod extends;
 pub mod file;
 pub mod launch;
 pub mod listen;
 pub mod namespace;
 mod place;
 pub mod program_path;
+mod values;
 pub mod warden;

@@ -2,11 +2,15 @@
 //!
 //! * [`process`]: who runs, since when, in which image, below whom, and how it ended;
 //! * [`socket_table`]: listeners, their queues, and which process holds the server's side of a connection;
-//! * [`counters`]: what the network namespace counted: resets, drops, refusals.
+//! * [`counters`]: what the network namespace counted: resets, drops, refusals;
+//! * [`pid_file`]: what becomes of a pid file; [`notify`]: what a service manager is told.
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("hotspec reads /proc, pidfds and netlink: it runs on Linux only");
 
 pub mod counters;
+pub mod notify;
+pub mod pid_file;
+mod post;
 pub mod process;
 pub mod socket_table;

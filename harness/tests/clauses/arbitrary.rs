@@ -1,7 +1,8 @@
 //! Events of every kind with any content: numbers that nobody gave out, times in no order.
 
 use hotspec::history::event::{
-    ConnectTrouble, Ending, Event, Interval, ListenerRow, Micros, Owner, Phase, SCHEMA, Stage, Stop, What,
+    ConnectTrouble, Ending, Event, Interval, ListenerRow, Micros, Owner, Phase, PidFileState, SCHEMA, Stage,
+    Stop, What,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -76,6 +77,33 @@ fn of_witness() -> BoxedStrategy<What> {
             .prop_map(|(pid, code, signal)| What::Exit { pid, code, signal }),
         1 => (vec(row, 0..3), micros()).prop_map(|(rows, from)| What::Listeners { rows, from }),
         1 => micros().prop_map(|longest_gap| What::Sampled { longest_gap }),
+    ]
+    .boxed()
+}
+
+fn of_told() -> BoxedStrategy<What> {
+    let states = proptest::sample::select(&[
+        PidFileState::Missing,
+        PidFileState::Empty,
+        PidFileState::Pid,
+        PidFileState::Other,
+    ]);
+    let flag = || option::of(any::<bool>());
+    let pid = || option::of(any::<i32>());
+    prop_oneof![
+        (states, pid(), flag(), flag(), micros()).prop_map(|(state, pid, alive, former_alive, from)| {
+            What::PidFile { state, pid, alive, former_alive, from }
+        }),
+        (pid(), any::<[bool; 3]>(), pid(), flag()).prop_map(
+            |(pid, [ready, reloading, stopping], main_pid, alive)| What::Notified {
+                pid,
+                ready,
+                reloading,
+                stopping,
+                main_pid,
+                alive
+            }
+        ),
     ]
     .boxed()
 }
@@ -159,7 +187,7 @@ fn of_ending() -> BoxedStrategy<What> {
 
 /// Any events at all, in any order.
 pub(crate) fn events() -> BoxedStrategy<Vec<Event>> {
-    let what = prop_oneof![of_run(), of_witness(), of_opening(), of_exchange(), of_ending()];
+    let what = prop_oneof![of_run(), of_witness(), of_told(), of_opening(), of_exchange(), of_ending()];
     vec((micros(), what).prop_map(|(t, what)| Event { t, what }), 0..80).boxed()
 }
 

@@ -4,6 +4,7 @@ use hotspec::history::event::{Owner, What};
 
 use crate::lane::{LAST, OPEN};
 use crate::story::{BORN, CONTROL, NEW, OLD, RESTART, Story, T0, TD, TR};
+use crate::told::{NEW_PID, OLD_PID};
 
 /// Lanes reach their state here.
 const ARMING: u64 = RESTART + 60;
@@ -30,6 +31,8 @@ pub(crate) fn lanes(story: &mut Story) {
             zero_traffic(story);
         }
         "pooled-client" => pooled_client(story),
+        "pid-file" => pid_file(story),
+        "notify" => notify(story),
         other => panic!("no correct history is written for the scenario {other}"),
     }
 }
@@ -229,4 +232,27 @@ fn pooled_client(story: &mut Story) {
         }
         pooled.closed();
     }
+}
+
+/// The old process is kept for a while.
+fn held(story: &mut Story) {
+    for (at, until) in [(CONTROL + 40, CONTROL + 600), (ARMING, TD + 400)] {
+        let holding = story.lane("holding", at).accepted_by(OLD).asked().answered().armed();
+        holding.at(until).closed();
+    }
+    story.old_until = (TD + 400) * 1_000;
+}
+
+fn pid_file(story: &mut Story) {
+    held(story);
+    story.pid_file(RESTART - 1, Some(OLD_PID));
+    story.pid_file(TR - 10, Some(NEW_PID));
+    story.pid_file(19_000, Some(NEW_PID));
+}
+
+fn notify(story: &mut Story) {
+    held(story);
+    story.notified(12, OLD_PID, "READY=1");
+    story.notified(T0 + 1, OLD_PID, "RELOADING=1");
+    story.notified(TR - 5, NEW_PID, "MAINPID=101 READY=1");
 }

@@ -16,5 +16,5 @@ pub(crate) use pidfd::watch;
 pub use pidfd::{Exit, Pidfd};
 pub(crate) use stat::holds_socket;
 pub use stat::{DescriptorsUnreadable, Epoch, Image, Stat, socket_inodes, sockets};
-pub use tree::{Tree, descendants};
+pub use tree::{Tree, descendants, lives_below};
 pub use urgency::Urgency;
