@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-pub(crate) use process::{Signals, accept, bind, content, program, successor};
+pub(crate) use process::{Signals, accept, bind, content, successor};
 
 const IDLE_MAX: Duration = Duration::from_secs(60);
 const IDLE_MAX_DRAINING: Duration = Duration::from_secs(3);

@@ -61,7 +61,7 @@ impl AsFd for Signals {
 }
 
 /// The absolute path of the program as it was given.
-pub(crate) fn program() -> io::Result<PathBuf> {
+fn program() -> io::Result<PathBuf> {
     let argv0 = std::env::args().next().unwrap_or_default();
     if argv0.contains('/') { std::path::absolute(argv0) } else { std::env::current_exe() }
 }
