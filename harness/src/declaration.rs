@@ -128,10 +128,9 @@ impl Limits {
         SLOW_TIMES.saturating_mul(self.stall_max)
     }
 
-    /// The longest that a drain may be watched: to its declared end, and a little beyond its hard limit.
+    /// The longest that a drain may be watched: beyond its declared end and its hard limit, by what tolerances may take.
     pub fn drain_watch(&self) -> Micros {
-        let beyond = self.hard_limit.map_or(0, |limit| limit.saturating_add(2_000_000));
-        self.drain_max.max(beyond)
+        self.drain_max.max(self.hard_limit.unwrap_or(0)).saturating_add(2_000_000)
     }
 
     /// A limit by the name that scenario files use.

@@ -13,64 +13,50 @@
 
 mod threaded;
 
-use std::ffi::OsString;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
 
 use nix::fcntl::OFlag;
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::signal::Signal;
 
-use threaded::{Server, wait};
+use threaded::{Server, Signals, wait};
 
 fn main() -> io::Result<()> {
-    // Blocked from the first line on, and over exec, so that no SIGHUP is fatal and none is lost.
-    let mut mask = SigSet::empty();
-    mask.add(Signal::SIGHUP);
-    mask.add(Signal::SIGCHLD);
-    mask.thread_block()?;
-    let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
-
-    let (program, address) = command_line()?;
-    let content = content();
+    let signals = Signals::block()?;
+    let address = command_line()?;
+    let content = threaded::content();
     let (drain_seen, drain) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
     let (all_closed, open) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
     let server = Arc::new(Server::new(content, drain_seen, open));
 
-    let mut listener = bind(address)?;
+    let mut listener = threaded::bind(address)?;
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let successor = loop {
         wait(&[listener.as_fd(), signals.as_fd()], None)?;
-        if !hung_up(&signals)? {
-            accept(&listener, &server);
+        if !signals.read()?.contains(Signal::SIGHUP) {
+            threaded::accept(&listener, &server);
             continue;
         }
         // The fault: the listener is closed before there is another.
         drop(listener);
-        match start_successor(&program) {
+        match threaded::successor(&arguments)?.spawn() {
             Ok(successor) => break successor,
-            Err(error) => eprintln!("cannot start {}: {error}", program.display()),
+            Err(error) => eprintln!("cannot start a successor: {error}"),
         }
-        listener = bind(address)?;
+        listener = threaded::bind(address)?;
     };
     server.begin_drain();
     drop(drain);
     drop(server);
-    wait_until_closed(&all_closed, &signals, successor)
+    signals.wait_until_closed(&all_closed, successor)
 }
 
-/// `[--listen ADDRESS]`, and the absolute path of the program as it was given.
-fn command_line() -> io::Result<(PathBuf, SocketAddr)> {
+/// `[--listen ADDRESS]`
+fn command_line() -> io::Result<SocketAddr> {
     let invalid = || io::Error::new(io::ErrorKind::InvalidInput, "usage: [--listen ADDRESS]");
-    let mut args = std::env::args();
-    let argv0 = args.next().unwrap_or_default();
-    let program = if argv0.contains('/') { std::path::absolute(argv0)? } else { std::env::current_exe()? };
+    let mut args = std::env::args().skip(1);
     let mut address = SocketAddr::from(([127, 0, 0, 1], 8080));
     while let Some(flag) = args.next() {
         match (flag.as_str(), args.next()) {
@@ -78,74 +64,5 @@ fn command_line() -> io::Result<(PathBuf, SocketAddr)> {
             _ => return Err(invalid()),
         }
     }
-    Ok((program, address))
-}
-
-/// What `/bytes` serves, prepared once.
-fn content() -> Vec<u8> {
-    let mut state = 0x9e37_79b9_u32;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
-        b'a' + (state % 26) as u8
-    };
-    (0..1 << 18).map(|_| next()).collect()
-}
-
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    // The standard library sets SO_REUSEADDR.
-    let listener = TcpListener::bind(address)?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
-}
-
-fn hung_up(signals: &SignalFd) -> io::Result<bool> {
-    let mut hung_up = false;
-    while let Some(signal) = signals.read_signal()? {
-        hung_up |= signal.ssi_signo == Signal::SIGHUP as u32;
-    }
-    Ok(hung_up)
-}
-
-fn accept(listener: &TcpListener, server: &Arc<Server>) {
-    let stream = match listener.accept() {
-        Ok((stream, _)) => stream,
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-        Err(error) => {
-            eprintln!("cannot accept: {error}");
-            // Out of descriptors, most likely: let connections end meanwhile.
-            thread::sleep(Duration::from_millis(10));
-            return;
-        }
-    };
-    let server = Arc::clone(server);
-    let serve = move || threaded::serve(stream, server);
-    if let Err(error) = thread::Builder::new().stack_size(256 << 10).spawn(serve) {
-        eprintln!("cannot start a thread: {error}");
-    }
-}
-
-fn start_successor(program: &PathBuf) -> io::Result<Child> {
-    let mut args = std::env::args_os();
-    let mut command = Command::new(program);
-    command.arg0(args.next().unwrap_or_default()).args(args.collect::<Vec<OsString>>());
-    let mut mask = SigSet::empty();
-    mask.add(Signal::SIGHUP);
-    // SAFETY: the closure runs between fork and exec, and only makes one system call.
-    unsafe { command.pre_exec(move || Ok(mask.thread_block()?)) };
-    command.spawn()
-}
-
-/// Returns when the last connection is closed, which closes the last writing end of the pipe.
-fn wait_until_closed(all_closed: &OwnedFd, signals: &SignalFd, mut successor: Child) -> io::Result<()> {
-    let mut reaped = false;
-    while !wait(&[all_closed.as_fd(), signals.as_fd()], None)?[0] {
-        hung_up(signals)?;
-        if !reaped && let Some(status) = successor.try_wait()? {
-            eprintln!("the successor ended: {status}");
-            reaped = true;
-        }
-    }
-    Ok(())
+    Ok(address)
 }

@@ -7,28 +7,20 @@
 //! clause: in-flight.upload
 //! falls-with: in-flight.partial-head, in-flight.completes, in-flight.slow-response, in-flight.slow-reader, in-flight.not-truncated, in-flight.close-announced, keep-alive.fin-not-reset, keep-alive.close-announced, keep-alive.close-honoured, keep-alive.crossing-request, keep-alive.one-last-request, keep-alive.fresh-request, keep-alive.answered-throughout, idle.not-early, availability.accepted-unread, availability.answered, availability.no-wire-reset, drain.waits, protocol.http10, protocol.http10-keep-alive, protocol.pipelined, protocol.chunked-upload, protocol.expect-continue, protocol.no-body, protocol.half-close, protocol.server-sent-events, load.closed-loop, load.new-connections, load.idle-mass, repeat.many, repeat.double-trigger, repeat.while-draining, repeat.successor-triggered
 //! profile: reload
+//! options: --socket-flag --socket
 
 mod common;
 
 use std::io;
 use std::process;
 
-use common::{Args, Connections, Restart};
+use common::{Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> io::Result<()> {
-    let args = Args::parse()?;
-    let listener = common::bind_or_inherit(&args)?;
-    let mut restart = Restart::on_hangup(&args, Some(&listener))?;
-    args.tell_predecessor();
-
-    let mut connections = Connections::new(common::close_while_draining);
-    loop {
-        tokio::select! {
-            () = restart.successor_ready() => break,
-            accepted = listener.accept() => connections.serve(accepted.map(|(stream, _)| stream)).await,
-        }
-    }
-    // The fault: `connections.drain().await` belongs here.
+    let mut server = Server::begin(Rules::default())?;
+    server.ready()?;
+    server.serve().await;
+    // The fault: `server.drain().await` belongs here.
     process::exit(0);
 }

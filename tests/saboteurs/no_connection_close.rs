@@ -8,32 +8,16 @@
 //! clause: keep-alive.close-announced
 //! falls-with: in-flight.close-announced, keep-alive.only-one, keep-alive.answered-throughout, keep-alive.close-honoured, keep-alive.crossing-request, availability.answered, protocol.http10-keep-alive, protocol.pipelined, protocol.no-body, load.closed-loop
 //! profile: reload
+//! options: --socket-flag --socket
 
 mod common;
 
 use std::io;
 
-use common::{Args, Connections, Restart};
+use common::{Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> io::Result<()> {
-    let args = Args::parse()?;
-    let listener = common::bind_or_inherit(&args)?;
-    let mut restart = Restart::on_hangup(&args, Some(&listener))?;
-    args.tell_predecessor();
-
     // The fault: `common::close_while_draining` belongs here.
-    let mut connections = Connections::new(|_head, _draining| {});
-    loop {
-        tokio::select! {
-            () = restart.successor_ready() => break,
-            accepted = listener.accept() => connections.serve(accepted.map(|(stream, _)| stream)).await,
-        }
-    }
-    drop(listener);
-    tokio::select! {
-        () = connections.drain() => {}
-        () = restart.reap_while_draining() => {}
-    }
-    Ok(())
+    Server::begin(Rules { finish: |_answer| {}, ..Rules::default() })?.run().await
 }

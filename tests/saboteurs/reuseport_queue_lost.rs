@@ -16,7 +16,7 @@ mod common;
 
 use std::io;
 
-use common::{Args, Connections, Restart};
+use common::{Args, Connections, Restart, Rules};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> io::Result<()> {
@@ -25,7 +25,7 @@ async fn main() -> io::Result<()> {
     let listener = common::bind_beside(args.listen)?;
     args.tell_predecessor();
 
-    let mut connections = Connections::new(common::close_while_draining);
+    let mut connections = Connections::new(Rules::default());
     loop {
         tokio::select! {
             biased;

@@ -355,6 +355,9 @@ fn not_before_ready(case: &Case<'_>, tally: &mut Tally) {
         }
         return;
     };
+    // As long as it is held up, a successor that is born runs no program of its own.
+    let let_through = case.held.map(|held| held.hi).filter(|at| *at <= tr.hi);
+    let not_ready = tr.lo.max(let_through.unwrap_or(0));
     for (lane, n, exchange) in case.exchanges() {
         let Some(head) = exchange.head.as_ref() else { continue };
         if head.at < t0.lo || exchange.begun > tr.hi || case.old_owner(lane).is_none() {
@@ -364,9 +367,9 @@ fn not_before_ready(case: &Case<'_>, tally: &mut Tally) {
             continue;
         }
         tally.exercise();
-        if head.last && head.at < tr.lo {
-            let before = Span(tr.lo - head.at);
-            let seen = format!("`Connection: close` {before} before the successor was born");
+        if head.last && head.at < not_ready {
+            let before = Span(not_ready - head.at);
+            let seen = format!("`Connection: close` {before} before the successor could be ready");
             tally.break_on(
                 case,
                 lane,

@@ -1,26 +1,29 @@
 //! What one connection is doing, and so how long it may stay silent.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-const IDLE_MAX: Duration = Duration::from_secs(60);
-const IDLE_MAX_DRAINING: Duration = Duration::from_secs(3);
-/// For a request head that was begun.
-const HEAD_MAX_DRAINING: Duration = Duration::from_secs(9);
+use super::rules::{IDLE_MAX, Rules};
 
 #[derive(Clone)]
 pub(crate) struct Activity(Arc<Shared>);
 
 struct Shared {
+    rules: Rules,
     state: Mutex<State>,
     changed: Notify,
 }
 
 struct State {
     exchanges: u32,
+    /// Something has come from the client.
+    used: bool,
+    /// The body of a request is on its way.
+    uploading: bool,
+    /// The client ended its side, and was left to.
+    half_closed: bool,
     /// Bytes came that no request has been made of yet.
     head_begun: Option<Instant>,
     /// The client takes no more for now.
@@ -33,12 +36,21 @@ struct State {
 pub(crate) enum Silence {
     Idle,
     HalfSentHead,
+    Upload,
 }
 
 impl Activity {
-    pub(crate) fn new() -> Self {
-        let state = State { exchanges: 0, head_begun: None, blocked: false, quiet_since: Instant::now() };
-        Self(Arc::new(Shared { state: Mutex::new(state), changed: Notify::new() }))
+    pub(crate) fn new(rules: Rules) -> Self {
+        let state = State {
+            exchanges: 0,
+            used: false,
+            uploading: false,
+            half_closed: false,
+            head_begun: None,
+            blocked: false,
+            quiet_since: Instant::now(),
+        };
+        Self(Arc::new(Shared { rules, state: Mutex::new(state), changed: Notify::new() }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -47,15 +59,25 @@ impl Activity {
 
     /// Until when the client may say nothing; unlimited while the server owes it something.
     pub(crate) fn limit(&self, draining_since: Option<Instant>) -> Option<(Instant, Silence)> {
-        let state = self.state();
+        let (state, rules) = (self.state(), &self.0.rules);
+        if state.uploading
+            && let (Some(drain), Some(upload)) = (draining_since, rules.upload)
+        {
+            return Some((drain + upload, Silence::Upload));
+        }
         if state.exchanges > 0 || state.blocked {
             return None;
         }
-        Some(match (state.head_begun, draining_since) {
-            (None, None) => (state.quiet_since + IDLE_MAX, Silence::Idle),
-            (None, Some(drain)) => (drain + IDLE_MAX_DRAINING, Silence::Idle),
-            (Some(begun), None) => (begun + IDLE_MAX, Silence::HalfSentHead),
-            (Some(begun), Some(drain)) => (begun.max(drain) + HEAD_MAX_DRAINING, Silence::HalfSentHead),
+        let Some(drain) = draining_since else {
+            let silence = state.head_begun.map_or(Silence::Idle, |_| Silence::HalfSentHead);
+            return Some((state.head_begun.unwrap_or(state.quiet_since) + IDLE_MAX, silence));
+        };
+        let since = state.quiet_since.max(drain);
+        Some(match state.head_begun {
+            Some(begun) => (begun.max(drain) + rules.half_sent, Silence::HalfSentHead),
+            None if state.half_closed => (since + rules.half_closed.unwrap_or_default(), Silence::Idle),
+            None if state.used => (since + rules.idle, Silence::Idle),
+            None => (since + rules.fresh, Silence::Idle),
         })
     }
 
@@ -66,9 +88,22 @@ impl Activity {
 
     pub(crate) fn bytes_read(&self) {
         let mut state = self.state();
+        state.used = true;
         if state.exchanges == 0 && state.head_begun.is_none() {
             state.head_begun = Some(Instant::now());
         }
+    }
+
+    /// The client ended its side; says whether that is passed over.
+    pub(crate) fn end_read(&self) -> bool {
+        let mut state = self.state();
+        let is_idle = state.exchanges == 0 && state.head_begun.is_none();
+        let passed_over = self.0.rules.half_closed.is_some() && is_idle;
+        if passed_over && !std::mem::replace(&mut state.half_closed, true) {
+            drop(state);
+            self.0.changed.notify_one();
+        }
+        passed_over
     }
 
     pub(crate) fn blocked(&self, blocked: bool) {
@@ -90,10 +125,18 @@ impl Activity {
 /// One request and its response, up to the last byte of it.
 pub(crate) struct Exchange(Activity);
 
+impl Exchange {
+    pub(crate) fn uploading(&self, uploading: bool) {
+        self.0.state().uploading = uploading;
+        self.0.0.changed.notify_one();
+    }
+}
+
 impl Drop for Exchange {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.exchanges -= 1;
+        state.uploading = false;
         state.quiet_since = Instant::now();
         drop(state);
         self.0.0.changed.notify_one();

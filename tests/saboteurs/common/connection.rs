@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use hyper::HeaderMap;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -19,31 +18,30 @@ use tokio::time::Instant;
 
 use super::activity::{Activity, Silence};
 use super::handlers;
+use super::rules::{End, Rules};
 
 /// How long a client that was told of the end may take to end its side.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// Since when the server drains.
 pub(crate) type Draining = watch::Receiver<Option<Instant>>;
-/// Completes the head of each response; the flag says whether the server drains.
-pub(crate) type Finish = fn(&mut HeaderMap, bool);
 
 pub(crate) struct Connections {
     draining: watch::Sender<Option<Instant>>,
-    finish: Finish,
+    rules: Rules,
     tasks: JoinSet<()>,
 }
 
 impl Connections {
-    pub(crate) fn new(finish: Finish) -> Self {
-        Self { draining: watch::Sender::new(None), finish, tasks: JoinSet::new() }
+    pub(crate) fn new(rules: Rules) -> Self {
+        Self { draining: watch::Sender::new(None), rules, tasks: JoinSet::new() }
     }
 
     pub(crate) async fn serve(&mut self, accepted: io::Result<TcpStream>) {
         while self.tasks.try_join_next().is_some() {}
         match accepted {
             Ok(stream) => {
-                self.tasks.spawn(serve(stream, self.draining.subscribe(), self.finish));
+                self.tasks.spawn(serve(stream, self.draining.subscribe(), self.rules));
             }
             Err(error) => {
                 eprintln!("cannot accept: {error}");
@@ -55,32 +53,58 @@ impl Connections {
 
     /// Lets everything in flight complete and the idle ones time out; returns when all are closed.
     pub(crate) async fn drain(&mut self) {
+        self.begin_drain();
+        self.closed().await;
+    }
+
+    pub(crate) fn begin_drain(&mut self) {
         self.draining.send_replace(Some(Instant::now()));
+    }
+
+    /// Returns when all connections are closed. Cancel safe.
+    pub(crate) async fn closed(&mut self) {
         while self.tasks.join_next().await.is_some() {}
+    }
+
+    /// Whether all connections are closed by now.
+    pub(crate) fn are_closed(&mut self) -> bool {
+        while self.tasks.try_join_next().is_some() {}
+        self.tasks.is_empty()
     }
 }
 
-async fn serve(stream: TcpStream, draining: Draining, finish: Finish) {
+async fn serve(stream: TcpStream, draining: Draining, rules: Rules) {
     let _ = stream.set_nodelay(true);
     let stream = Arc::new(stream);
-    exchange(Arc::clone(&stream), draining, finish).await;
-    linger(&stream).await;
+    let silent = exchange(Arc::clone(&stream), draining.clone(), rules).await;
+    let end = match (draining.borrow().is_some(), silent) {
+        (false, _) => End::Linger,
+        (true, false) => rules.after_answer,
+        (true, true) => rules.after_silence,
+    };
+    match end {
+        End::Linger => linger(&stream).await,
+        End::ByClient => end_of_client(&stream).await,
+        End::Close => {}
+        // A linger time of zero makes a reset of the close.
+        End::Reset => drop(socket2::SockRef::from(&*stream).set_linger(Some(Duration::ZERO))),
+    }
 }
 
-/// Request by request, until either side has had enough.
-async fn exchange(stream: Arc<TcpStream>, mut draining: Draining, finish: Finish) {
-    let activity = Activity::new();
+/// Request by request, until either side has had enough; says whether it was the client's silence that ended it.
+async fn exchange(stream: Arc<TcpStream>, mut draining: Draining, rules: Rules) -> bool {
+    let activity = Activity::new(rules);
     let io = TokioIo::new(Watched { stream, activity: activity.clone() });
     let state = (activity.clone(), draining.clone());
     let service = service_fn(move |request| {
         let (activity, draining) = state.clone();
-        handlers::answer(request, activity.begin_exchange(), draining, finish)
+        handlers::answer(request, activity.begin_exchange(), draining, rules)
     });
     let mut connection = pin!(http1::Builder::new().half_close(true).serve_connection(io, service));
     loop {
         let limit = activity.limit(*draining.borrow_and_update());
         tokio::select! {
-            _ = connection.as_mut() => return,
+            _ = connection.as_mut() => return false,
             () = activity.changed() => {}
             _ = draining.changed() => {}
             silence = expiry(limit) => {
@@ -92,7 +116,7 @@ async fn exchange(stream: Arc<TcpStream>, mut draining: Draining, finish: Finish
                     connection.as_mut().graceful_shutdown();
                     let _ = connection.await;
                 }
-                return;
+                return true;
             }
         }
     }
@@ -112,6 +136,11 @@ async fn expiry(limit: Option<(Instant, Silence)>) -> Silence {
 /// the end of file into a reset.
 async fn linger(stream: &TcpStream) {
     let _ = socket2::SockRef::from(stream).shutdown(Shutdown::Write);
+    end_of_client(stream).await;
+}
+
+/// Reads what still comes until the client ends its side, within the time for it.
+async fn end_of_client(stream: &TcpStream) {
     let rest = async {
         let mut scratch = [0; 4096];
         while stream.readable().await.is_ok() {
@@ -136,6 +165,7 @@ impl AsyncRead for Watched {
         loop {
             ready!(self.stream.poll_read_ready(cx))?;
             match self.stream.try_read(buf.initialize_unfilled()) {
+                Ok(0) if buf.remaining() > 0 && self.activity.end_read() => return Poll::Pending,
                 Ok(count) => {
                     buf.advance(count);
                     if count > 0 {

@@ -8,11 +8,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::header::{CONNECTION, HeaderValue};
-use hyper::{HeaderMap, Request, Response, StatusCode};
+use hyper::{Request, Response, StatusCode};
 
 use super::activity::Exchange;
-use super::connection::{Draining, Finish};
+use super::connection::Draining;
+use super::rules::{self, Answer, Rules};
 
 /// How long an upload may bring nothing.
 const BODY_SILENCE_MAX: Duration = Duration::from_secs(20);
@@ -27,33 +27,36 @@ static BLOCK: [u8; 16 << 10] = {
     block
 };
 
-/// Says that the response is the last on its connection, which hyper then closes.
-pub(crate) fn close_while_draining(head: &mut HeaderMap, draining: bool) {
-    if draining {
-        head.insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-}
-
 pub(crate) async fn answer(
     request: Request<Incoming>,
     exchange: Exchange,
     draining: Draining,
-    finish: Finish,
+    rules: Rules,
 ) -> Result<Response<Payload>, hyper::Error> {
+    let unavailable = rules.unavailable && draining.borrow().is_some();
     let (head, body) = request.into_parts();
-    let (status, block, length) = match upload(body).await? {
+    exchange.uploading(true);
+    let received = upload(body).await?;
+    exchange.uploading(false);
+    let (status, block, length) = match received {
         None => whole(StatusCode::REQUEST_TIMEOUT, Bytes::from_static(b"too slow\n")),
+        Some(_) if unavailable => {
+            whole(StatusCode::SERVICE_UNAVAILABLE, Bytes::from_static(b"shutting down\n"))
+        }
         Some(received) => respond(head.uri.path(), head.uri.query(), received).await,
     };
     let mut response = Response::new(Payload { block, sent: 0, length, _exchange: exchange });
     *response.status_mut() = status;
     // Asked last, so that it is true of the moment at which the head is written.
-    let is_draining = draining.borrow().is_some();
-    finish(response.headers_mut(), is_draining);
+    let draining = draining.borrow().is_some();
+    let (mut parts, body) = response.into_parts();
+    let (version, written_as) = (head.version, &mut parts.version);
+    let mut answer = Answer { version, head: &mut parts.headers, written_as, status, draining };
+    (rules.finish)(&mut answer);
     if status == StatusCode::REQUEST_TIMEOUT {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        rules::close(&mut answer);
     }
-    Ok(response)
+    Ok(Response::from_parts(parts, body))
 }
 
 /// Reads the whole body and returns its length, or nothing if it stopped coming.

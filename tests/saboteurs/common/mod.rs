@@ -7,79 +7,30 @@
 )]
 
 mod activity;
+mod args;
 mod connection;
 mod handlers;
+mod predecessor;
 mod restart;
+mod rules;
+mod server;
 
-use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, FromRawFd, RawFd};
+use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Pid;
 use tokio::net::{TcpListener, TcpSocket};
 
+pub(crate) use args::Args;
 pub(crate) use connection::Connections;
-pub(crate) use handlers::close_while_draining;
 pub(crate) use restart::Restart;
+pub(crate) use rules::{Answer, End, IDLE_MAX, Rules, close, close_while_draining, say_close};
+pub(crate) use server::Server;
 
 const BACKLOG: u32 = 1024;
-
-/// The command line: `[--listen ADDRESS]`, and what a predecessor adds to it.
-pub(crate) struct Args {
-    pub(crate) listen: SocketAddr,
-    /// `--socket FD`: the listener, inherited.
-    pub(crate) socket: Option<RawFd>,
-    /// `--successor`: a predecessor waits to be told that this one is ready.
-    pub(crate) successor: bool,
-    /// The arguments as they were before a predecessor added its own.
-    plain: Vec<OsString>,
-    parent: Pid,
-}
-
-impl Args {
-    pub(crate) fn parse() -> io::Result<Self> {
-        let mut args = Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
-            socket: None,
-            successor: false,
-            plain: Vec::new(),
-            parent: nix::unistd::getppid(),
-        };
-        let mut given = std::env::args_os().skip(1);
-        while let Some(flag) = given.next() {
-            match flag.to_str() {
-                Some("--listen") => {
-                    let value = given.next().unwrap_or_default();
-                    args.listen = parse(&value)?;
-                    args.plain.extend([flag, value]);
-                }
-                Some("--socket") => args.socket = Some(parse(&given.next().unwrap_or_default())?),
-                Some("--successor") => args.successor = true,
-                _ => return Err(usage(&flag)),
-            }
-        }
-        Ok(args)
-    }
-
-    /// Tells the predecessor, if there is one and it still lives, that this process is ready.
-    pub(crate) fn tell_predecessor(&self) {
-        let has_one = self.successor || self.socket.is_some();
-        if has_one && nix::unistd::getppid() == self.parent {
-            let _ = nix::sys::signal::kill(self.parent, nix::sys::signal::SIGUSR1);
-        }
-    }
-}
-
-fn parse<T: std::str::FromStr>(value: &OsString) -> io::Result<T> {
-    value.to_str().and_then(|text| text.parse().ok()).ok_or_else(|| usage(value))
-}
-
-fn usage(what: &OsString) -> io::Error {
-    let message = format!("cannot use {what:?}; usage: [--listen ADDRESS]");
-    io::Error::new(io::ErrorKind::InvalidInput, message)
-}
 
 /// Binds the address, or takes over the listener that a predecessor left open.
 pub(crate) fn bind_or_inherit(args: &Args) -> io::Result<TcpListener> {
@@ -93,7 +44,8 @@ pub(crate) fn bind_or_inherit(args: &Args) -> io::Result<TcpListener> {
     let listener = unsafe { std::net::TcpListener::from_raw_fd(fd) };
     listener.local_addr()?;
     fcntl(listener.as_fd(), FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
-    // O_NONBLOCK is shared with the predecessor, which set it when it bound the address.
+    // A predecessor of this program has done so: O_NONBLOCK is shared with it.
+    listener.set_nonblocking(true)?;
     TcpListener::from_std(listener)
 }
 
@@ -103,6 +55,25 @@ pub(crate) fn bind_beside(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuseport(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
+}
+
+/// Waits until a process that is not a child of ours has ended.
+pub(crate) fn wait_for_end(process: Pid) -> io::Result<()> {
+    // SAFETY: pidfd_open takes a number and flags, and returns a new descriptor or -1.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, process.as_raw(), 0) };
+    let Ok(fd @ 0..) = RawFd::try_from(fd) else {
+        let error = io::Error::last_os_error();
+        return if error.raw_os_error() == Some(libc::ESRCH) { Ok(()) } else { Err(error) };
+    };
+    // SAFETY: the descriptor is new, and nobody else's.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    let mut ends = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
+    while let Err(error) = poll(&mut ends, PollTimeout::NONE) {
+        if error != nix::Error::EINTR {
+            return Err(error.into());
+        }
+    }
+    Ok(())
 }
 
 fn socket_for(address: SocketAddr) -> io::Result<TcpSocket> {

@@ -1,7 +1,7 @@
 //! SIGHUP → fork and exec of the same program → SIGUSR1 from it when it is ready.
 
 use std::convert::Infallible;
-use std::ffi::{CString, OsStr};
+use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{ForkResult, Pid, execv, fork};
+use nix::unistd::{ForkResult, Pid, execve, fork};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{self, SignalKind};
 use tokio::time::Instant;
@@ -22,7 +22,9 @@ const READY_MAX: Duration = Duration::from_secs(10);
 
 pub(crate) struct Restart {
     program: CString,
-    argv: Vec<CString>,
+    /// What the successor is executed with.
+    pub(crate) argv: Vec<CString>,
+    pub(crate) environment: Vec<CString>,
     /// The listener that the successor inherits.
     socket: Option<RawFd>,
     hangup: unix::Signal,
@@ -53,6 +55,7 @@ impl Restart {
         Ok(Self {
             program: c_string(program.as_os_str())?,
             argv: argv.iter().map(|arg| c_string(arg)).collect::<io::Result<_>>()?,
+            environment: std::env::vars_os().map(variable).collect::<io::Result<_>>()?,
             socket,
             hangup: unix::signal(SignalKind::hangup())?,
             ready: unix::signal(SignalKind::user_defined1())?,
@@ -88,12 +91,13 @@ impl Restart {
             self.again = true;
             return;
         }
+        let this = Pid::this();
         // Not waiting for the exec: whatever keeps it must not keep us from serving.
         // SAFETY: the process has one thread, so the child is as good as its parent.
         match unsafe { fork() } {
             Ok(ForkResult::Parent { child }) => self.successor = Some((child, Instant::now())),
             Ok(ForkResult::Child) => {
-                let Err(error) = self.become_successor();
+                let Err(error) = self.become_successor(this);
                 eprintln!("cannot execute {:?}: {error}", self.program);
                 // SAFETY: ends the child without a look at what it has from its parent.
                 unsafe { libc::_exit(127) }
@@ -104,15 +108,16 @@ impl Restart {
 
     /// In the child: keeps the listener over exec, and SIGHUP from being fatal before its handler is
     /// there.
-    fn become_successor(&self) -> nix::Result<Infallible> {
+    fn become_successor(&self, predecessor: Pid) -> nix::Result<Infallible> {
         // SAFETY: ignoring a signal installs no code of ours.
         unsafe { signal(Signal::SIGHUP, SigHandler::SigIgn) }?;
+        super::predecessor::note_end_of(predecessor)?;
         if let Some(fd) = self.socket {
             // SAFETY: the listener is open as long as restarts are begun, and fork has copied it.
             let listener = unsafe { BorrowedFd::borrow_raw(fd) };
             fcntl(listener, FcntlArg::F_SETFD(FdFlag::empty()))?;
         }
-        execv(&self.program, &self.argv)
+        execve(&self.program, &self.argv, &self.environment)
     }
 
     fn reap(&mut self) {
@@ -143,6 +148,13 @@ impl Restart {
 
 fn c_string(text: &OsStr) -> io::Result<CString> {
     Ok(CString::new(text.as_bytes())?)
+}
+
+fn variable((name, value): (OsString, OsString)) -> io::Result<CString> {
+    let mut variable = name;
+    variable.push("=");
+    variable.push(value);
+    c_string(&variable)
 }
 
 async fn until(instant: Option<Instant>) {

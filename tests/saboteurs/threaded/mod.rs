@@ -1,5 +1,9 @@
 //! HTTP/1.1 with one thread for each connection, from scratch.
 
+#![allow(dead_code, reason = "each saboteur compiles this module as its own and uses a part")]
+
+mod process;
+
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -8,6 +12,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+pub(crate) use process::{Signals, accept, bind, content, successor};
 
 const IDLE_MAX: Duration = Duration::from_secs(60);
 const IDLE_MAX_DRAINING: Duration = Duration::from_secs(3);
@@ -49,15 +55,16 @@ pub(crate) struct Server {
     /// Reads as ended as soon as the server drains.
     drain_seen: OwnedFd,
     /// Held open by every connection, and so by each of their threads.
-    #[expect(dead_code, reason = "it is there to be closed")]
     open: OwnedFd,
+    /// A connection ends with the answer that says so.
+    pub(crate) ends_as_said: bool,
 }
 
 impl Server {
     /// The first pipe end reads as ended when the drain begins; the second is held by every connection.
     pub(crate) fn new(content: Vec<u8>, drain_seen: OwnedFd, open: OwnedFd) -> Self {
         let draining = OnceLock::new();
-        Self { content, draining, drain_seen, open }
+        Self { content, draining, drain_seen, open, ends_as_said: true }
     }
 
     pub(crate) fn begin_drain(&self) {
@@ -190,7 +197,7 @@ impl Connection {
             let until = match (waiting, draining) {
                 (Waiting::Body, _) => silent_since + BODY_SILENCE_MAX,
                 (Waiting::Request(since) | Waiting::RestOfHead(since), None) => since + IDLE_MAX,
-                (Waiting::Request(_), Some(drain)) => drain + IDLE_MAX_DRAINING,
+                (Waiting::Request(since), Some(drain)) => since.max(drain) + IDLE_MAX_DRAINING,
                 (Waiting::RestOfHead(since), Some(drain)) => since.max(drain) + HEAD_MAX_DRAINING,
             };
             let mut fds = vec![self.stream.as_fd()];
@@ -245,7 +252,7 @@ impl Connection {
             out.clear();
             left -= count as u64;
             if left == 0 {
-                return Ok(goes_on);
+                return Ok(if server.ends_as_said { goes_on } else { head.keep_alive });
             }
         }
     }

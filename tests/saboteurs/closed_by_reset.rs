@@ -1,0 +1,21 @@
+//! A saboteur: a hot restart that ends idle connections by RST.
+//!
+//! A linger time of zero spares the server the waiting state of TCP, of which an old process with thousands of
+//! idle connections would leave thousands behind. Its clients see an error where there was none.
+//!
+//! clause: keep-alive.fin-not-reset
+//! falls-with: idle.timed-out, idle.fresh-timed-out, availability.no-wire-reset, keep-alive.crossing-request, load.idle-mass
+//! profile: reload
+//! options: --socket-flag --socket
+
+mod common;
+
+use std::io;
+
+use common::{End, Rules, Server};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> io::Result<()> {
+    // The fault: `End::Linger`, the default, is an end of file.
+    Server::begin(Rules { after_silence: End::Reset, ..Rules::default() })?.run().await
+}

@@ -1,0 +1,21 @@
+//! A saboteur: a hot restart that closes a connection as soon as it has written its last answer.
+//!
+//! Where the client has sent more by then, requests that it pipelined, the kernel answers the close by RST,
+//! which takes with it what the client has not yet read of the answer.
+//!
+//! clause: protocol.pipelined
+//! falls-with: keep-alive.fin-not-reset, keep-alive.crossing-request, availability.no-wire-reset, in-flight.not-truncated, in-flight.completes, in-flight.slow-reader, in-flight.upload, protocol.expect-continue
+//! profile: reload
+//! options: --socket-flag --socket
+
+mod common;
+
+use std::io;
+
+use common::{End, Rules, Server};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> io::Result<()> {
+    // The fault: `End::Linger`, the default, reads what still comes.
+    Server::begin(Rules { after_answer: End::Close, ..Rules::default() })?.run().await
+}

@@ -1,0 +1,89 @@
+//! The command line, and what a process knows of the one that started it.
+
+use std::ffi::OsString;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::RawFd;
+use std::path::PathBuf;
+
+use nix::unistd::Pid;
+
+use super::predecessor;
+
+/// The command line: `[--listen ADDRESS] [--pid-file FILE]`, and what a predecessor adds to it.
+pub(crate) struct Args {
+    pub(crate) listen: SocketAddr,
+    /// `--socket FD`: the listener, inherited.
+    pub(crate) socket: Option<RawFd>,
+    /// `--successor`: a predecessor waits to be told that this one is ready.
+    pub(crate) successor: bool,
+    pub(crate) pid_file: Option<PathBuf>,
+    /// The arguments as they were before a predecessor added its own.
+    pub(crate) plain: Vec<OsString>,
+    /// Who started this process, and is still there.
+    pub(crate) parent: Option<Pid>,
+}
+
+impl Args {
+    pub(crate) fn parse() -> io::Result<Self> {
+        let mut args = Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            socket: None,
+            successor: false,
+            pid_file: None,
+            plain: Vec::new(),
+            parent: predecessor::parent(),
+        };
+        let mut given = std::env::args_os().skip(1);
+        while let Some(flag) = given.next() {
+            match flag.to_str() {
+                Some("--listen") => {
+                    let value = given.next().unwrap_or_default();
+                    args.listen = parse(&value)?;
+                    args.plain.extend([flag, value]);
+                }
+                Some("--pid-file") => {
+                    let value = given.next().unwrap_or_default();
+                    args.pid_file = Some(value.clone().into());
+                    args.plain.extend([flag, value]);
+                }
+                Some("--socket") => args.socket = Some(parse(&given.next().unwrap_or_default())?),
+                Some("--successor") => args.successor = true,
+                _ => return Err(usage(&flag)),
+            }
+        }
+        Ok(args)
+    }
+
+    /// Puts this process's own in the place of any other, in one step.
+    pub(crate) fn write_pid_file(&self) -> io::Result<()> {
+        let Some(path) = &self.pid_file else { return Ok(()) };
+        let new = path.with_extension("new");
+        std::fs::write(&new, format!("{}\n", std::process::id()))?;
+        std::fs::rename(new, path)
+    }
+
+    /// Whether a predecessor started this process.
+    pub(crate) fn has_predecessor(&self) -> bool {
+        self.successor || self.socket.is_some()
+    }
+
+    /// Tells the predecessor, if there is one and it still lives, that this process is ready.
+    pub(crate) fn tell_predecessor(&self) {
+        let still_there = |parent: &Pid| *parent == nix::unistd::getppid();
+        if let Some(parent) = self.parent.filter(still_there)
+            && self.has_predecessor()
+        {
+            let _ = nix::sys::signal::kill(parent, nix::sys::signal::SIGUSR1);
+        }
+    }
+}
+
+fn parse<T: std::str::FromStr>(value: &OsString) -> io::Result<T> {
+    value.to_str().and_then(|text| text.parse().ok()).ok_or_else(|| usage(value))
+}
+
+fn usage(what: &OsString) -> io::Error {
+    let message = format!("cannot use {what:?}; usage: [--listen ADDRESS] [--pid-file FILE]");
+    io::Error::new(io::ErrorKind::InvalidInput, message)
+}

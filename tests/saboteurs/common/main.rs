@@ -1,0 +1,13 @@
+//! No saboteur: the part that those written with hyper have in common, and do right, as a server of its own.
+
+#[path = "mod.rs"]
+mod common;
+
+use std::io;
+
+use common::{Rules, Server};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> io::Result<()> {
+    Server::begin(Rules::default())?.run().await
+}

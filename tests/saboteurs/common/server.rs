@@ -1,0 +1,59 @@
+//! All of it together.
+
+use std::io;
+
+use tokio::net::TcpListener;
+
+use super::{Args, Connections, Restart, Rules};
+
+pub(crate) struct Server {
+    pub(crate) args: Args,
+    pub(crate) listener: TcpListener,
+    pub(crate) restart: Restart,
+    pub(crate) connections: Connections,
+}
+
+impl Server {
+    /// Up to where it is ready.
+    pub(crate) fn begin(rules: Rules) -> io::Result<Self> {
+        let args = Args::parse()?;
+        let listener = super::bind_or_inherit(&args)?;
+        let restart = Restart::on_hangup(&args, Some(&listener))?;
+        Ok(Self { args, listener, restart, connections: Connections::new(rules) })
+    }
+
+    /// Says that it is ready, serves, restarts when asked to, drains, and returns.
+    pub(crate) async fn run(mut self) -> io::Result<()> {
+        self.ready()?;
+        self.serve().await;
+        self.drain().await;
+        Ok(())
+    }
+
+    pub(crate) fn ready(&self) -> io::Result<()> {
+        self.args.write_pid_file()?;
+        self.args.tell_predecessor();
+        Ok(())
+    }
+
+    /// Serves until a successor is ready to.
+    pub(crate) async fn serve(&mut self) {
+        let Self { listener, restart, connections, .. } = self;
+        loop {
+            tokio::select! {
+                () = restart.successor_ready() => return,
+                accepted = listener.accept() => connections.serve(accepted.map(|(stream, _)| stream)).await,
+            }
+        }
+    }
+
+    /// Accepts no more, and returns when all connections are closed.
+    pub(crate) async fn drain(self) {
+        let Self { listener, mut restart, mut connections, .. } = self;
+        drop(listener);
+        tokio::select! {
+            () = connections.drain() => {}
+            () = restart.reap_while_draining() => {}
+        }
+    }
+}
