@@ -128,10 +128,11 @@ impl Limits {
         SLOW_TIMES.saturating_mul(self.stall_max)
     }
 
-    /// The longest that a drain may be watched: to its declared end, and a little beyond its hard limit.
+    /// The longest that a drain may be watched: a little beyond its declared end, so that what should be over by then is seen
+    /// to be over or not, and beyond its hard limit.
     pub fn drain_watch(&self) -> Micros {
         let beyond = self.hard_limit.map_or(0, |limit| limit.saturating_add(2_000_000));
-        self.drain_max.max(beyond)
+        self.drain_max.saturating_add(1_000_000).max(beyond)
     }
 
     /// A limit by the name that scenario files use.

@@ -3,6 +3,7 @@
 //! - [`story`]: a correct restart under each scenario, and what may be changed about the server
 //! - [`lane`]: one connection, told step by step
 //! - [`correct`]: what the lanes of each scenario see of a correct server
+//! - [`rounds`]: several restarts in one history, and what is done to the successor's start
 //! - [`judged`]: what a story comes to
 //! - one file per group of clauses, [`run`] for the verdict on a whole run, [`generated`] for properties
 
@@ -20,5 +21,6 @@ mod known;
 mod lane;
 mod last_request;
 mod process;
+mod rounds;
 mod run;
 mod story;
