@@ -1,8 +1,8 @@
 //! What the lanes of each scenario see of a server that does all it owes: in control, and in the restart.
 
-mod handover;
-mod silent;
-mod versions;
+pub(crate) mod handover;
+pub(crate) mod silent;
+pub(crate) mod versions;
 
 use hotspec::history::event::{Owner, What};
 
