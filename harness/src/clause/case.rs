@@ -156,7 +156,11 @@ impl<'a> Case<'a> {
     fn read(&mut self, event: &Event) {
         match &event.what {
             What::Phase { phase: Phase::Settle } => self.settled = Some(event.t),
-            What::Phase { phase: Phase::Restart } => self.settled = None,
+            What::Phase { phase: Phase::Restart } => {
+                self.settled = None;
+                self.held = None;
+                self.killed = None;
+            }
             What::Listeners { rows, from } => self.listeners.push((*from, event.t, rows.clone())),
             What::Sampled { longest_gap } => self.sample_gap = Some(*longest_gap),
             What::Withheld { why } => self.withheld.push(why.clone()),

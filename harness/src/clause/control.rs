@@ -101,7 +101,9 @@ impl Control {
         }
         let seen = self.bodies.get(&(exchange.endpoint.clone(), lane.owner))?;
         let first = seen.first()?;
-        let over = seen.last()?.at.saturating_sub(first.at);
+        // They stand in the order of their lanes, not of time.
+        let times = || seen.iter().map(|one| one.at);
+        let over = times().max()?.saturating_sub(times().min()?);
         let equal = seen.iter().all(|other| other.hash == first.hash);
         if seen.len() < SAMPLES_MIN || over < SAMPLES_OVER_MIN || !equal {
             return None;

@@ -2,8 +2,8 @@
 
 use super::availability::{judge_exchange, note_unknown_owner};
 use super::{Case, Clause, Tally};
-use crate::declaration::Span;
-use crate::history::event::{Ending, Owner};
+use crate::declaration::{Profile, Span};
+use crate::history::event::{Ending, Owner, Stage};
 use crate::history::{Exchange, Lane, Micros};
 
 /// The clauses of this group.
@@ -161,6 +161,9 @@ fn exits(case: &Case<'_>, tally: &mut Tally) {
 }
 
 fn waits(case: &Case<'_>, tally: &mut Tally) {
+    // Whoever declares a hard limit may cut then, whatever longer time was assumed.
+    let drain_max =
+        case.limits.hard_limit.map_or(case.limits.drain_max, |hard| hard.min(case.limits.drain_max));
     for (lane, _, exchange) in case.exchanges() {
         let (Some(owner), Some(td)) = (case.old_owner(lane), case.td_of(lane)) else {
             note_unknown_owner(case, lane, tally);
@@ -178,8 +181,11 @@ fn waits(case: &Case<'_>, tally: &mut Tally) {
         let with_it =
             over.saturating_add(case.delta) >= gone.lo && over <= gone.hi.saturating_add(case.delta);
         let by_server = lane.end.is_some_and(|end| !matches!(end.how, Ending::Lane | Ending::GaveUp));
-        let before_limit = gone.hi < td.lo.saturating_add(case.limits.drain_max);
-        if with_it && by_server && before_limit && case.control.fault(lane, exchange).is_some() {
+        let before_limit = gone.hi < td.lo.saturating_add(drain_max);
+        // An idle connection that was used again in the very moment of its close, which may be the exit's.
+        let crossed = case.profile != Profile::Falcore && reused(lane, exchange) && !begun(lane, exchange);
+        let lost = with_it && by_server && before_limit && !crossed;
+        if lost && case.control.fault(lane, exchange).is_some() {
             tally.exercise();
             let after = Span(gone.hi.saturating_sub(td.lo));
             let seen = format!("the process was gone within {after} of Td, with the response under way");
@@ -264,7 +270,7 @@ fn quiet(case: &Case<'_>, tally: &mut Tally) {
         // Canaries ask for a second after Td; what is left then is silent in the scenarios that ask this.
         let from = td.hi.saturating_add(2 * super::case::DELTA_MIN).saturating_add(1_000_000);
         let busy = case.exchanges().filter(|(lane, ..)| lane.owner == Owner::Process(*id));
-        let last = busy.map(|(_, _, exchange)| spoken_until(exchange)).max().unwrap_or_default();
+        let last = busy.map(|(lane, _, exchange)| busy_until(case, lane, exchange)).max().unwrap_or_default();
         let since = from.max(last);
         let samples = case.used.iter().filter(|used| used.proc == *id && used.at >= since);
         let (Some(first), Some(last)) = (samples.clone().next(), samples.last()) else { continue };
@@ -282,10 +288,14 @@ fn quiet(case: &Case<'_>, tally: &mut Tally) {
     }
 }
 
-/// When an exchange was last seen to give its owner something to do.
-fn spoken_until(exchange: &Exchange) -> Micros {
-    let sent = exchange.sent.map_or(exchange.begun, |sent| sent.hi);
-    exchange.body.as_ref().map_or(sent, |body| body.at.max(sent))
+/// Until when an exchange may give its owner something to do.
+fn busy_until(case: &Case<'_>, lane: &Lane, exchange: &Exchange) -> Micros {
+    match (&exchange.body, exchange.sent) {
+        (Some(body), sent) => body.at.max(sent.map_or(exchange.begun, |sent| sent.hi)),
+        // An answer that is awaited may be work.
+        (None, Some(_)) => lane.end.map_or(case.end, |end| end.at),
+        (None, None) => exchange.begun,
+    }
 }
 
 fn exit_undisturbing(case: &Case<'_>, tally: &mut Tally) {
@@ -314,13 +324,26 @@ fn exit_undisturbing(case: &Case<'_>, tally: &mut Tally) {
                 tally.exercise();
                 judge_exchange(case, lane, exchange, tally);
             }
+            // Behind an announced close nothing is owed.
+            if exchange.closes() {
+                break;
+            }
         }
     }
 }
 
+/// The connection had been used before.
+fn reused(lane: &Lane, exchange: &Exchange) -> bool {
+    lane.exchanges.first().is_some_and(|first| !std::ptr::eq(first, exchange))
+}
+
+/// A byte of an answer came.
+fn begun(lane: &Lane, exchange: &Exchange) -> bool {
+    exchange.head.is_some() || lane.end.is_some_and(|end| matches!(end.stage, Stage::InHead | Stage::InBody))
+}
+
 /// A request on a connection that had been used before, which the server closed with no byte of an answer: its right.
 fn reused_and_closed(lane: &Lane, exchange: &Exchange) -> bool {
-    let reused = lane.exchanges.first().is_some_and(|first| !std::ptr::eq(first, exchange));
     let fin = lane.end.is_some_and(|end| matches!(end.how, Ending::Fin | Ending::ResetAfterFin));
-    reused && fin && exchange.head.is_none()
+    reused(lane, exchange) && fin && !begun(lane, exchange)
 }

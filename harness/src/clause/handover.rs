@@ -1,11 +1,13 @@
 //! What a successor is handed, and when it says that it is ready.
 
-use super::availability::{judge_exchange, note_unknown_owner};
+use std::collections::BTreeSet;
+
+use super::availability::judge_exchange;
 use super::control::asked_at_once;
 use super::{Case, Clause, Tally};
 use crate::declaration::Span;
 use crate::history::event::Owner;
-use crate::history::{Interval, Lane, Micros, Model, ProcId};
+use crate::history::{Interval, Micros, Model, ProcId};
 
 /// The clauses of this file.
 pub const CLAUSES: &[Clause] = &[
@@ -49,6 +51,8 @@ fn not_held(case: &Case<'_>, tally: &mut Tally) {
         tally.rule_out(
             "no new process executes the program when this target restarts, so its start can't be held up",
         );
+    } else if let (true, Some(why)) = (case.generations.successors.is_empty(), case.owners_withheld()) {
+        tally.withhold(why);
     } else if case.generations.successors.is_empty() {
         tally.doubt(case, "no successor was born");
     } else {
@@ -74,32 +78,21 @@ fn ready_before_drain(case: &Case<'_>, tally: &mut Tally) {
             continue;
         }
         let Some(first) = lane.exchanges.first() else { continue };
+        let came = first.head.as_ref().map(|head| head.first_byte);
+        // Without an end the record breaks off here, and shows nothing.
+        let Some(until) = came.or_else(|| lane.end.map(|end| end.at)) else { continue };
         if !asked_at_once(lane, first) {
             continue;
         }
         tally.exercise();
+        // The successor runs no program of its own yet: whoever answers is the old generation, whenever it was born.
         judge_exchange(case, lane, first, tally);
-        answered_by_old(case, lane, tally);
-        let came = first.head.as_ref().map(|head| head.first_byte);
-        let until = came.or_else(|| lane.end.map(|end| end.at)).unwrap_or(case.end);
         let waited = until.saturating_sub(lane.opened);
         if waited > limit && waited.saturating_sub(case.own_gaps(lane.opened, until)) > limit {
             let expected =
                 format!("the first byte within {} (control's maximum plus stall_max)", Span(limit));
             tally.break_on(case, lane, until, "stall", &expected, format!("{} without one", Span(waited)));
         }
-    }
-}
-
-/// The successor runs no program of its own yet, so whoever answers is the old generation, if it is known at all.
-fn answered_by_old(case: &Case<'_>, lane: &Lane, tally: &mut Tally) {
-    match lane.owner {
-        Owner::Process(_) if case.by_successor(lane) => {
-            let seen = "a process of the new generation accepted it".to_owned();
-            tally.break_on(case, lane, lane.opened, "not-old", "the old generation answers", seen);
-        }
-        Owner::Process(_) => {}
-        _ => note_unknown_owner(case, lane, tally),
     }
 }
 
@@ -119,9 +112,18 @@ fn descriptor_flag(case: &Case<'_>, tally: &mut Tally) {
         }
         return;
     }
-    for (proc, at, argument, inode) in named {
+    let pid = |proc: &ProcId| case.timeline.procs.get(proc).map(|proc| proc.pid);
+    let is_listener = |inode: u64| inode != 0;
+    let mut told = BTreeSet::new();
+    for (proc, at, argument, inode) in &named {
+        // A flag may name descriptors for other addresses beside the one that is watched; and between its fork and its
+        // execution a process shows its parent's command line with descriptors that it may have moved already.
+        let right = named.iter().any(|(other, .., inode)| pid(other) == pid(proc) && is_listener(*inode));
+        if !told.insert(pid(proc)) {
+            continue;
+        }
         tally.exercise();
-        if *inode == 0 {
+        if !right && !is_listener(*inode) {
             let who = case.timeline.describe(Owner::Process(*proc));
             let seen = format!("`{argument}`, which is no listening socket of the target");
             let expected = "the descriptor that the flag names is the listening socket";
@@ -137,6 +139,14 @@ fn readiness_signal(case: &Case<'_>, tally: &mut Tally) {
     let (Some(killed), Some(held)) = (case.killed, case.held) else { return not_held(case, tally) };
     if held.hi == Micros::MAX || case.end <= held.hi {
         tally.doubt(case, "the successor was not let through");
+        return;
+    }
+    if case.generations.successors.is_empty() {
+        // The gate was met, and whose process that is is not known.
+        match case.owners_withheld() {
+            Some(why) => tally.withhold(why),
+            None => tally.doubt(case, "the successor was not seen among the target's processes"),
+        }
         return;
     }
     tally.exercise();

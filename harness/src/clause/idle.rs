@@ -6,7 +6,7 @@ use super::{Case, Clause, Tally};
 use crate::declaration::Span;
 use crate::history::event::{Ending, Interval, Stage};
 use crate::history::generation::Proc;
-use crate::history::{Exchange, Lane, Micros};
+use crate::history::{Exchange, Lane, Micros, Model};
 
 /// How much later than `idle_max` a silent connection may be closed, at least; else a tenth of `idle_max`.
 const LATE_MIN: Micros = 1_000_000;
@@ -62,20 +62,36 @@ pub const CLAUSES: &[Clause] = &[
 
 /// A connection of an old process that says nothing from Td on: its owner, and the owner's Td.
 fn silent<'a>(case: &'a Case<'_>, lane: &Lane, tally: &mut Tally) -> Option<(&'a Proc, Interval)> {
+    let t0 = case.t0()?;
+    if rules_out_in_place(case, tally) {
+        return None;
+    }
     let owner = case.old_owner(lane);
     let (Some(owner), Some(td)) = (owner, case.td_of(lane)) else {
         note_unknown_owner(case, lane, tally);
         return None;
     };
     let spoke = lane.exchanges.iter().any(|exchange| exchange.begun >= td.lo);
-    let there = lane.connected.is_some_and(|at| at < td.lo);
-    (there && !spoke && !lane.exchanges.iter().any(Exchange::closes)).then_some((owner, td))
+    let there = lane.connected.is_some_and(|at| at < td.lo) && lane.end.is_none_or(|end| end.at >= t0.lo);
+    (there && !spoke).then_some((owner, td))
+}
+
+/// Where one process restarts inside itself there is no old generation that could stay behind.
+pub(super) fn rules_out_in_place(case: &Case<'_>, tally: &mut Tally) -> bool {
+    let in_place = case.generations.model == Model::InPlace;
+    if in_place {
+        tally.rule_out("the target restarts in place: no old generation stays behind with its connections");
+    }
+    in_place
 }
 
 fn timed_out(case: &Case<'_>, tally: &mut Tally) {
     for lane in case.restart_lanes() {
         let idle = !lane.exchanges.is_empty() && lane.exchanges.iter().all(Exchange::answered);
+        // Where the close was announced it is owed at once, and another clause asks for it.
+        let announced = lane.exchanges.iter().any(Exchange::closes);
         if idle
+            && !announced
             && lane.half_closed.is_none()
             && let Some((_, td)) = silent(case, lane, tally)
         {
@@ -162,6 +178,10 @@ fn bounded(case: &Case<'_>, lane: &Lane, owner: &Proc, td: Interval, tally: &mut
     let until = lane.end.map_or(case.end, |end| end.at);
     let there = owner.gone.is_none_or(|gone| gone.lo > deadline);
     if until <= deadline || !there {
+        return;
+    }
+    if until.saturating_sub(case.own_gaps(td.hi, until)) <= deadline {
+        tally.doubt(case, "the harness itself did not run for a while; a quieter machine would help");
         return;
     }
     tally.exercise();

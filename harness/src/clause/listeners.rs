@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Case, Tally};
 use crate::declaration::Span;
-use crate::history::event::ConnectTrouble;
+use crate::history::event::{ConnectTrouble, ListenerRow};
 use crate::history::{Interval, Lane, Micros};
 
 /// A queue that fills is seen to be full within this.
@@ -70,36 +70,75 @@ pub(super) fn same_listener(case: &Case<'_>, tally: &mut Tally) {
     no_stuck_queue(case, t0, tally);
 }
 
+/// A time in which a queue never got shorter.
+#[derive(Clone, Copy)]
+struct Filled {
+    inode: u64,
+    interval: Interval,
+}
+
 /// Connections wait in a queue for a moment only, unless the harness itself keeps everybody from accepting.
 fn no_stuck_queue(case: &Case<'_>, t0: Interval, tally: &mut Tally) {
-    let mut filled: BTreeMap<u64, Micros> = BTreeMap::new();
-    let gone = |inode: u64, at: Micros| {
-        let rows = case.listeners.iter().rev().find(|(_, seen, _)| *seen <= at).map(|(.., rows)| rows);
-        rows.is_some_and(|rows| rows.iter().all(|row| row.inode != inode))
-    };
-    let ends = case.queues.iter().map(|(from, at, inode, length)| (*from, *at, *inode, *length));
-    for (from, at, inode, length) in ends.filter(|(_, at, ..)| *at >= t0.lo) {
-        let Some(since) = filled.get(&inode).copied() else {
-            if length > 0 {
-                filled.insert(inode, at);
-            }
-            continue;
-        };
-        // Filled from the look that found it so to the last look before it was found empty.
-        let until = if length == 0 { from } else { at };
+    for filled in filled(case, t0) {
+        let Interval { lo, hi } = filled.interval;
         let stopped =
-            case.timeline.frozen.iter().any(|stop| stop.interval.lo <= until && stop.interval.hi >= since);
-        let waited = until.saturating_sub(since).saturating_sub(case.own_gaps(since, until));
-        if waited > STUCK && !stopped && !gone(inode, until) {
-            let seen = format!("connections waited in the queue of socket {inode} for {}", Span(waited));
+            case.timeline.frozen.iter().any(|stop| stop.interval.lo <= hi && stop.interval.hi >= lo);
+        let waited = hi.saturating_sub(lo).saturating_sub(case.own_gaps(lo, hi));
+        if waited > STUCK && !stopped && !accepted_meanwhile(case, filled) {
+            let seen =
+                format!("connections waited in the queue of socket {} for {}", filled.inode, Span(waited));
             let expected = "each listening socket is accepted from";
-            tally.break_by(case, "unknown".to_owned(), until, "stuck-queue", expected, seen);
-            filled.remove(&inode);
-        }
-        if length == 0 {
-            filled.remove(&inode);
+            tally.break_by(case, "unknown".to_owned(), hi, "stuck-queue", expected, seen);
         }
     }
+}
+
+/// Times in which connections waited and their number never fell: whoever accepts lowers it.
+fn filled(case: &Case<'_>, t0: Interval) -> Vec<Filled> {
+    let mut open: BTreeMap<u64, (Micros, u32)> = BTreeMap::new();
+    let mut times = Vec::new();
+    let mut close = |inode, since, until| times.push(Filled { inode, interval: Interval::new(since, until) });
+    for (from, at, inode, length) in case.queues.iter().filter(|(_, at, ..)| *at >= t0.lo) {
+        match open.get_mut(inode) {
+            Some((_, before)) if *length >= *before => *before = *length,
+            Some((since, _)) => {
+                close(*inode, *since, gone_by(case, *inode, *since).min(*from));
+                open.remove(inode);
+                if *length > 0 {
+                    open.insert(*inode, (*at, *length));
+                }
+            }
+            None if *length > 0 => {
+                open.insert(*inode, (*at, *length));
+            }
+            None => {}
+        }
+    }
+    // What did not change any more stayed so.
+    for (inode, (since, _)) in open {
+        close(inode, since, gone_by(case, inode, since).min(case.end));
+    }
+    times
+}
+
+/// When a listening socket was last seen before it was gone.
+fn gone_by(case: &Case<'_>, inode: u64, since: Micros) -> Micros {
+    let absent = |rows: &[ListenerRow]| rows.iter().all(|row| row.inode != inode);
+    let gone = case.listeners.iter().find(|(_, at, rows)| *at >= since && absent(rows));
+    gone.map_or(Micros::MAX, |(from, ..)| *from)
+}
+
+/// There is no other listening socket, and a connection that was opened in that time was answered in it.
+fn accepted_meanwhile(case: &Case<'_>, filled: Filled) -> bool {
+    let Interval { lo, hi } = filled.interval;
+    let before = case.listeners.iter().rev().find(|(_, at, _)| *at <= lo);
+    let during = case.listeners.iter().filter(|(_, at, _)| *at > lo && *at <= hi);
+    let alone = before.into_iter().chain(during).all(|(.., rows)| rows.len() <= 1);
+    let answered = |lane: &Lane| {
+        let first = lane.exchanges.first().and_then(|first| first.head.as_ref());
+        lane.opened > lo && first.is_some_and(|head| head.first_byte < hi)
+    };
+    alone && case.restart_lanes().any(answered)
 }
 
 pub(super) fn no_overflow(case: &Case<'_>, tally: &mut Tally) {

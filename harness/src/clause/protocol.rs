@@ -1,8 +1,9 @@
 //! Versions and habits of HTTP/1 across a restart.
 
 use super::availability::{judge_exchange, note_unknown_owner};
+use super::idle::rules_out_in_place;
 use super::{Case, Clause, Tally};
-use crate::declaration::Span;
+use crate::declaration::{Profile, Span};
 use crate::history::event::{Ending, Phase};
 use crate::history::{Exchange, Interval, Lane, Micros};
 
@@ -52,22 +53,26 @@ fn http10(case: &Case<'_>, tally: &mut Tally) {
         tally.rule_out("control shows that the target does not end HTTP/1.0 connections");
         return;
     }
+    // A server that lingers does so without any restart too.
+    let open_for = |lane: &Lane| Some(lane.end?.at.saturating_sub(lane.exchanges.first()?.body.as_ref()?.at));
+    let usual = control.filter(|lane| by_fin(lane)).filter_map(open_for).max().unwrap_or_default();
     for lane in of_role(case, "http10").filter(|lane| lane.opened >= t0.lo) {
         let Some(exchange) = lane.exchanges.first() else { continue };
         tally.exercise();
         judge_exchange(case, lane, exchange, tally);
-        closed_after(case, lane, exchange, tally);
+        closed_after(case, lane, exchange, usual, tally);
     }
 }
 
-/// Whether the connection ended soon after the answer.
-fn closed_after(case: &Case<'_>, lane: &Lane, exchange: &Exchange, tally: &mut Tally) {
+/// Whether the connection ended soon after the answer, or as soon as is usual.
+fn closed_after(case: &Case<'_>, lane: &Lane, exchange: &Exchange, usual: Micros, tally: &mut Tally) {
     let (Some(body), Some(end)) = (&exchange.body, lane.end) else { return };
     let open_for = end.at.saturating_sub(body.at);
-    let limit = CLOSE_WITHIN.saturating_add(case.delta);
+    let limit = CLOSE_WITHIN.max(usual).saturating_add(case.delta);
     if open_for.saturating_sub(case.own_gaps(body.at, end.at)) > limit {
         let seen = format!("still open {} after the last byte", Span(open_for));
-        tally.break_on(case, lane, end.at, "still-open", "end of file within 1 s of the last byte", seen);
+        let expected = format!("end of file within {} of the last byte", Span(CLOSE_WITHIN.max(usual)));
+        tally.break_on(case, lane, end.at, "still-open", &expected, seen);
     }
 }
 
@@ -77,6 +82,9 @@ fn http10_keep_alive(case: &Case<'_>, tally: &mut Tally) {
     let control = case.lanes.values().filter(ours).filter(|lane| lane.phase == Phase::Control);
     if !control.flat_map(|lane| &lane.exchanges).any(promises) {
         tally.rule_out("control shows that the target promises no keep-alive to HTTP/1.0 clients");
+        return;
+    }
+    if rules_out_in_place(case, tally) {
         return;
     }
     for lane in case.restart_lanes().filter(ours) {
@@ -90,7 +98,7 @@ fn http10_keep_alive(case: &Case<'_>, tally: &mut Tally) {
                 let seen = "`Connection: keep-alive`".to_owned();
                 tally.break_on(case, lane, head.at, "promised", "no promise of keep-alive", seen);
             }
-            closed_after(case, lane, exchange, tally);
+            closed_after(case, lane, exchange, 0, tally);
         }
     }
 }
@@ -103,6 +111,9 @@ fn asked_late(case: &Case<'_>, exchange: &Exchange, td: Interval) -> bool {
 
 fn pipelined(case: &Case<'_>, tally: &mut Tally) {
     let Some(t0) = case.t0() else { return };
+    if rules_out_in_place(case, tally) {
+        return;
+    }
     for lane in of_role(case, "pipelined") {
         let Some(td) = case.td_of(lane) else {
             note_unknown_owner(case, lane, tally);
@@ -129,7 +140,11 @@ fn pipelined(case: &Case<'_>, tally: &mut Tally) {
 
 /// The answer behind the last whole one may not have been begun.
 fn cut_behind(case: &Case<'_>, lane: &Lane, whole: usize, tally: &mut Tally) {
-    let Some(next) = lane.exchanges.get(whole).filter(|next| next.head.is_some()) else { return };
+    let begun = |next: &&Exchange| next.head.is_some() || next.malformed.is_some();
+    let Some(next) = lane.exchanges.get(whole).filter(begun) else { return };
+    if next.malformed.is_some() {
+        return judge_exchange(case, lane, next, tally);
+    }
     if let Some(end) = lane.end.filter(|end| !matches!(end.how, Ending::Lane | Ending::GaveUp)) {
         let status = next.head.as_ref().map_or(0, |head| head.status);
         let seen = format!("a part of answer {} (status {status})", whole + 1);
@@ -138,6 +153,15 @@ fn cut_behind(case: &Case<'_>, lane: &Lane, whole: usize, tally: &mut Tally) {
 }
 
 fn announces(case: &Case<'_>, lane: &Lane, answered: &[&Exchange], td: Interval, tally: &mut Tally) {
+    let all = answered.len() == lane.exchanges.len();
+    let by_server =
+        lane.end.is_some_and(|end| matches!(end.how, Ending::Fin | Ending::Reset | Ending::ResetAfterFin));
+    // Where requests are unanswered and the lane left by itself, another answer may have been on its way. Where all are
+    // answered, nothing was lost: only falcore promises more than a clean end of what is idle then.
+    let owed = if all { case.profile == Profile::Falcore } else { by_server };
+    if !owed {
+        return;
+    }
     let Some((number, head)) =
         answered.iter().enumerate().filter_map(|(n, one)| Some((n, one.head.as_ref()?))).last()
     else {

@@ -1,8 +1,8 @@
 //! Events of every kind with any content: numbers that nobody gave out, times in no order.
 
 use hotspec::history::event::{
-    ConnectTrouble, Counted, Ending, Event, Interval, ListenerRow, Micros, Owner, Phase, PidFileState,
-    SCHEMA, Stage, Stop, What,
+    ConnectTrouble, Counted, Ending, Event, Interval, ListenerRow, Micros, Owner, Phase, PidFileState, SCHEMA,
+    Stage, Stop, What,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -16,6 +16,16 @@ fn micros() -> BoxedStrategy<Micros> {
 /// Few numbers, so that events meet; and some that nobody gave out.
 fn number() -> BoxedStrategy<u32> {
     prop_oneof![8 => 0..5_u32, 1 => any::<u32>(), 1 => Just(u32::MAX)].boxed()
+}
+
+/// Few process ids, so that events meet.
+fn pid() -> BoxedStrategy<i32> {
+    prop_oneof![8 => 100..104_i32, 1 => any::<i32>()].boxed()
+}
+
+/// Mostly SIGUSR1.
+fn signal() -> BoxedStrategy<i32> {
+    prop_oneof![4 => Just(10), 1 => any::<i32>()].boxed()
 }
 
 fn word(known: &'static [&'static str]) -> BoxedStrategy<String> {
@@ -62,7 +72,7 @@ fn of_witness() -> BoxedStrategy<What> {
         backlog,
     });
     let process = (
-        (number(), any::<i32>(), any::<i32>(), any::<u64>(), any::<u64>()),
+        (number(), pid(), pid(), any::<u64>(), any::<u64>()),
         (micros(), micros(), any::<String>(), option::of(any::<String>()), option::of(number())),
     );
     prop_oneof![
@@ -73,7 +83,7 @@ fn of_witness() -> BoxedStrategy<What> {
         2 => (number(), vec(0..3_u64, 0..3), micros())
             .prop_map(|(proc, listeners, from)| What::Holds { proc, listeners, from }),
         1 => (number(), micros()).prop_map(|(proc, from)| What::Gone { proc, from }),
-        1 => (any::<i32>(), option::of(any::<i32>()), option::of(any::<i32>()))
+        1 => (pid(), option::of(any::<i32>()), option::of(any::<i32>()))
             .prop_map(|(pid, code, signal)| What::Exit { pid, code, signal }),
         1 => (vec(row, 0..3), micros()).prop_map(|(rows, from)| What::Listeners { rows, from }),
         1 => micros().prop_map(|longest_gap| What::Sampled { longest_gap }),
@@ -136,8 +146,68 @@ fn of_told() -> BoxedStrategy<What> {
     .boxed()
 }
 
+/// What is told of the successor's start, of signals, queues and processor time.
+fn of_handover() -> BoxedStrategy<What> {
+    prop_oneof![
+        2 => (any::<bool>(), micros()).prop_map(|(on, from)| What::Held { on, from }),
+        1 => (vec(number(), 0..3), micros()).prop_map(|(procs, from)| What::Killed { procs, from }),
+        1 => (pid(), vec(any::<String>(), 0..2)).prop_map(|(pid, arguments)| What::Adopted { pid, arguments }),
+        2 => (number(), any::<String>(), any::<i32>(), 0..3_u64)
+            .prop_map(|(proc, argument, fd, inode)| What::Named { proc, argument, fd, inode }),
+        2 => (signal(), pid()).prop_map(|(signo, pid)| What::Signalled { signo, pid }),
+        3 => (number(), micros()).prop_map(|(proc, cpu_us)| What::Used { proc, cpu_us }),
+        3 => (0..3_u64, number(), micros())
+            .prop_map(|(inode, length, from)| What::Queue { inode, length, from }),
+    ]
+    .boxed()
+}
+
+/// What is told of processes while all is quiet, and of files and sockets that name them.
+fn of_looks() -> BoxedStrategy<What> {
+    let words = || btree_map(word(&["PATH", "HOME"]), word(&["a", "b"]), 0..3);
+    let counted = (pid(), pid(), any::<String>(), any::<bool>())
+        .prop_map(|(pid, ppid, name, zombie)| Counted { pid, ppid, name, zombie });
+    let states = proptest::sample::select(&[
+        PidFileState::Missing,
+        PidFileState::Empty,
+        PidFileState::Pid,
+        PidFileState::Other,
+    ]);
+    let arguments = || vec(word(&["--socket", "3"]), 0..3);
+    let said = (any::<bool>(), any::<bool>(), any::<bool>());
+    prop_oneof![
+        (arguments(), words()).prop_map(|(arguments, environment)| What::Given { arguments, environment }),
+        (number(), option::of(arguments()), option::of(words()), words()).prop_map(
+            |(proc, arguments, environment, properties)| What::Facts {
+                proc,
+                arguments,
+                environment,
+                properties
+            }
+        ),
+        vec(counted, 0..4).prop_map(|processes| What::Census { processes }),
+        (number(), option::of(any::<i32>()), option::of(signal()))
+            .prop_map(|(proc, code, signal)| What::Ended { proc, code, signal }),
+        (states, option::of(pid()), option::of(any::<bool>()))
+            .prop_map(|(state, pid, alive)| What::PidFile { state, pid, alive }),
+        (option::of(pid()), said, option::of(pid()), option::of(any::<bool>())).prop_map(
+            |(pid, (ready, reloading, stopping), main_pid, alive)| What::Notified {
+                pid,
+                ready,
+                reloading,
+                stopping,
+                main_pid,
+                alive
+            }
+        ),
+    ]
+    .boxed()
+}
+
 fn of_opening() -> BoxedStrategy<What> {
-    let roles = word(&["canary", "canary-idle", "idle", "busy", "new-closing", "pooled"]);
+    let roles = word(&[
+        "canary", "canary-idle", "idle", "busy", "new-closing", "pooled", "http10", "http10-idle", "pipelined",
+    ]);
     let trouble = proptest::sample::select(&[
         ConnectTrouble::Refused,
         ConnectTrouble::TimedOut,
@@ -215,8 +285,42 @@ fn of_ending() -> BoxedStrategy<What> {
 
 /// Any events at all, in any order.
 pub(crate) fn events() -> BoxedStrategy<Vec<Event>> {
-    let what = prop_oneof![of_run(), of_witness(), of_told(), of_opening(), of_exchange(), of_ending()];
+    let what = prop_oneof![
+        of_run(),
+        of_witness(),
+        of_told(),
+        of_handover(),
+        of_looks(),
+        of_opening(),
+        of_exchange(),
+        of_ending()
+    ];
     vec((micros(), what).prop_map(|(t, what)| Event { t, what }), 0..80).boxed()
+}
+
+/// A few restarts one after another, each with a trigger and with any events at all, most of them in the order of time.
+pub(crate) fn rounds() -> BoxedStrategy<Vec<Event>> {
+    let round = (events(), 0..2_000_000_u64, any::<bool>());
+    vec(round, 1..5)
+        .prop_map(|rounds| {
+            let mut all = vec![Event { t: 0, what: What::Phase { phase: Phase::Control } }];
+            for (number, (mut events, after, in_order)) in (1..).zip(rounds) {
+                let begin = number * 3_000_000;
+                if in_order {
+                    events.iter_mut().for_each(|event| event.t = begin + event.t % 3_000_000);
+                    events.sort_by_key(|event| event.t);
+                }
+                all.push(Event { t: begin, what: What::Phase { phase: Phase::Restart } });
+                let trigger =
+                    What::Trigger { step: 0, what: "SIGHUP".to_owned(), from: begin + after, drain: true };
+                let at = events.partition_point(|event| event.t <= begin + after).min(events.len());
+                events.insert(at, Event { t: begin + after + 50, what: trigger });
+                all.append(&mut events);
+            }
+            all.push(Event { t: 20_000_000, what: What::Phase { phase: Phase::End } });
+            all
+        })
+        .boxed()
 }
 
 /// The same after the first line of a history.

@@ -1,13 +1,17 @@
 //! What the lanes of each scenario see of a server that does all it owes: in control, and in the restart.
 
+pub(crate) mod handover;
+pub(crate) mod silent;
+pub(crate) mod versions;
+
 use hotspec::history::event::{Owner, What};
 
 use crate::lane::{LAST, OPEN};
-use crate::story::{BORN, CONTROL, NEW, OLD, RESTART, Story, T0, TD, TR};
+use crate::story::{BORN, CONTROL, NEW, OLD, RESTART, Story, T0, TD, TR, frame};
 use crate::told::{NEW_PID, OLD_PID};
 
 /// Lanes reach their state here.
-const ARMING: u64 = RESTART + 60;
+pub(crate) const ARMING: u64 = RESTART + 60;
 /// A request that is sent while the old process drains.
 pub(crate) const LATE: u64 = TD + 300;
 
@@ -33,6 +37,10 @@ pub(crate) fn lanes(story: &mut Story) {
         "pooled-client" => pooled_client(story),
         "pid-file" => pid_file(story),
         "notify" => notify(story),
+        "idle-silent" | "fresh-silent" | "half-sent-silent" | "half-closed" => silent::lanes(story),
+        "hard-limit" | "slow-start" | "parent-killed" | "played-parent" => handover::lanes(story),
+        "http10" | "http10-keep-alive" | "pipelined" => versions::lanes(story),
+        "five-restarts" => five_restarts(story),
         other => panic!("no correct history is written for the scenario {other}"),
     }
 }
@@ -63,7 +71,41 @@ fn keep_alive_traffic(story: &mut Story) {
         busy = busy.at(at).asked().answered();
     }
     busy.closed();
-    story.lane("busy", 11_000).accepted_by(NEW).asked().answered().closed();
+    // The last of them goes on after the old process is gone.
+    for at in [11_000, 14_000] {
+        story.lane("busy", at).accepted_by(NEW).asked().answered().closed();
+    }
+}
+
+fn five_restarts(story: &mut Story) {
+    for _ in 0..4 {
+        let mut later = frame("five-restarts");
+        one_of_five(&mut later);
+        story.later.push(later);
+    }
+    one_of_five(story);
+}
+
+fn one_of_five(story: &mut Story) {
+    for at in [60, 1_060, 3_060, 8_600, T0 + 10, BORN + 20, TR + 10, 9_600, 10_500, 11_500, 13_800] {
+        let owner = if at > TR { NEW } else { OLD };
+        story.lane("new", at).accepted_by(owner).asked().answered().closed();
+    }
+    for (from, until) in [(40, 4_000), (8_600, TD)] {
+        let mut busy = story.lane("busy", from).accepted_by(OLD);
+        for at in (from + 5..until).step_by(50) {
+            busy = busy.at(at).asked().answered();
+        }
+        match until {
+            TD => busy.at(TD + 20).asked().answered_last().fin(),
+            _ => busy.closed(),
+        }
+    }
+    let mut busy = story.lane("busy", TD + 40).accepted_by(NEW);
+    for at in (TD + 60..12_000).step_by(150) {
+        busy = busy.at(at).asked().answered();
+    }
+    busy.closed();
 }
 
 fn idle_last_request(story: &mut Story) {

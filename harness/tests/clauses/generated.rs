@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use hotspec::clause::judge::{Recorded, judge};
-use hotspec::clause::registry;
+use hotspec::clause::{Case, registry};
 use hotspec::clause::result::{RunVerdict, Verdict};
-use hotspec::declaration::Profile;
-use hotspec::history::event::{Event, SCHEMA};
-use hotspec::history::{Model, Timeline, file};
+use hotspec::declaration::{DeclaredLimits, Profile, Span};
+use hotspec::history::event::{Event, Phase, SCHEMA, What};
+use hotspec::history::{Lane, LaneId, Model, Timeline, file};
 use hotspec::scenario::builtin;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -40,11 +40,21 @@ fn ask(timeline: &Timeline) {
 
 /// Every built clause judges these events, and none of them fails at that.
 fn judged_by_all(profile: Profile, model: Model, events: Vec<Event>) -> Result<(), TestCaseError> {
+    judged_with(profile, model, DeclaredLimits::default(), events)
+}
+
+fn judged_with(
+    profile: Profile,
+    model: Model,
+    limits: DeclaredLimits,
+    events: Vec<Event>,
+) -> Result<(), TestCaseError> {
     let story = Story { profile, model, ..correct_in(profile, "zero-traffic") };
     let mut manifest = story.manifest();
     let built = registry::all().into_iter().filter(|clause| clause.judge.is_some());
     manifest.clauses = built.map(|clause| clause.id.to_owned()).collect();
     manifest.scenarios[0].clauses.clone_from(&manifest.clauses);
+    manifest.limits = limits;
     let result = judge(&manifest, &[Recorded { entry: &manifest.scenarios[0], events }]);
     for clause in &result.clauses {
         prop_assert_ne!(clause.verdict, Verdict::Error, "{:?}", clause);
@@ -170,6 +180,39 @@ proptest! {
     ) {
         judged_by_all(profile, model, events)?;
     }
+
+    #[test]
+    fn no_events_of_several_restarts_make_a_checker_panic(
+        model in select(MODELS),
+        profile in select(PROFILES),
+        hard_limit in proptest::option::of(0..20_000_000_u64),
+        events in arbitrary::rounds(),
+    ) {
+        ask(&Timeline::of(model, &events));
+        let restarts = events.iter().filter(|event| event.what == What::Phase { phase: Phase::Restart }).count();
+        let limits = DeclaredLimits { hard_limit: hard_limit.map(Span), ..DeclaredLimits::default() };
+        let cases = Case::rounds("rounds", profile, limits.resolve(), model, &events);
+        prop_assert_eq!(cases.len(), restarts);
+        for (number, case) in (1..).zip(&cases) {
+            prop_assert_eq!(case.round, number);
+            // An earlier restart's lanes are no part of it.
+            let begin = begin_of(&events, number);
+            let earlier = |lane: &Lane| !events[begin..].iter().any(|event| opens(event, lane.id));
+            let left: Vec<_> = case.restart_lanes().filter(|lane| earlier(lane)).collect();
+            prop_assert!(left.is_empty(), "{:?}", left);
+        }
+        judged_with(profile, model, limits, events)?;
+    }
+}
+
+fn opens(event: &Event, id: LaneId) -> bool {
+    matches!(event.what, What::Open { lane, .. } if lane == id)
+}
+
+/// Where a restart begins.
+fn begin_of(events: &[Event], number: u32) -> usize {
+    let begins = events.iter().enumerate().filter(|(_, event)| event.what == What::Phase { phase: Phase::Restart });
+    begins.map(|(index, _)| index).nth(number as usize - 1).unwrap()
 }
 
 proptest! {
@@ -202,6 +245,7 @@ proptest! {
     #[test]
     fn a_refused_connection_fails_every_run_that_looks_for_it(story in stories(), at in T0 + 1..14_000) {
         let mut story = story;
+        prop_assume!(story.scenario.clauses.iter().any(|id| id == "availability.not-refused"));
         story.lane("new", at).refused();
         prop_assert_eq!(story.verdict("availability.not-refused"), Verdict::Fail);
         prop_assert_eq!(story.judged().verdict, RunVerdict::Fail);

@@ -14,13 +14,29 @@ pub(crate) struct Answer {
     pub(crate) framing: &'static str,
     pub(crate) marker: Option<&'static str>,
     pub(crate) hash: &'static str,
+    /// 10 or 11.
+    pub(crate) version: u8,
+    /// `Connection: keep-alive` is promised.
+    pub(crate) keep_alive: bool,
 }
 
 /// The ordinary one.
 pub(crate) const OPEN: Answer =
-    Answer { status: 200, close: false, framing: "length", marker: None, hash: "929e6ca2a13b9e88" };
+    Answer {
+        status: 200,
+        close: false,
+        framing: "length",
+        marker: None,
+        hash: "929e6ca2a13b9e88",
+        version: 11,
+        keep_alive: false,
+    };
 /// The same with `Connection: close`.
 pub(crate) const LAST: Answer = Answer { close: true, ..OPEN };
+/// To a client of HTTP/1.0, which knows the close by the version alone.
+pub(crate) const HTTP10: Answer = Answer { version: 10, close: true, ..OPEN };
+/// To one that asked for keep-alive, and is promised it.
+pub(crate) const HTTP10_KEPT: Answer = Answer { version: 10, keep_alive: true, ..OPEN };
 
 /// A connection that is being told; every step is a little later than the one before.
 pub(crate) struct Script<'s> {
@@ -137,6 +153,12 @@ impl<'s> Script<'s> {
         self
     }
 
+    /// The lane closed its sending side.
+    pub(crate) fn half_closed(mut self) -> Self {
+        self.record(What::HalfClosed { lane: self.lane });
+        self
+    }
+
     /// The first bytes of a head came, and no more.
     pub(crate) fn head_begun(mut self) -> Self {
         self.awaited.front_mut().unwrap().1 = Stage::InHead;
@@ -154,11 +176,11 @@ impl<'s> Script<'s> {
             request,
             from,
             status: answer.status,
-            version: 11,
+            version: answer.version,
             framing: answer.framing.to_owned(),
             close: answer.close,
             last: answer.close || answer.framing == "eof",
-            keep_alive: false,
+            keep_alive: answer.keep_alive,
             marker: answer.marker.map(str::to_owned),
         });
         self

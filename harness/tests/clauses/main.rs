@@ -4,6 +4,7 @@
 //! - [`lane`]: one connection, told step by step
 //! - [`quiet`]: what is seen of its processes while all is quiet, and of their ends
 //! - [`correct`]: what the lanes of each scenario see of a correct server
+//! - [`rounds`]: several restarts in one history, and what is done to the successor's start
 //! - [`judged`]: what a story comes to
 //! - one file per group of clauses, [`run`] for the verdict on a whole run, [`generated`] for properties
 
@@ -14,17 +15,24 @@ mod arbitrary;
 mod availability;
 mod correct;
 mod drain;
+mod drain_end;
 mod generated;
 mod generations;
 mod identity;
+mod handover;
+mod idle;
 mod in_flight;
 mod judged;
 mod keep_alive;
 mod known;
 mod lane;
+mod listeners;
+mod many_rounds;
 mod last_request;
 mod process;
+mod protocol;
 mod quiet;
+mod rounds;
 mod run;
 mod story;
 mod told;

@@ -84,12 +84,14 @@ fn where_processes_are_not_shown_nothing_is_said_of_generations() {
 fn an_old_process_that_takes_connections_long_after_breaks_effective() {
     let mut story = correct("keep-alive-traffic");
     story.lane("busy", TR + 1_500).accepted_by(OLD).asked().answered_last().fin();
-    story.breaks("process.effective", &[]);
+    story.breaks("process.effective", &["drain.stops-accepting"]);
 }
 
 #[test]
 fn an_old_process_that_takes_a_connection_within_the_tolerance_is_no_breach_of_effective() {
-    let mut story = correct("keep-alive-traffic");
+    let mut story = frame("keep-alive-traffic");
+    story.server.unlistens = Some(TR + 1_085);
+    story.server.announces = Some(TR + 1_085);
     story.lane("busy", TR + 1_080).accepted_by(OLD).asked().answered_last().fin();
     story.holds("process.effective");
 }
@@ -105,7 +107,7 @@ fn effective_is_owed_from_the_step_that_drains() {
     story.lane("busy", 13_500).accepted_by(NEW).asked().answered().closed();
     story.holds("process.effective");
     story.lane("busy", 13_500).accepted_by(OLD).asked().answered_last().fin();
-    story.breaks("process.effective", &[]);
+    story.breaks("process.effective", &["drain.stops-accepting"]);
 }
 
 const BEFORE: Answer = Answer { marker: Some("v1"), ..OPEN };

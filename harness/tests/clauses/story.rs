@@ -6,11 +6,11 @@ use hotspec::history::event::{
 };
 use hotspec::history::{Model, timeline};
 use hotspec::scenario::builtin;
-use hotspec::scenario::file::{Scenario, Stop};
+use hotspec::scenario::file::{Scenario, Stop, SuccessorStart};
 
-use crate::correct;
 use crate::lane::Script;
 use crate::quiet::{self, Quiet};
+use crate::{correct, rounds};
 
 /// The process from before the trigger.
 pub(crate) const OLD: Owner = Owner::Process(0);
@@ -58,6 +58,12 @@ pub(crate) struct Server {
     pub(crate) canaries: bool,
     /// The step of the trigger after which it is to drain, where that is not the first.
     pub(crate) drain_step: Option<u64>,
+    /// The successor waits at the gate, once born, and is let through then.
+    pub(crate) let_through: Option<u64>,
+    /// What its command line names while it stands there: the descriptor's inode, 0 for anything else.
+    pub(crate) names: Option<u64>,
+    /// The harness kills the old process then.
+    pub(crate) killed: Option<u64>,
 }
 
 /// When the old process goes.
@@ -85,6 +91,10 @@ pub(crate) struct Story {
     /// The machine shows neither processes nor sockets.
     pub(crate) withheld: bool,
     pub(crate) events: Vec<Event>,
+    /// The target is judged by this hard limit, in milliseconds.
+    pub(crate) hard_limit: Option<u64>,
+    /// Restarts that follow on this one: of each, what is told of its restart.
+    pub(crate) later: Vec<Story>,
     /// The last end of a connection of the old process.
     pub(crate) old_until: Micros,
     pub(crate) next: LaneId,
@@ -95,6 +105,31 @@ pub(crate) fn correct(scenario: &str) -> Story {
     let mut story = frame(scenario);
     correct::lanes(&mut story);
     story
+}
+
+/// What a story is told of beside its own lanes, where that is not what every scenario has.
+fn arrange(story: &mut Story) {
+    match story.scenario.successor {
+        Some(SuccessorStart::Slow) => {
+            let through = T0 + 5_000;
+            story.server.let_through = Some(through);
+            story.server.names = Some(LISTENER.inode);
+            story.server.answers = Some(through + 100);
+            story.server.unlistens = Some(through + 150);
+            story.server.announces = Some(through + 150);
+            story.server.times_out = Some(through + 150 + IDLE_MAX);
+        }
+        Some(SuccessorStart::Orphaned) => {
+            let killed = BORN + 40;
+            story.server.killed = Some(killed);
+            story.server.let_through = Some(killed + 30);
+            story.server.names = Some(LISTENER.inode);
+            story.server.answers = Some(killed + 100);
+            story.server.unlistens = None;
+            story.server.gone = Gone::At(killed + 10);
+        }
+        Some(SuccessorStart::Adopted) | None => {}
+    }
 }
 
 /// The same for one profile.
@@ -116,8 +151,11 @@ pub(crate) fn frame(name: &str) -> Story {
         gone: Gone::InTime,
         canaries: scenario.canaries,
         drain_step: None,
+        let_through: None,
+        names: None,
+        killed: None,
     };
-    Story {
+    let mut story = Story {
         scenario,
         profile: Profile::Falcore,
         model: Model::ForkExec,
@@ -126,9 +164,13 @@ pub(crate) fn frame(name: &str) -> Story {
         documented: quiet::documented(),
         withheld: false,
         events: Vec::new(),
+        hard_limit: None,
+        later: Vec::new(),
         old_until: 13_250_000,
         next: 0,
-    }
+    };
+    arrange(&mut story);
+    story
 }
 
 impl Story {
@@ -159,7 +201,29 @@ impl Story {
 
     /// The whole history, in the order of time.
     pub(crate) fn history(&self) -> Vec<Event> {
+        let mut events = self.round();
+        for (number, later) in (1..).zip(&self.later) {
+            let begins = events.last().map_or(0, |event| event.t) + 50_000;
+            let restart = later.round().into_iter().filter(|event| event.t >= RESTART * 1_000);
+            events.extend(restart.map(|event| rounds::follow(&event, begins - RESTART * 1_000, number)));
+        }
+        let last = events.last().map_or(0, |event| event.t);
+        events.push(Event { t: last + 1_000, what: What::Phase { phase: Phase::End } });
+        if self.withheld {
+            events.retain(|event| !is_of_witness(&event.what));
+            let why = "processes may not be read by this user".to_owned();
+            events.insert(1, Event { t: 1, what: What::Withheld { why } });
+        }
+        events
+    }
+
+    /// Control, and one restart.
+    fn round(&self) -> Vec<Event> {
         let mut all = self.clone();
+        if self.scenario.successor == Some(SuccessorStart::Adopted) {
+            all.tell_adopted();
+            return all.in_order();
+        }
         all.tell(CONTROL, What::Phase { phase: Phase::Control });
         all.tell(RESTART, What::Phase { phase: Phase::Restart });
         all.tell_processes();
@@ -171,18 +235,16 @@ impl Story {
         }
         all.tell_gone();
         quiet::tell(&mut all);
-        all.events.sort_by_key(|event| event.t);
+        all.in_order()
+    }
+
+    fn in_order(mut self) -> Vec<Event> {
+        self.events.sort_by_key(|event| event.t);
         let begin = What::Begin { schema: SCHEMA, scenario: self.scenario.name.clone() };
-        all.events.insert(0, Event { t: 0, what: begin });
-        let last = all.events.last().map_or(0, |event| event.t).max(END * 1_000);
-        all.events.push(Event { t: last + 1_000, what: What::Sampled { longest_gap: 300 } });
-        all.events.push(Event { t: last + 2_000, what: What::Phase { phase: Phase::End } });
-        if self.withheld {
-            all.events.retain(|event| !is_of_witness(&event.what));
-            let why = "processes may not be read by this user".to_owned();
-            all.events.insert(1, Event { t: 1, what: What::Withheld { why } });
-        }
-        all.events
+        self.events.insert(0, Event { t: 0, what: begin });
+        let last = self.events.last().map_or(0, |event| event.t).max(END * 1_000);
+        self.events.push(Event { t: last + 1_000, what: What::Sampled { longest_gap: 300 } });
+        self.events
     }
 
     /// The instants as the program tells them from this history.
@@ -209,7 +271,9 @@ impl Story {
             self.tell(from, What::Frozen { procs: vec![0], on: true, listening: true });
             self.tell(to, What::Frozen { procs: vec![0], on: false, listening: false });
         }
-        if let Some(born) = server.born {
+        if let (Some(born), Some(through)) = (server.born, server.let_through) {
+            self.tell_gate(born, through);
+        } else if let Some(born) = server.born {
             self.tell(born, process(1, server.program, born));
             self.tell(born + 50, holds(1, &[LISTENER.inode], born));
         }
@@ -289,6 +353,9 @@ fn is_of_witness(what: &What) -> bool {
             | What::Facts { .. }
             | What::Census { .. }
             | What::Ended { .. }
+            | What::Named { .. }
+            | What::Used { .. }
+            | What::Queue { .. }
     )
 }
 
