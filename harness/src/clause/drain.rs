@@ -162,7 +162,8 @@ fn exits(case: &Case<'_>, tally: &mut Tally) {
 
 fn waits(case: &Case<'_>, tally: &mut Tally) {
     // Whoever declares a hard limit may cut then, whatever longer time was assumed.
-    let drain_max = case.limits.hard_limit.map_or(case.limits.drain_max, |hard| hard.min(case.limits.drain_max));
+    let drain_max =
+        case.limits.hard_limit.map_or(case.limits.drain_max, |hard| hard.min(case.limits.drain_max));
     for (lane, _, exchange) in case.exchanges() {
         let (Some(owner), Some(td)) = (case.old_owner(lane), case.td_of(lane)) else {
             note_unknown_owner(case, lane, tally);

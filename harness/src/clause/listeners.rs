@@ -81,10 +81,12 @@ struct Filled {
 fn no_stuck_queue(case: &Case<'_>, t0: Interval, tally: &mut Tally) {
     for filled in filled(case, t0) {
         let Interval { lo, hi } = filled.interval;
-        let stopped = case.timeline.frozen.iter().any(|stop| stop.interval.lo <= hi && stop.interval.hi >= lo);
+        let stopped =
+            case.timeline.frozen.iter().any(|stop| stop.interval.lo <= hi && stop.interval.hi >= lo);
         let waited = hi.saturating_sub(lo).saturating_sub(case.own_gaps(lo, hi));
         if waited > STUCK && !stopped && !accepted_meanwhile(case, filled) {
-            let seen = format!("connections waited in the queue of socket {} for {}", filled.inode, Span(waited));
+            let seen =
+                format!("connections waited in the queue of socket {} for {}", filled.inode, Span(waited));
             let expected = "each listening socket is accepted from";
             tally.break_by(case, "unknown".to_owned(), hi, "stuck-queue", expected, seen);
         }
