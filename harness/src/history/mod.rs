@@ -18,6 +18,9 @@ pub mod recorder;
 pub mod timeline;
 pub mod words;
 
+#[cfg(test)]
+mod tests;
+
 pub use event::{Event, Interval, LaneId, Micros, ProcId, What};
 pub use generation::Model;
 pub use lane::{Exchange, Lane};

@@ -1,8 +1,8 @@
 //! Events of every kind with any content: numbers that nobody gave out, times in no order.
 
 use hotspec::history::event::{
-    ConnectTrouble, Counted, Ending, Event, Interval, ListenerRow, Micros, Owner, Phase, PidFileState, SCHEMA,
-    Stage, Stop, What,
+    ConnectTrouble, Counted, Ending, Event, Interval, ListenerRow, Micros, Owner, Phase, PidFileState,
+    SCHEMA, Stage, Stop, What,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -206,7 +206,15 @@ fn of_looks() -> BoxedStrategy<What> {
 
 fn of_opening() -> BoxedStrategy<What> {
     let roles = word(&[
-        "canary", "canary-idle", "idle", "busy", "new-closing", "pooled", "http10", "http10-idle", "pipelined",
+        "canary",
+        "canary-idle",
+        "idle",
+        "busy",
+        "new-closing",
+        "pooled",
+        "http10",
+        "http10-idle",
+        "pipelined",
     ]);
     let trouble = proptest::sample::select(&[
         ConnectTrouble::Refused,

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use hotspec::clause::judge::{Recorded, judge};
-use hotspec::clause::{Case, registry};
 use hotspec::clause::result::{RunVerdict, Verdict};
+use hotspec::clause::{Case, registry};
 use hotspec::declaration::{DeclaredLimits, Profile, Span};
 use hotspec::history::event::{Event, Phase, SCHEMA, What};
 use hotspec::history::{Lane, LaneId, Model, Timeline, file};
@@ -211,7 +211,8 @@ fn opens(event: &Event, id: LaneId) -> bool {
 
 /// Where a restart begins.
 fn begin_of(events: &[Event], number: u32) -> usize {
-    let begins = events.iter().enumerate().filter(|(_, event)| event.what == What::Phase { phase: Phase::Restart });
+    let begins =
+        events.iter().enumerate().filter(|(_, event)| event.what == What::Phase { phase: Phase::Restart });
     begins.map(|(index, _)| index).nth(number as usize - 1).unwrap()
 }
 

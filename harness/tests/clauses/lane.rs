@@ -21,16 +21,15 @@ pub(crate) struct Answer {
 }
 
 /// The ordinary one.
-pub(crate) const OPEN: Answer =
-    Answer {
-        status: 200,
-        close: false,
-        framing: "length",
-        marker: None,
-        hash: "929e6ca2a13b9e88",
-        version: 11,
-        keep_alive: false,
-    };
+pub(crate) const OPEN: Answer = Answer {
+    status: 200,
+    close: false,
+    framing: "length",
+    marker: None,
+    hash: "929e6ca2a13b9e88",
+    version: 11,
+    keep_alive: false,
+};
 /// The same with `Connection: close`.
 pub(crate) const LAST: Answer = Answer { close: true, ..OPEN };
 /// To a client of HTTP/1.0, which knows the close by the version alone.

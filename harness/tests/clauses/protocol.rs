@@ -75,7 +75,14 @@ fn a_server_that_keeps_http_1_0_open_in_control_rules_http10_out() {
 #[test]
 fn a_promise_of_keep_alive_while_the_process_drains_breaks_http10_keep_alive() {
     let mut story = correct("http10-keep-alive");
-    story.lane("http10-fresh", ARMING).accepted_by(OLD).armed().at(LATE).asked().answered_as(HTTP10_KEPT).fin();
+    story
+        .lane("http10-fresh", ARMING)
+        .accepted_by(OLD)
+        .armed()
+        .at(LATE)
+        .asked()
+        .answered_as(HTTP10_KEPT)
+        .fin();
     story.breaks("protocol.http10-keep-alive", &[]);
 }
 
@@ -97,7 +104,14 @@ fn a_promise_within_the_tolerance_or_by_others_breaks_nothing() {
         lane.at(LATE).asked().answered_as(HTTP10_KEPT).after(3_000).closed();
     }
     // Closed at once, as nginx does it; left by the lane; and closed within a second.
-    story.lane("http10-idle", ARMING).accepted_by(OLD).asked().answered_as(HTTP10_KEPT).armed().at(TD + 1).fin();
+    story
+        .lane("http10-idle", ARMING)
+        .accepted_by(OLD)
+        .asked()
+        .answered_as(HTTP10_KEPT)
+        .armed()
+        .at(TD + 1)
+        .fin();
     story.lane("http10-fresh", ARMING).accepted_by(OLD).armed().at(LATE).asked().answered_as(HTTP10).closed();
     let lane = story.lane("http10-fresh", ARMING).accepted_by(OLD).armed();
     lane.at(LATE).asked().answered_as(HTTP10).after(1_090).fin();

@@ -73,7 +73,8 @@ impl Story {
 /// other numbers.
 pub(crate) fn follow(event: &Event, shift: u64, number: u64) -> Event {
     let Ok(Value::Object(mut fields)) = serde_json::to_value(event) else { unreachable!() };
-    for (name, by) in [("t", shift), ("from", shift), ("lane", LANES * number), ("proc", number), ("pid", number)]
+    for (name, by) in
+        [("t", shift), ("from", shift), ("lane", LANES * number), ("proc", number), ("pid", number)]
     {
         add(&mut fields, name, by);
     }
