@@ -27,7 +27,7 @@ fn main() -> ExitCode {
 
 /// Command lines that can't be followed: the arguments, the status, what has to be said.
 fn wrong_words() -> Vec<Trial> {
-    let cases: [(&str, &[&str], i32, &[&str]); 14] = [
+    let cases: [(&str, &[&str], i32, &[&str]); 17] = [
         (
             "an unknown selector is told with the nearest names",
             &["run", "keep-alive.one-last-requst"],
@@ -89,6 +89,24 @@ fn wrong_words() -> Vec<Trial> {
             &["run", "--path", "index.html", "--", "x"],
             64,
             &["begins with `/`", "index.html"],
+        ),
+        (
+            "a kind of listener that is none is told",
+            &["run", "--listen-on", "tcp={port}", "--", "x", "{address}"],
+            64,
+            &["--listen-on", "ipv4, ipv6, unix or abstract", "tcp"],
+        ),
+        (
+            "a unix listener whose name hotspec would not know is told",
+            &["run", "--listen-on", "unix=unix:/run/x.sock", "--", "x", "{address}"],
+            64,
+            &["--listen-on", "{socket}", "unix:/run/x.sock"],
+        ),
+        (
+            "a listener that nothing tells the command is told",
+            &["run", "--listen-on", "unix=unix:{socket}", "--", "x"],
+            64,
+            &["--listen-on", "{address}"],
         ),
         ("no scenario at a time is told", &["run", "-j", "0"], 64, &["--jobs", "1..=256"]),
         (

@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         4,
         vec![
             case("a run judged again gives the same bytes", the_same_bytes),
+            case("a failing run says what to type next", what_to_type_next),
             case("a response of a draining process that does not announce the close is seen", close_unsaid),
             case("a FIN turned into a reset is seen", fin_to_reset),
             case("a cut last line is told and survived", cut_line),
@@ -32,10 +33,25 @@ fn main() -> ExitCode {
             case("an unknown schema in a history is refused", history_schema),
             case("a line that is no event is named", no_event),
             case("a directory without a run is refused", no_run),
+            case("no value of a variable is in a run directory, and no hash is the same twice", no_values),
         ],
     );
     ORIGINAL.get().into_iter().for_each(Run::remove);
     code
+}
+
+/// The options of the first run come back, with a selector for what failed.
+fn what_to_type_next() {
+    let copy = Copy::new();
+    reset_one(&copy);
+    let checked = copy.check();
+    let text = checked.stdout.replace("\\\n", " ");
+    let next = text.split("\nNext\n").nth(1).unwrap_or_default();
+    let words: Vec<&str> = next.split_whitespace().collect();
+    let run = words.iter().position(|word| *word == "run").map_or(&[][..], |at| &words[at..]);
+    assert!(run.starts_with(&["run", SCENARIO]) && !run.contains(&"--run-dir"), "{next}");
+    assert!(next.contains("explain keep-alive.fin-not-reset"), "{next}");
+    assert!(text.contains(&format!("of {SCENARIO}; ")), "{text}");
 }
 
 fn original() -> &'static Run {
@@ -146,6 +162,40 @@ fn the_same_bytes() {
     assert_eq!(checked.stderr, "");
 }
 
+/// Its hash is told in one line of each kind, and differs from run to run.
+fn no_values() {
+    const NAME: &str = "HOTSPEC_E2E_SECRET";
+    const SECRET: &str = "c3VwZXJzZWNyZXQ-hunter2";
+    let temp = tempdir();
+    let hashes = ["one", "other"].map(|name| {
+        let dir = temp.path().join(name);
+        let mut command = hotspec(["run", OTHER, "--run-dir"]);
+        command.arg(&dir).env(NAME, SECRET).env("HOTSPEC_E2E_AGAIN", SECRET).assert().code(0);
+        for file in files(&dir) {
+            let bytes = fs::read(&file).expect("a file of the run");
+            let found = bytes.windows(SECRET.len()).any(|part| part == SECRET.as_bytes());
+            assert!(!found, "{} tells the value", file.display());
+        }
+        let history = dir.join("history").join(format!("{OTHER}.ndjson"));
+        let text = fs::read_to_string(history).expect("a history");
+        let events = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("an event"));
+        let hash = |event: &Value, name: &str| event["environment"][name].as_str().map(str::to_owned);
+        let told: Vec<Value> = events.filter(|event| is(event, "given") || is(event, "facts")).collect();
+        let mut hashes: Vec<String> = told.iter().filter_map(|event| hash(event, NAME)).collect();
+        assert!(hashes.len() >= 3, "what was given, the old process and the successor: {told:?}");
+        hashes.dedup();
+        assert_eq!(hashes.len(), 1, "it is passed on, and known again: {hashes:?}");
+        assert_ne!(hash(&told[0], "HOTSPEC_E2E_AGAIN").as_ref(), hashes.first());
+        hashes.remove(0)
+    });
+    assert_ne!(hashes[0], hashes[1]);
+}
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).expect("a directory").flatten().map(|entry| entry.path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
 fn is(event: &Value, kind: &str) -> bool {
     event["e"] == kind
 }
@@ -176,6 +226,12 @@ fn close_unsaid() {
 
 fn fin_to_reset() {
     let copy = Copy::new();
+    reset_one(&copy);
+    copy.check().fails_by("keep-alive.fin-not-reset");
+}
+
+/// A connection that ended by FIN with nothing awaited ends by RST instead.
+fn reset_one(copy: &Copy) {
     let mut events = copy.events();
     let lanes = lanes(&events, "idle");
     let end = events.iter_mut().find(|event| {
@@ -188,7 +244,6 @@ fn fin_to_reset() {
     end["how"] = json!("reset");
     end["errno"] = json!(104);
     copy.write(&events);
-    copy.check().fails_by("keep-alive.fin-not-reset");
 }
 
 fn cut_line() {

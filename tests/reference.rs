@@ -45,8 +45,12 @@ fn foreign() -> Run {
         ("--stream-path", "/stream?chunks={chunks}&ms={ms}"),
         ("--large-path", "/bytes?n={n}"),
         ("--upload-path", "/echo"),
+        ("--listen-on", "ipv6=[{host}]:{port}"),
+        ("--listen-on", "unix=unix:{socket}"),
+        ("--listen-on", "abstract=unix:@{socket}"),
+        ("--pid-file", "server.pid"),
     ];
-    let command = ["--", &program, "--listen", "{address}"];
+    let command = ["--notify", "--", &program, "--listen", "{address}", "--pid-file", "{dir}/server.pid"];
     run(options.into_iter().flat_map(|(name, value)| [name, value]).chain(command))
 }
 

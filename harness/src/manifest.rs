@@ -5,8 +5,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::clause::Level;
-use crate::declaration::{DeclaredLimits, Known, Profile};
-use crate::history::Model;
+use crate::declaration::{DeclaredLimits, Documented, Known, Profile};
+use crate::history::{Micros, Model};
 
 /// The schema of manifests and results.
 pub const SCHEMA: u32 = 1;
@@ -44,8 +44,42 @@ pub struct Manifest {
     pub scenarios: Vec<ScenarioEntry>,
     /// Deviations that are known.
     pub known: Vec<Known>,
+    /// What a generation tells the next one.
+    #[serde(default)]
+    pub successor: Documented,
     /// The kernel: `uname -r`.
     pub kernel: String,
+    /// The command line, if it was made by one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub typed: Option<Typed>,
+}
+
+/// A command line as it was typed, taken apart, so that a report can say what to type next.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Typed {
+    /// How hotspec was called.
+    pub program: String,
+    /// Clauses, groups and scenarios.
+    pub selectors: Vec<String>,
+    /// Options, each with its value.
+    pub options: Vec<Vec<String>>,
+    /// The command after `--`.
+    pub command: Vec<String>,
+}
+
+/// How long the waits of a scenario take at least, in microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waits {
+    /// The control phase.
+    pub control_us: Micros,
+    /// Load before the trigger.
+    pub lead_us: Micros,
+    /// A restart, the lead included, if the server itself takes no time.
+    pub restart_us: Micros,
+    /// Whatever waits for Tx, after it.
+    pub after_tx_us: Micros,
+    /// Load after the old generation is gone.
+    pub settle_us: Micros,
 }
 
 /// A scenario of a run.
@@ -61,6 +95,9 @@ pub struct ScenarioEntry {
     pub unsupported: Option<String>,
     /// It uses an endpoint that the target did not declare: where control fails, the scenario is ruled out.
     pub assumed: Option<String>,
+    /// How long its waits take at least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Waits>,
 }
 
 /// Why a run directory can't be used.

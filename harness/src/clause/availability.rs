@@ -15,7 +15,7 @@ pub const CLAUSES: &[Clause] = &[
         id: "availability.not-refused",
         must: "FRI",
         should: "",
-        requirement: "From T0 through settle no connect to a declared address gives ECONNREFUSED.",
+        requirement: "From T0 through settle no connect to a declared address gives ECONNREFUSED (or, on a unix path, ENOENT).",
         why: "A refused connection is a client that was turned away: the listener was closed before another one stood in for it.",
         source: "Falcore's hot restart",
         judge: Some(not_refused),
@@ -87,7 +87,7 @@ pub const CLAUSES: &[Clause] = &[
         id: "availability.no-overflow",
         must: "FRI",
         should: "",
-        requirement: "Below the backlog no SYN of a lane is dropped.",
+        requirement: "Below the backlog no SYN of a lane is dropped (on a unix socket: no connect gives EAGAIN).",
         why: "A dropped SYN costs a client a second at least, and shows in no server's log.",
         source: "hotspec; listen(2)",
         judge: Some(no_overflow),
@@ -104,9 +104,13 @@ fn not_refused(case: &Case<'_>, tally: &mut Tally) {
     let expected = "the connection is accepted";
     for lane in after_t0(case) {
         match lane.connect_failed {
-            Some((at, ConnectTrouble::Refused | ConnectTrouble::Missing, errno)) => {
+            Some((at, why @ (ConnectTrouble::Refused | ConnectTrouble::Missing), errno)) => {
                 tally.exercise();
-                let seen = format!("connection refused (errno {})", errno.unwrap_or_default());
+                let how = match why {
+                    ConnectTrouble::Missing => "no socket at the path",
+                    _ => "connection refused",
+                };
+                let seen = format!("{how} (errno {})", errno.unwrap_or_default());
                 tally.break_on(case, lane, at, "refused", expected, seen);
             }
             Some((_, ConnectTrouble::Local, errno)) => tally.doubt(

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::control::Control;
-use crate::declaration::{Limits, Profile};
+use super::observed::Observed;
+use crate::declaration::{Documented, Limits, Profile};
 use crate::history::event::{Event, ListenerRow, Owner, Phase, What};
 use crate::history::generation::{Generations, Proc};
 use crate::history::{Exchange, Interval, Lane, LaneId, Micros, Model, ProcId, Timeline, lane};
@@ -75,6 +76,10 @@ pub struct Case<'a> {
     pub adopted: Option<(Micros, i32)>,
     /// The harness killed the old generation.
     pub killed: Option<Micros>,
+    /// Processes while all was quiet, and their ends.
+    pub observed: Observed,
+    /// What a generation tells the next one, as the target declares it.
+    pub documented: Documented,
     gaps: Vec<Interval>,
 }
 
@@ -134,9 +139,12 @@ impl<'a> Case<'a> {
             signals: Vec::new(),
             adopted: None,
             killed: None,
+            observed: Observed::default(),
+            documented: Documented::default(),
             gaps: Vec::new(),
         };
         for event in events {
+            case.observed.read(event);
             case.read(event);
         }
         let last = events.last().map(|event| &event.what);

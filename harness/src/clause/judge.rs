@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::result::{ClauseResult, LimitsShown, Problem, Restart, RunResult, RunVerdict, Verdict};
 use super::tally::{BROKEN_OFF, Violation};
-use super::{Case, Clause, Level, Tally, registry};
+use super::{Case, Clause, Level, Tally, registry, times};
 use crate::declaration::{Frequency, Known, Limits};
 use crate::history::event::{Event, Stop, What};
 use crate::history::{Interval, Micros};
@@ -27,7 +27,10 @@ pub fn judge(manifest: &Manifest, recorded: &[Recorded<'_>]) -> RunResult {
         .flat_map(|one| {
             let (entry, profile) = (one.entry, manifest.profile);
             let rounds = Case::rounds(&entry.name, profile, limits, manifest.model, &one.events);
-            rounds.into_iter().map(move |case| (entry, case))
+            rounds.into_iter().map(move |mut case| {
+                case.documented = manifest.successor.clone();
+                (entry, case)
+            })
         })
         .collect();
     let problems = problems(recorded, &cases);
@@ -77,7 +80,10 @@ pub fn judge(manifest: &Manifest, recorded: &[Recorded<'_>]) -> RunResult {
         clauses,
         stale,
         restarts,
+        scenarios: times::of_scenarios(manifest, recorded, &cases),
+        took_us: times::of_run(recorded),
         notes: notes(recorded),
+        typed: manifest.typed.clone(),
     }
 }
 
@@ -267,6 +273,7 @@ fn restart(case: &Case<'_>) -> Restart {
     let since = t0.map_or(Micros::MAX, |t0| t0.lo);
     Restart {
         scenario: case.scenario.to_owned(),
+        round: case.round,
         t0_us: t0,
         tr_us: case.timeline.tr(),
         td_us: case.td_last(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Case, Tally};
 use crate::declaration::Span;
 use crate::history::event::ConnectTrouble;
-use crate::history::{Interval, Micros};
+use crate::history::{Interval, Lane, Micros};
 
 /// A queue that fills is seen to be full within this.
 const LOOKED_BY: Micros = 100_000;
@@ -103,32 +103,55 @@ fn no_stuck_queue(case: &Case<'_>, t0: Interval, tally: &mut Tally) {
 }
 
 pub(super) fn no_overflow(case: &Case<'_>, tally: &mut Tally) {
-    // A queue that was full drops SYNs rightly: then it is the backlog that is too short for the load.
-    let full = |at: Micros| {
-        let rows = case.listeners.iter().rev().find(|(_, seen, _)| *seen <= at).map(|(.., rows)| rows);
-        let length = |inode| case.queues.iter().rev().find(|(_, seen, of, _)| *of == inode && *seen <= at);
-        rows.is_some_and(|rows| {
-            rows.iter().any(|row| length(row.inode).is_some_and(|(.., length)| *length >= row.backlog))
-        })
-    };
     for lane in super::availability::after_t0(case).filter(|lane| lane.fetches.is_empty()) {
-        let dropped =
-            matches!(lane.connect_failed, Some((_, ConnectTrouble::TimedOut | ConnectTrouble::QueueFull, _)));
-        if (dropped || lane.retransmits > 0)
-            && (full(lane.opened) || full(lane.opened.saturating_add(LOOKED_BY)))
+        let failed = lane.connect_failed.map(|(_, why, _)| why);
+        let full = failed == Some(ConnectTrouble::QueueFull);
+        let dropped = full || failed == Some(ConnectTrouble::TimedOut) || lane.retransmits > 0;
+        // A queue that the lanes fill by themselves drops SYNs rightly.
+        let seen_full = |at| queue_seen_full(case, at);
+        if dropped
+            && (fill_the_queue(case, lane.opened)
+                || seen_full(lane.opened)
+                || seen_full(lane.opened.saturating_add(LOOKED_BY)))
         {
             tally.rule_out("the backlog of the listening socket is shorter than the load of the scenario");
             continue;
         }
         tally.exercise();
-        if dropped || lane.retransmits > 0 {
-            let at = lane.connected.or(lane.connect_failed.map(|(at, ..)| at)).unwrap_or(lane.opened);
-            let took = Span(at.saturating_sub(lane.opened));
-            let seen = format!(
-                "the SYN was sent {} times; connecting took {took}",
-                lane.retransmits.saturating_add(1)
-            );
-            tally.break_on(case, lane, at, "syn-dropped", "the first SYN is answered", seen);
+        if !dropped {
+            continue;
         }
+        let at = lane.connected.or(lane.connect_failed.map(|(at, ..)| at)).unwrap_or(lane.opened);
+        if full {
+            let seen = "EAGAIN: the queue of the unix socket was full".to_owned();
+            tally.break_on(case, lane, at, "queue-full", "there is room in the queue", seen);
+            continue;
+        }
+        let took = Span(at.saturating_sub(lane.opened));
+        let times = lane.retransmits.saturating_add(1);
+        let seen = format!("the SYN was sent {times} times; connecting took {took}");
+        tally.break_on(case, lane, at, "syn-dropped", "the first SYN is answered", seen);
     }
+}
+
+/// Whether at least as many lanes as the listening socket's backlog may have waited to be accepted then.
+fn fill_the_queue(case: &Case<'_>, at: Micros) -> bool {
+    let rows = case.listeners.iter().rev().find(|(_, seen, _)| *seen <= at).map(|(_, _, rows)| rows);
+    let Some(backlog) = rows.and_then(|rows| rows.iter().map(|row| row.backlog).min()) else { return false };
+    let waits = |lane: &&Lane| {
+        let head = lane.exchanges.first().and_then(|first| first.head.as_ref());
+        lane.connected.is_some_and(|connected| connected <= at)
+            && head.is_none_or(|head| head.first_byte > at)
+            && lane.end.is_none_or(|end| end.at > at)
+    };
+    case.restart_lanes().filter(waits).count() >= backlog as usize
+}
+
+/// Whether the queue of a listening socket was last seen to be full by then.
+fn queue_seen_full(case: &Case<'_>, at: Micros) -> bool {
+    let rows = case.listeners.iter().rev().find(|(_, seen, _)| *seen <= at).map(|(.., rows)| rows);
+    let length = |inode| case.queues.iter().rev().find(|(_, seen, of, _)| *of == inode && *seen <= at);
+    rows.is_some_and(|rows| {
+        rows.iter().any(|row| length(row.inode).is_some_and(|(.., length)| *length >= row.backlog))
+    })
 }

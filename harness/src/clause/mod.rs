@@ -2,6 +2,7 @@
 //! socket, no process.
 //!
 //! - [`case`]: one scenario's history, folded, with what control showed
+//! - [`observed`]: what it says of processes while all was quiet; `lineage`: who descends from whom
 //! - [`tally`]: what a clause says of a case
 //! - [`registry`]: all clauses, their levels and sources
 //! - [`judge`]: from histories to results
@@ -12,6 +13,7 @@
 pub mod aftermath;
 pub mod availability;
 pub mod case;
+mod command_line;
 pub mod control;
 pub mod drain;
 pub mod handover;
@@ -20,13 +22,16 @@ pub mod idle;
 pub mod in_flight;
 pub mod judge;
 pub mod keep_alive;
+mod lineage;
 mod listeners;
+pub mod observed;
 pub mod planned;
 pub mod process;
 pub mod protocol;
 pub mod registry;
 pub mod result;
 pub mod tally;
+mod times;
 pub mod told;
 
 pub use case::Case;

@@ -6,6 +6,7 @@ use super::Level;
 use super::tally::Violation;
 use crate::declaration::{Known, Profile};
 use crate::history::{Interval, Micros, Model};
+use crate::manifest::Typed;
 
 /// What is said of one clause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +88,9 @@ pub struct ClauseResult {
 pub struct Restart {
     /// The scenario in which it was.
     pub scenario: String,
+    /// Which restart of that scenario it was, where one follows another, counted from 1.
+    #[serde(default = "first")]
+    pub round: u32,
     /// The trigger.
     pub t0_us: Option<Interval>,
     /// The successor was first seen serving.
@@ -105,6 +109,22 @@ pub struct Restart {
     pub unprobed_us: Option<Micros>,
     /// The longest gap between two samples of the listening sockets.
     pub sample_gap_us: Option<Micros>,
+}
+
+fn first() -> u32 {
+    1
+}
+
+/// How long a scenario took.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ScenarioTime {
+    /// The scenario.
+    pub name: String,
+    /// From the first to the last of what was recorded, all attempts added up.
+    pub took_us: Micros,
+    /// The least that it can take: what its waits come to if every connection lives through them, and the restarts of
+    /// this server.
+    pub least_us: Option<Micros>,
 }
 
 /// The limits that held.
@@ -165,6 +185,15 @@ pub struct RunResult {
     pub restarts: Vec<Restart>,
     /// Things worth knowing.
     pub notes: Vec<String>,
+    /// How long each scenario took.
+    #[serde(default)]
+    pub scenarios: Vec<ScenarioTime>,
+    /// How long all of them took, several at a time.
+    #[serde(default)]
+    pub took_us: Micros,
+    /// The command line, if it was made by one.
+    #[serde(default)]
+    pub typed: Option<Typed>,
 }
 
 /// A reason for which a scenario could not be judged.

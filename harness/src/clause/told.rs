@@ -56,6 +56,14 @@ fn sights(case: &Case<'_>) -> Vec<Sight> {
     case.told.iter().filter_map(sight).collect()
 }
 
+/// Each time that the file came to be so; what it was found to be at first counts if it is not missing.
+fn becoming(sights: &[Sight], state: PidFileState) -> impl Iterator<Item = &Sight> {
+    let before = std::iter::once(PidFileState::Missing).chain(sights.iter().map(|sight| sight.state));
+    let became =
+        sights.iter().zip(before).filter(move |(sight, before)| sight.state == state && *before != state);
+    became.map(|(sight, _)| sight)
+}
+
 /// Who the main process is to be.
 struct Main {
     /// It is one of these.
@@ -122,7 +130,7 @@ fn watched(case: &Case<'_>, tally: &mut Tally) -> Option<Vec<Sight>> {
 
 fn pid_file(case: &Case<'_>, tally: &mut Tally) {
     let Some(sights) = watched(case, tally) else { return };
-    for sight in sights.iter().filter(|sight| sight.state == PidFileState::Empty) {
+    for sight in becoming(&sights, PidFileState::Empty) {
         tally.exercise();
         let seen = "an empty file".to_owned();
         tally.break_by(case, "pid file".to_owned(), sight.at, "empty", "a process id at any time", seen);
@@ -209,8 +217,7 @@ fn pid_file_present(case: &Case<'_>, tally: &mut Tally) {
         return;
     }
     tally.exercise();
-    let named = sights.iter().position(|sight| sight.state != PidFileState::Missing).unwrap_or(0);
-    for sight in sights.iter().skip(named).filter(|sight| sight.state == PidFileState::Missing) {
+    for sight in becoming(&sights, PidFileState::Missing) {
         let seen = "no file of that name".to_owned();
         tally.break_by(case, "pid file".to_owned(), sight.at, "missing", "a file at any time", seen);
     }

@@ -9,6 +9,7 @@ mod run;
 mod run_dir;
 mod select;
 mod session;
+mod typed;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

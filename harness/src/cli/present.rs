@@ -22,7 +22,7 @@ pub(super) const RESULTS: &str = "results.json";
 /// A stored run, judged.
 pub(super) struct Judged {
     pub(super) result: RunResult,
-    histories: BTreeMap<String, Vec<Event>>,
+    histories: BTreeMap<String, Vec<Vec<Event>>>,
     outputs: BTreeMap<String, Vec<u8>>,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct Judged {
 /// A file that can't be read or is of another schema.
 pub(super) fn judge(dir: &Path) -> Result<Judged, Failure> {
     let manifest = Manifest::read(&dir.join("manifest.json")).map_err(bad_file)?;
-    let mut histories: BTreeMap<String, Vec<Event>> = BTreeMap::new();
+    let mut histories: BTreeMap<String, Vec<Vec<Event>>> = BTreeMap::new();
     let mut outputs = BTreeMap::new();
     let mut recorded = Vec::new();
     for entry in manifest.scenarios.iter().filter(|entry| entry.unsupported.is_none()) {
@@ -48,12 +48,13 @@ pub(super) fn judge(dir: &Path) -> Result<Judged, Failure> {
         }
     }
     for one in &recorded {
-        // Lanes of later attempts would be taken for those of the first: its history is the one that is shown.
-        histories.entry(one.entry.name.clone()).or_insert_with(|| one.events.clone());
         let output = dir.join("output").join(format!("{}.log", one.entry.name));
         outputs.entry(one.entry.name.clone()).or_insert_with(|| tail(&output));
     }
     let result = judge::judge(&manifest, &recorded);
+    for one in recorded {
+        histories.entry(one.entry.name.clone()).or_default().push(one.events);
+    }
     Ok(Judged { result, histories, outputs })
 }
 

@@ -6,12 +6,12 @@ use std::path::Path;
 use super::args::{IsolationArg, RunArgs};
 use super::run_dir::RunDir;
 use super::select::{Selection, select};
-use super::{present, session};
+use super::{present, session, typed};
 use crate::client::http1::Request;
-use crate::declaration::DeclaredLimits;
+use crate::declaration::{DeclaredLimits, Documented};
 use crate::exit::{self, Failure};
 use crate::history::recorder::Origin;
-use crate::manifest::{self, Manifest, ScenarioEntry};
+use crate::manifest::{self, Manifest, ScenarioEntry, Waits};
 use crate::scenario::builtin;
 use crate::scenario::file::{EndpointName, Scenario};
 use crate::scenario::plan::{Plan, ask};
@@ -145,6 +145,7 @@ fn manifest(
     own_network: bool,
     isolation_why: Option<String>,
 ) -> Manifest {
+    let limits = target.limits.resolve();
     let no_ipv6 = selection.scenarios.iter().any(|(scenario, _)| scenario.listener == ListenKind::Ipv6)
         && !namespace::has_ipv6(own_network);
     let machine_lacks = |scenario: &Scenario| {
@@ -158,6 +159,7 @@ fn manifest(
         clauses: clauses.clone(),
         unsupported: Plan::unsupported(scenario, target).or_else(|| machine_lacks(scenario)),
         assumed: assumed(scenario, target),
+        waits: Some(Waits::of(scenario, &target.endpoints, &limits)),
     });
     Manifest {
         schema: manifest::SCHEMA,
@@ -175,7 +177,13 @@ fn manifest(
         clauses: selection.clauses.clone(),
         scenarios: scenarios.collect(),
         known: target.known.clone(),
+        successor: Documented {
+            flag: target.successor.flag.clone(),
+            arguments: target.successor.arguments.clone(),
+            variables: target.successor.variables.clone(),
+        },
         kernel: kernel(),
+        typed: Some(typed::take_apart(std::env::args_os())),
     }
 }
 

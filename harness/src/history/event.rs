@@ -112,6 +112,9 @@ pub enum What {
         arguments: Vec<String>,
         /// The hash of each variable's value, by its name.
         environment: BTreeMap<String, String>,
+        /// Everything else, as in `facts`.
+        #[serde(default)]
+        properties: BTreeMap<String, String>,
     },
     /// What a process was given and what it is, looked at while all is quiet: before the trigger, and after the old
     /// generation is gone.
@@ -125,7 +128,8 @@ pub enum What {
         /// Everything else, by name: directory, ids, limits, descriptors 0 to 2, signal mask, ….
         properties: BTreeMap<String, String>,
     },
-    /// All processes below the warden, zombies too, one second after the old generation is gone.
+    /// All processes below the warden, zombies too: before the trigger, and one second after the old generation is gone.
+    /// Of the second one, a zombie has been one for a second.
     Census {
         /// Each of them.
         processes: Vec<Counted>,

@@ -33,7 +33,7 @@ pub struct Proc {
     pub pid: i32,
     /// Its parent's, when it was first seen.
     pub ppid: i32,
-    /// The address of its stack, which an execution changes and a fork does not; 0 if withheld.
+    /// The address of its stack, which a fork copies and an execution changes. 0 if withheld.
     pub stack: u64,
     /// Its short name.
     pub name: String,

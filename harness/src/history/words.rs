@@ -148,6 +148,11 @@ pub struct Counted {
     pub zombie: bool,
 }
 
+/// The properties of a process that are its descriptors 0 to 2.
+pub const STREAMS: [&str; 3] = ["standard input", "standard output", "standard error"];
+/// The property that stands for an environment whose block was overwritten: its variables are not told.
+pub const REWRITTEN: &str = "environment rewritten";
+
 /// What a pid file was found to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -67,6 +67,9 @@ mod tests {
             "stale",
             "restarts",
             "notes",
+            "scenarios",
+            "took_us",
+            "typed",
         ];
         assert_eq!(keys, expected);
         let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");

@@ -1,6 +1,8 @@
 //! What happened on one connection, in short lines, with the instants of the restart among them.
 
-use crate::history::event::{ConnectTrouble, Ending, Event, Owner, Stage, What};
+use std::collections::BTreeMap;
+
+use crate::history::event::{ConnectTrouble, Ending, Event, Owner, Phase, Stage, What};
 use crate::history::{Interval, LaneId, Micros, Model, Timeline};
 
 /// The connection's own first lines that are always shown.
@@ -39,17 +41,56 @@ pub struct LaneLog<'a> {
     events: &'a [Event],
     timeline: Timeline,
     drain_start_max: Micros,
+    /// The events of each lane, by their places.
+    lanes: BTreeMap<LaneId, Vec<usize>>,
 }
 
 impl<'a> LaneLog<'a> {
     /// Of this history; `model` and `drain_start_max` are those that the run was judged with.
     pub fn new(events: &'a [Event], model: Model, drain_start_max: Micros) -> Self {
-        Self { events, timeline: Timeline::of(model, events), drain_start_max }
+        let mut lanes: BTreeMap<LaneId, Vec<usize>> = BTreeMap::new();
+        for (index, event) in events.iter().enumerate() {
+            if let Some(lane) = event.what.lane() {
+                lanes.entry(lane).or_default().push(index);
+            }
+        }
+        Self { events, timeline: Timeline::of(model, events), drain_start_max, lanes }
+    }
+
+    /// The events of a lane.
+    fn own(&self, lane: LaneId) -> Vec<&'a Event> {
+        let places = self.lanes.get(&lane).into_iter().flatten();
+        places.filter_map(|place| self.events.get(*place)).collect()
+    }
+
+    /// What happened on a lane at this very moment, the last of it if there was more.
+    pub(super) fn at(&self, lane: LaneId, at: Micros) -> Option<&'a What> {
+        let own = self.own(lane);
+        own.iter().rev().find(|event| event.t == at).map(|event| &event.what)
+    }
+
+    /// Whether a lane had begun a request by then.
+    pub(super) fn had_asked(&self, lane: LaneId, by: Micros) -> bool {
+        let asks = |event: &&Event| event.t <= by && matches!(event.what, What::Request { .. });
+        self.own(lane).iter().any(asks)
+    }
+
+    /// When the process that held a lane ended, if it has.
+    pub(super) fn owner_gone(&self, lane: LaneId) -> Option<Interval> {
+        match owner(&self.own(lane)) {
+            Owner::Process(proc) => self.timeline.procs.get(&proc)?.gone,
+            _ => None,
+        }
+    }
+
+    /// T0, if the restart was triggered.
+    pub(super) fn t0(&self) -> Option<Interval> {
+        self.timeline.t0
     }
 
     /// The lines of a lane whose breach was seen at `breach`. Long logs are shown around it.
     pub fn lines(&self, lane: LaneId, breach: Micros) -> Vec<Line> {
-        let own: Vec<&Event> = self.events.iter().filter(|event| event.what.lane() == Some(lane)).collect();
+        let own = self.own(lane);
         if own.is_empty() {
             return Vec::new();
         }
@@ -118,7 +159,10 @@ impl<'a> LaneLog<'a> {
         if let Some(tx) = timeline.tx() {
             push(tx.hi, format!("Tx: the old generation is gone{}", self.not_before(tx)));
         }
-        for event in self.events {
+        // What was stopped in control is over.
+        let restart = |event: &Event| event.what == What::Phase { phase: Phase::Restart };
+        let begun = self.events.iter().rposition(restart).unwrap_or_default();
+        for event in self.events.iter().skip(begun) {
             match &event.what {
                 What::Gone { proc, .. } if owner == Owner::Process(*proc) => {
                     push(event.t, format!("{} has ended", timeline.describe(owner)));
@@ -168,6 +212,7 @@ impl<'a> LaneLog<'a> {
                 Owner::Unknown => "held by an unknown process".to_owned(),
             },
             What::Armed { .. } => "in the state that the scenario wants".to_owned(),
+            What::Loaded { .. } => "in the state for which the old generation was stopped".to_owned(),
             What::HalfClosed { .. } => "closes its sending side".to_owned(),
             What::End { how, errno, stage, .. } => {
                 format!("{}, {}{}", ending(*how), awaited(*stage), number(*errno))
@@ -296,6 +341,30 @@ mod tests {
         let own = events.iter().filter(|event| event.what.lane() == Some(2)).count();
         assert_eq!(left + shown, own);
         assert!(lines.iter().any(|line| line.kind == Kind::Breach && line.text.starts_with("50 bytes")));
+    }
+
+    #[test]
+    fn no_event_of_a_lane_is_told_by_an_empty_line_and_no_stop_of_control_is_told() {
+        let mut events = sample::history();
+        let restart = events.iter().position(|event| event.t >= 250_000).unwrap_or_default();
+        let frozen = |t, on| Event { t, what: What::Frozen { procs: vec![1], on, listening: true } };
+        events.insert(restart, frozen(249_000, true));
+        let end = events.len() - 2;
+        events.insert(end, Event { t: 1_212_500, what: What::Loaded { lane: 2 } });
+        events.insert(end, frozen(1_212_450, true));
+        let lines = LaneLog::new(&events, Model::Auto, 1_000_000).lines(2, 1_212_400);
+        assert!(lines.iter().all(|line| !line.text.is_empty()), "{lines:?}");
+        assert_eq!(lines.iter().filter(|line| line.text.contains("is stopped")).count(), 1, "{lines:?}");
+    }
+
+    #[test]
+    fn what_happened_at_a_moment_and_to_the_owner_can_be_asked() {
+        let events = sample::history();
+        let log = LaneLog::new(&events, Model::Auto, 1_000_000);
+        assert!(matches!(log.at(2, 1_212_400), Some(What::End { how: Ending::Reset, .. })));
+        assert!(log.at(2, 1_212_401).is_none() && log.at(99, 1_212_400).is_none());
+        assert_eq!(log.owner_gone(2), Some(Interval::new(5_098_000, 5_100_000)));
+        assert!(log.had_asked(2, 301_000) && !log.had_asked(2, 300_999));
     }
 
     #[test]

@@ -31,8 +31,8 @@ const PROFILES: [Profile; 3] = [Profile::Falcore, Profile::Reload, Profile::InPl
 /// What lies beside a result and explains it. Whatever is missing is left out of the report.
 #[derive(Clone, Copy, Debug)]
 pub struct Evidence<'a> {
-    /// Histories by scenario.
-    pub histories: &'a BTreeMap<String, Vec<Event>>,
+    /// Histories by scenario: one for each time that it was run.
+    pub histories: &'a BTreeMap<String, Vec<Vec<Event>>>,
     /// The last of what the target wrote, some KiB, by scenario.
     pub outputs: &'a BTreeMap<String, Vec<u8>>,
     /// Where all of it is stored.

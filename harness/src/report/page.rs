@@ -22,6 +22,11 @@ impl Page {
         Self { width: width.max(WIDTH_MIN), styles: Styles::new(colour), out: String::new() }
     }
 
+    /// How wide a line may be.
+    pub(super) fn columns(&self) -> usize {
+        self.width
+    }
+
     /// All of it.
     pub(super) fn finish(self) -> String {
         self.out
@@ -105,21 +110,26 @@ impl Page {
         }
     }
 
-    /// Lines to be typed, and what each does. They are not broken: half of one would do something else.
-    pub(super) fn commands(&mut self, indent: usize, commands: &[(String, &str)]) {
-        let commands: Vec<(String, String)> =
-            commands.iter().map(|(command, what)| (clean(command), clean(what))).collect();
-        let column = commands.iter().map(|(command, _)| width(command)).max().unwrap_or_default() + 2;
+    /// Commands to be typed, word by word, and what each does. One that is too long goes on after a backslash, so that it
+    /// can be copied as it stands; no word is broken, as half of one would do something else.
+    pub(super) fn commands(&mut self, indent: usize, commands: &[(Vec<String>, &str)]) {
+        let commands: Vec<(Vec<String>, String)> =
+            commands.iter().map(|(words, what)| (words.iter().map(clean).collect(), clean(what))).collect();
+        let column = commands.iter().map(|(words, _)| width(&words.join(" "))).max().unwrap_or_default() + 2;
         let beside = commands.iter().all(|(_, what)| indent + column + width(what) <= self.width);
         let Styles { name, quiet, .. } = self.styles;
-        for (command, what) in commands {
-            let shown = paint(name, &command);
+        for (words, what) in commands {
             if beside {
+                let command = words.join(" ");
                 let pad = " ".repeat(column - width(&command));
-                self.line(indent, &format!("{shown}{pad}{}", paint(quiet, &what)));
+                self.line(indent, &format!("{}{pad}{}", paint(name, &command), paint(quiet, &what)));
             } else {
-                self.line(indent, &shown);
-                self.styled(indent + 4, quiet, &what);
+                self.styled(indent, quiet, &format!("# {what}"));
+                for (number, line) in
+                    continued(&words, self.width.saturating_sub(indent + 2)).iter().enumerate()
+                {
+                    self.line(if number == 0 { indent } else { indent + 2 }, &paint(name, line));
+                }
             }
         }
     }
@@ -148,6 +158,23 @@ impl Page {
     }
 }
 
+/// Words in lines no wider than `columns`, each but the last with a backslash at its end.
+fn continued(words: &[String], columns: usize) -> Vec<String> {
+    const BACKSLASH: usize = 2;
+    let mut lines: Vec<String> = Vec::new();
+    let mut line = String::new();
+    for word in words {
+        if !line.is_empty() && width(&line) + 1 + width(word) + BACKSLASH > columns {
+            lines.push(format!("{} \\", std::mem::take(&mut line)));
+        } else if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    lines.push(line);
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,13 +194,36 @@ mod tests {
     }
 
     #[test]
+    fn a_long_command_goes_on_after_a_backslash_and_stays_what_it_was() {
+        let words = [
+            "hotspec",
+            "run",
+            "in-flight-upload",
+            "--idle-max",
+            "3s",
+            "--",
+            "./server",
+            "--listen",
+            "{address}",
+        ];
+        let mut page = Page::new(40, false);
+        page.commands(2, &[(words.map(str::to_owned).to_vec(), "repeats only what failed")]);
+        let text = page.finish();
+        let (what, command) = text.split_once('\n').expect("two lines");
+        assert_eq!(what, "  # repeats only what failed");
+        assert!(command.lines().count() > 1 && command.lines().all(|line| width(line) <= 40), "{command}");
+        let joined = command.replace("\\\n", " ");
+        assert_eq!(joined.split_whitespace().collect::<Vec<_>>(), words);
+    }
+
+    #[test]
     fn no_text_can_bring_an_escape_sequence_onto_the_page() {
         let mut page = Page::new(40, false);
         page.heading("\x1b[1m");
         page.text(0, "\x1b[2J");
         page.field(0, "\x1b", 4, "\x1b]0;x\x07");
         page.lead(0, 0, Style::new(), "\x1b", "\x1b");
-        page.commands(0, &[("\x1b".to_owned(), "\x1b")]);
+        page.commands(0, &[(vec!["\x1b".to_owned()], "\x1b")]);
         page.quoted(0, b"\x1b[31m\xff\t\x9b");
         assert!(!page.finish().contains(|c: char| c != '\n' && c.is_control()));
     }

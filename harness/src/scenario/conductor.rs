@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::aftermath;
 use super::lookout::Lookout;
 use super::monitor::Monitor;
 use super::runner::{Halt, Job, Progress, tell};
@@ -22,7 +23,7 @@ use crate::history::event::{Micros, What};
 use crate::history::{ProcId, Recorder};
 use crate::target::launch::{Circumstances, Launch};
 use crate::target::warden::{Event as WardenEvent, Warden, WardenError, WardenSpec};
-use crate::witness::process::{Exit, Frozen};
+use crate::witness::process::{Exit, Frozen, Redaction};
 
 /// From one look at processes and listening sockets to the next.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -55,6 +56,8 @@ pub struct Conductor<'a> {
     pub(super) stopped_in_time: bool,
     /// What is done to the successor's start.
     pub(super) arranged: Arranged,
+    /// How environments are told.
+    pub(super) redaction: Redaction,
     anchors: watch::Sender<Anchors>,
     looked: Instant,
     flushed: Instant,
@@ -96,6 +99,10 @@ impl<'a> Conductor<'a> {
         monitor.set_flag(job.target.successor.flag.as_deref());
         told.listen(warden.pid()).map_err(Halt::harness)?;
         let started = warden.start_command(0).await.map_err(Halt::start)?;
+        let command = spec.commands.first().ok_or_else(|| Halt::harness("no command starts the target"))?;
+        let redaction = aftermath::redaction(command);
+        let given = aftermath::given(command, spec.descriptor_limit, warden.pid(), started.pid, &redaction);
+        recorder.record(given);
         let mut conductor = Self {
             job,
             recorder,
@@ -113,6 +120,7 @@ impl<'a> Conductor<'a> {
             to_stop: Vec::new(),
             stopped_in_time: true,
             arranged,
+            redaction,
             anchors: watch::Sender::new(Anchors::default()),
             looked: Instant::now(),
             flushed: Instant::now(),

@@ -1,5 +1,6 @@
 //! The target's address as the socket table shows it: which listening sockets take connections to it.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::client::address::Address;
@@ -68,11 +69,11 @@ impl Door {
             return Ok(ours.map(|row| listening(row.inode, row.cookie, row.backlog, row.queue)).collect());
         }
         for _ in 0..LOOKS {
-            let Some(ours) = self.filter() else { return Ok(Vec::new()) };
+            let Some(sought) = self.sought() else { return Ok(Vec::new()) };
             let rows = table.unix_listeners()?;
             let found: Vec<Listening> = rows
                 .iter()
-                .filter(|row| ours(row))
+                .filter(|row| sought.is(row))
                 .map(|row| listening(row.inode, row.cookie, row.backlog, row.queue))
                 .collect();
             if !found.is_empty() {
@@ -83,19 +84,27 @@ impl Door {
     }
 
     /// What tells a unix socket behind the door from others at this moment; `None` if the path is missing.
-    fn filter(&self) -> Option<Box<dyn Fn(&UnixListener) -> bool + '_>> {
-        use std::os::unix::ffi::OsStrExt;
+    fn sought(&self) -> Option<Sought<'_>> {
         match self {
             Door::Tcp(_) => None,
-            Door::File(path) => {
-                let file = file(path)?;
-                Some(Box::new(move |row| row.file == Some(file)))
-            }
-            Door::Path(path) => {
-                file(path)?;
-                Some(Box::new(move |row| row.name == path.as_os_str().as_bytes()))
-            }
-            Door::Abstract(name) => Some(Box::new(move |row| row.name == *name)),
+            Door::File(path) => file(path).map(Sought::File),
+            Door::Path(path) => file(path).map(|_| Sought::Name(path.as_os_str().as_bytes())),
+            Door::Abstract(name) => Some(Sought::Name(name)),
+        }
+    }
+}
+
+/// What a unix socket is known by.
+enum Sought<'a> {
+    File(u32),
+    Name(&'a [u8]),
+}
+
+impl Sought<'_> {
+    fn is(&self, row: &UnixListener) -> bool {
+        match self {
+            Sought::File(file) => row.file == Some(*file),
+            Sought::Name(name) => row.name == *name,
         }
     }
 }

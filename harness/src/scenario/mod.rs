@@ -1,8 +1,10 @@
 //! What we do: scenario files, the concrete plan, and the runner that drives a target through it.
 
+mod aftermath;
 pub mod builtin;
 mod conductor;
 mod door;
+mod exits;
 pub mod file;
 mod lanes;
 mod lookout;
@@ -17,3 +19,4 @@ mod stop;
 mod successor;
 mod told;
 mod trigger;
+mod waits;

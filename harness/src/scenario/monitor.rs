@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use super::door::{Door, Listening};
+use super::exits::{Exits, Usage, used};
 use super::named;
 use crate::client::address::Address;
 use crate::client::socket::Ends;
@@ -32,6 +33,8 @@ struct Inner {
     /// on: nobody can connect any more, but its queue is still there.
     doors: BTreeSet<u64>,
     known: HashMap<Epoch, Known>,
+    exits: Exits,
+    usage: Usage,
     next: ProcId,
     listeners: Option<(Micros, Vec<ListenerRow>)>,
     last_look: Micros,
@@ -52,6 +55,8 @@ struct Known {
     serves: bool,
     gone: bool,
     seen: Micros,
+    /// Processor time that it had used then, in clock ticks.
+    ticks: u64,
     /// Descriptors of listening sockets, by inode, and when they were last looked at.
     listening: BTreeMap<u64, i32>,
     looked: Option<Micros>,
@@ -77,6 +82,8 @@ impl Monitor {
             door: None,
             doors: BTreeSet::new(),
             known: HashMap::new(),
+            exits: Exits::default(),
+            usage: Usage::default(),
             next: 0,
             listeners: None,
             last_look: recorder.now(),
@@ -148,6 +155,11 @@ impl Monitor {
         alive
     }
 
+    /// All that is below the warden, the dead that nobody has reaped included.
+    pub fn below(&self) -> Vec<Stat> {
+        self.inner.borrow_mut().tree.descendants().unwrap_or_default()
+    }
+
     /// Processes that are alive and hold a listening socket.
     pub fn listening(&self) -> Vec<ProcId> {
         let inner = self.inner.borrow();
@@ -182,8 +194,18 @@ impl Inner {
     fn look(&mut self, recorder: &Recorder) {
         self.look_at_processes(recorder);
         self.look_at_listeners(recorder);
+        self.exits.tell(recorder);
+        self.tell_usage(recorder);
         self.last_look = recorder.now();
         self.looks = self.looks.wrapping_add(1);
+    }
+
+    /// The processor time of the old generation, now and then.
+    fn tell_usage(&mut self, recorder: &Recorder) {
+        let Some(old) = self.usage.due(recorder) else { return };
+        for known in self.known.values().filter(|known| !known.gone && old.contains(&known.proc)) {
+            recorder.record_at(known.seen, used(known.proc, known.ticks));
+        }
     }
 
     fn look_at_processes(&mut self, recorder: &Recorder) {
@@ -204,6 +226,7 @@ impl Inner {
             if let Some((epoch, known)) = epoch.and_then(|epoch| Some((epoch, self.known.get_mut(&epoch)?))) {
                 alive.push(epoch);
                 known.seen = before;
+                known.ticks = stat.cpu_ticks;
                 continue;
             }
             alive.push(stat.epoch);
@@ -232,15 +255,21 @@ impl Inner {
                 serves: false,
                 gone: false,
                 seen: before,
+                ticks: stat.cpu_ticks,
                 listening: BTreeMap::new(),
                 looked: None,
             };
             self.known.insert(stat.epoch, known);
+            self.exits.born(proc, stat.epoch);
         }
         for (epoch, known) in &mut self.known {
             if !known.gone && !alive.contains(epoch) {
                 known.gone = true;
+                if self.usage.watches(known.proc) {
+                    recorder.record_at(known.seen, used(known.proc, known.ticks));
+                }
                 recorder.record_at(now, What::Gone { proc: known.proc, from: known.seen });
+                self.exits.gone(known.proc, now);
             }
         }
     }
@@ -252,6 +281,7 @@ impl Inner {
         };
         let (_, known) = self.known.iter_mut().find(same)?;
         known.gone = true;
+        self.exits.executed(known.proc);
         Some(known.proc)
     }
 

@@ -13,15 +13,15 @@ use crate::history::Timeline;
 use crate::history::event::{Micros, Phase, What};
 
 /// The control phase lasts at least this long: what it shows of idle connections is what it waited for.
-const CONTROL_MIN: Micros = 4_000_000;
+pub(super) const CONTROL_MIN: Micros = 4_000_000;
 /// Lanes in steady use get this long before the trigger.
-const LEAD: Micros = 500_000;
+pub(super) const LEAD: Micros = 500_000;
 /// Lanes get this long to reach their state.
 const ARM_WITHIN: Micros = 10_000_000;
 /// Stopped processes stand still for no longer than this while lanes are brought into their states.
 const LOAD_WITHIN: Micros = 2_000_000;
 /// Load goes on for so long beyond the time by which the old generation has to drain.
-const AFTER_HANDOVER: Micros = 600_000;
+pub(super) const AFTER_HANDOVER: Micros = 600_000;
 /// What is still open gets this long when the load ends.
 const WIND_UP: Micros = 12_000_000;
 
@@ -80,6 +80,7 @@ impl Conductor<'_> {
         let mut lanes = self.lanes(Phase::Restart);
         self.bring_about(&mut lanes).await?;
         self.monitor.look();
+        self.take_stock_before();
         self.monitor.start_sampling();
         if self.job.plan.stop == Some(StopAt::AtTrigger) {
             self.stop_old();
@@ -189,6 +190,7 @@ impl Conductor<'_> {
                 break;
             }
         }
+        let counted = self.take_stock_after().await?;
         if self.job.plan.settle && self.reached(Anchor::Tx) {
             tell(&self.progress, self.job, "settling", false);
             self.recorder.record(What::Phase { phase: Phase::Settle });
@@ -203,6 +205,9 @@ impl Conductor<'_> {
             tell(&self.progress, self.job, "waiting for the old generation to go", false);
             let until = self.recorder.now() + limits.exit_max + 1_500_000;
             self.until(until, |stage| stage.reached(Anchor::Tx)).await?;
+        }
+        if !counted {
+            self.take_stock().await?;
         }
         self.monitor.look();
         self.monitor.tell_sampling();

@@ -24,7 +24,7 @@ const ADOPTED_AS: i32 = 20;
 /// Connections that may wait in the queue of a listening socket that the harness opens.
 const BACKLOG: i32 = 1024;
 /// A signal that comes when it should not comes within this of the time when it could have come.
-const SIGNAL_WITHIN: Micros = 1_000_000;
+pub(super) const SIGNAL_WITHIN: Micros = 1_000_000;
 
 /// What was arranged before the target was started.
 #[derive(Debug, Default)]

@@ -177,9 +177,7 @@ impl Launch {
             None => (absolute(program), &self.dir),
         };
         let mut spec = CommandSpec::new(program).args(filled).dir(dir).output(&self.output);
-        // A service manager that watches over hotspec itself must not hear of the target.
-        spec.env =
-            std::env::vars_os().filter(|(name, _)| !SERVICE_MANAGER.iter().any(|own| name == own)).collect();
+        spec.env = inherited(std::env::vars_os());
         if let Some(socket) = &self.notify {
             spec.env.push(("NOTIFY_SOCKET".into(), socket.into()));
         }
@@ -208,6 +206,11 @@ impl Target {
     }
 }
 
+/// What the target gets of our own environment. A service manager that watches over hotspec must not hear of the target.
+fn inherited(own: impl Iterator<Item = (OsString, OsString)>) -> Vec<(OsString, OsString)> {
+    own.filter(|(name, _)| !SERVICE_MANAGER.iter().any(|left_out| name == left_out)).collect()
+}
+
 /// The path of a program is meant from where hotspec was called; a bare name is looked up in PATH.
 fn absolute(program: OsString) -> OsString {
     let is_path = program.as_encoded_bytes().contains(&b'/');
@@ -220,6 +223,14 @@ fn absolute(program: OsString) -> OsString {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_service_manager_above_hotspec_is_not_known_to_the_target() {
+        let own =
+            [("PATH", "/bin"), ("NOTIFY_SOCKET", "/run/x"), ("WATCHDOG_USEC", "1"), ("WATCHDOG_PID", "2")];
+        let own = own.map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        assert_eq!(inherited(own.into_iter()), [("PATH".into(), "/bin".into())]);
+    }
 
     #[test]
     fn a_program_by_its_path_is_looked_for_where_hotspec_was_called() {

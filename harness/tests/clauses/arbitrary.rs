@@ -1,10 +1,10 @@
 //! Events of every kind with any content: numbers that nobody gave out, times in no order.
 
 use hotspec::history::event::{
-    ConnectTrouble, Ending, Event, Interval, ListenerRow, Micros, Owner, Phase, PidFileState, SCHEMA, Stage,
-    Stop, What,
+    ConnectTrouble, Counted, Ending, Event, Interval, ListenerRow, Micros, Owner, Phase, PidFileState,
+    SCHEMA, Stage, Stop, What,
 };
-use proptest::collection::vec;
+use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 
@@ -77,6 +77,34 @@ fn of_witness() -> BoxedStrategy<What> {
             .prop_map(|(pid, code, signal)| What::Exit { pid, code, signal }),
         1 => (vec(row, 0..3), micros()).prop_map(|(rows, from)| What::Listeners { rows, from }),
         1 => micros().prop_map(|longest_gap| What::Sampled { longest_gap }),
+        4 => of_quiet(),
+    ]
+    .boxed()
+}
+
+/// What is seen of processes while all is quiet.
+fn of_quiet() -> BoxedStrategy<What> {
+    let names =
+        || word(&["umask", "standard input", "blocked signals", "limit open files", "environment rewritten"]);
+    let values = || word(&["0", "ffffffffffffffff", "/dev/null", "é"]);
+    let properties = || btree_map(names(), values(), 0..5);
+    let variables = || btree_map(word(&["PATH", "SHLVL", "é"]), values(), 0..3);
+    let arguments = || vec(word(&["a", "--socket", "--socket=3", "--", ""]), 0..4);
+    let counted = (any::<i32>(), 0..3_i32, word(&["server", "worker/1"]), any::<bool>());
+    let counted = counted.prop_map(|(pid, ppid, name, zombie)| Counted { pid: pid % 3, ppid, name, zombie });
+    prop_oneof![
+        2 => (arguments(), variables(), properties()).prop_map(|(arguments, environment, properties)| {
+            What::Given { arguments, environment, properties }
+        }),
+        4 => (number(), option::of(arguments()), option::of(variables()), properties())
+            .prop_map(|(proc, arguments, environment, properties)| {
+                What::Facts { proc, arguments, environment, properties }
+            }),
+        2 => vec(counted, 0..4).prop_map(|processes| What::Census { processes }),
+        1 => (number(), option::of(any::<i32>()), option::of(any::<i32>()))
+            .prop_map(|(proc, code, signal)| What::Ended { proc, code, signal }),
+        1 => (number(), any::<u64>()).prop_map(|(proc, cpu_us)| What::Used { proc, cpu_us }),
+        1 => (vec(number(), 0..3), micros()).prop_map(|(procs, from)| What::Killed { procs, from }),
     ]
     .boxed()
 }

@@ -268,3 +268,28 @@ fn a_syn_that_is_sent_twice_breaks_no_overflow_and_costs_a_second() {
     slow.asked().answered().closed();
     story.breaks("availability.no-overflow", &["availability.no-stall"]);
 }
+
+#[test]
+fn a_full_queue_of_a_unix_socket_breaks_no_overflow_and_is_no_refusal() {
+    let mut story = correct("new-connections");
+    story.lane("new", BORN + 20).not_connected(ConnectTrouble::QueueFull, 11);
+    story.breaks("availability.no-overflow", &[]);
+}
+
+#[test]
+fn a_queue_that_the_lanes_fill_themselves_overflows_by_nobodys_fault() {
+    for (waiting, overflows) in [(1, true), (2, false)] {
+        let mut story = correct("new-connections");
+        listeners(&mut story, RESTART, &[ListenerRow { backlog: 2, ..LISTENER }]);
+        for _ in 0..waiting {
+            story.lane("new", BORN + 10).connected().after(40).owner(NEW).asked().answered().closed();
+        }
+        story.lane("new", BORN + 20).not_connected(ConnectTrouble::QueueFull, 11);
+        story.lane("new", BORN + 60).accepted_by(NEW).asked().answered().closed();
+        if overflows {
+            story.breaks("availability.no-overflow", &[]);
+        } else {
+            story.holds("availability.no-overflow");
+        }
+    }
+}

@@ -19,6 +19,7 @@ impl Story {
             clauses: self.scenario.clauses.clone(),
             unsupported: None,
             assumed: None,
+            waits: None,
         }
     }
 
@@ -87,7 +88,9 @@ pub(crate) fn manifest(stories: &[&Story]) -> Manifest {
         clauses: clauses.into_iter().collect(),
         scenarios,
         known: Vec::new(),
+        successor: stories[0].documented.clone(),
         kernel: "6.12".to_owned(),
+        typed: None,
     }
 }
 

@@ -2,18 +2,21 @@
 //!
 //! - [`story`]: a correct restart under each scenario, and what may be changed about the server
 //! - [`lane`]: one connection, told step by step
+//! - [`quiet`]: what is seen of its processes while all is quiet, and of their ends
 //! - [`correct`]: what the lanes of each scenario see of a correct server
 //! - [`judged`]: what a story comes to
 //! - one file per group of clauses, [`run`] for the verdict on a whole run, [`generated`] for properties
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod aftermath;
 mod arbitrary;
 mod availability;
 mod correct;
 mod drain;
 mod generated;
 mod generations;
+mod identity;
 mod in_flight;
 mod judged;
 mod keep_alive;
@@ -21,6 +24,7 @@ mod known;
 mod lane;
 mod last_request;
 mod process;
+mod quiet;
 mod run;
 mod story;
 mod told;

@@ -35,7 +35,7 @@ fn a_server_that_dies_of_the_trigger_breaks_new_generation() {
     story.server.gone = Gone::At(T0 + 30);
     story.server.canaries = false;
     story.scenario.probes = false;
-    story.breaks("process.new-generation", &[]);
+    story.breaks("process.new-generation", &["process.one-left"]);
 }
 
 #[test]

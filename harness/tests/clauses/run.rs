@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use hotspec::clause::judge::{Recorded, judge};
 use hotspec::clause::registry;
 use hotspec::clause::result::{RunVerdict, Verdict};
 use hotspec::declaration::Profile;
 use hotspec::history::What;
 use hotspec::history::event::Stop;
+use hotspec::manifest::Waits;
 use hotspec::scenario::builtin;
 
 use crate::judged::verdict;
@@ -38,6 +40,8 @@ fn every_built_clause_is_broken_by_a_story_here() {
         include_str!("drain.rs"),
         include_str!("process.rs"),
         include_str!("told.rs"),
+        include_str!("aftermath.rs"),
+        include_str!("identity.rs"),
     ];
     let told: String = told.concat().split_whitespace().collect();
     for clause in registry::all().into_iter().filter(|clause| clause.judge.is_some()) {
@@ -180,4 +184,43 @@ fn a_planned_clause_is_shown_and_weighs_nothing() {
     let result = story.judged_by(&manifest);
     assert!(planned.iter().all(|id| verdict(&result, id) == Verdict::Planned));
     assert_eq!(result.verdict, RunVerdict::Pass);
+}
+
+#[test]
+fn a_scenario_takes_as_long_as_its_histories_and_at_least_what_its_waits_and_its_restart_come_to() {
+    let story = correct("idle-last-request");
+    let history = story.history();
+    let took = history.last().unwrap().t - history.first().unwrap().t;
+    let mut manifest = story.manifest();
+    assert_eq!(story.judged_by(&manifest).scenarios[0].least_us, None);
+    // Waits that are shorter than the server's own restart don't make it shorter; longer ones are what counts.
+    for restart_us in [0, 60_000_000] {
+        let waits =
+            Waits { control_us: 4_000_000, lead_us: 500_000, restart_us, after_tx_us: 7_000, settle_us: 1 };
+        manifest.scenarios[0].waits = Some(waits);
+        let result = story.judged_by(&manifest);
+        let restart = &result.restarts[0];
+        let own = restart.tx_us.unwrap().lo - restart.t0_us.unwrap().hi;
+        let time = &result.scenarios[0];
+        assert_eq!((time.name.as_str(), time.took_us, result.took_us), ("idle-last-request", took, took));
+        assert_eq!(time.least_us, Some(4_000_000 + restart_us.max(500_000 + own + 7_000)));
+    }
+}
+
+#[test]
+fn attempts_add_up_and_of_what_was_broken_off_no_least_is_known() {
+    let story = correct("idle-last-request");
+    let mut manifest = story.manifest();
+    manifest.scenarios[0].waits = Some(Waits { control_us: 4_000_000, ..Waits::default() });
+    let entry = &manifest.scenarios[0];
+    let once = Recorded { entry, events: story.history() };
+    let again = Recorded { entry, events: story.history() };
+    let one = judge(&manifest, &[Recorded { entry, events: story.history() }]).scenarios.remove(0);
+    let two = judge(&manifest, &[once, again]).scenarios.remove(0);
+    assert_eq!(two.took_us, 2 * one.took_us);
+    assert_eq!(two.least_us, one.least_us.map(|least| 2 * least));
+    let mut cut = story.history();
+    cut.pop();
+    let cut = judge(&manifest, &[Recorded { entry, events: cut }]).scenarios.remove(0);
+    assert_eq!(cut.least_us, None);
 }

@@ -1,6 +1,6 @@
 //! A correct restart, told as its history. Times are milliseconds of the run's clock.
 
-use hotspec::declaration::Profile;
+use hotspec::declaration::{Documented, Profile};
 use hotspec::history::event::{
     Event, Interval, LaneId, ListenerRow, Micros, Owner, Phase, ProcId, SCHEMA, What,
 };
@@ -10,6 +10,7 @@ use hotspec::scenario::file::{Scenario, Stop};
 
 use crate::correct;
 use crate::lane::Script;
+use crate::quiet::{self, Quiet};
 
 /// The process from before the trigger.
 pub(crate) const OLD: Owner = Owner::Process(0);
@@ -77,6 +78,10 @@ pub(crate) struct Story {
     pub(crate) profile: Profile,
     pub(crate) model: Model,
     pub(crate) server: Server,
+    /// What its processes are while all is quiet, and how the old one ends.
+    pub(crate) quiet: Quiet,
+    /// What it tells its successor.
+    pub(crate) documented: Documented,
     /// The machine shows neither processes nor sockets.
     pub(crate) withheld: bool,
     pub(crate) events: Vec<Event>,
@@ -117,6 +122,8 @@ pub(crate) fn frame(name: &str) -> Story {
         profile: Profile::Falcore,
         model: Model::ForkExec,
         server,
+        quiet: Quiet::correct(),
+        documented: quiet::documented(),
         withheld: false,
         events: Vec::new(),
         old_until: 13_250_000,
@@ -163,6 +170,7 @@ impl Story {
             all.tell_probes();
         }
         all.tell_gone();
+        quiet::tell(&mut all);
         all.events.sort_by_key(|event| event.t);
         let begin = What::Begin { schema: SCHEMA, scenario: self.scenario.name.clone() };
         all.events.insert(0, Event { t: 0, what: begin });
@@ -210,14 +218,18 @@ impl Story {
         }
     }
 
+    /// The old process is gone.
+    pub(crate) fn gone(&self) -> Option<u64> {
+        match self.server.gone {
+            Gone::InTime => Some(self.old_until / 1_000 + 250),
+            Gone::At(at) => Some(at),
+            Gone::Never => None,
+        }
+    }
+
     fn tell_gone(&mut self) {
-        let gone = match self.server.gone {
-            Gone::InTime => self.old_until / 1_000 + 250,
-            Gone::At(at) => at,
-            Gone::Never => return,
-        };
+        let Some(gone) = self.gone() else { return };
         self.tell(gone, What::Gone { proc: 0, from: (gone - 10) * 1_000 });
-        self.tell(gone, What::Exit { pid: 100, code: Some(0), signal: None });
         if self.scenario.settle {
             self.tell(gone + 50, What::Phase { phase: Phase::Settle });
         }
@@ -274,6 +286,9 @@ fn is_of_witness(what: &What) -> bool {
             | What::Listeners { .. }
             | What::Sampled { .. }
             | What::Owner { .. }
+            | What::Facts { .. }
+            | What::Census { .. }
+            | What::Ended { .. }
     )
 }
 
@@ -282,7 +297,7 @@ pub(crate) fn process(proc: ProcId, program: &str, seen: u64) -> What {
     What::Process {
         proc,
         pid: 100 + proc as i32,
-        ppid: 1,
+        ppid: if proc == 0 { 1 } else { 100 },
         start: seen,
         stack: 4_096 + u64::from(proc),
         born: Interval::new((seen - 10) * 1_000, seen * 1_000),

@@ -58,7 +58,7 @@ fn exercised(page: &mut Page, clause: &Clause, scenarios: &[Scenario]) {
     }
     page.blank();
     if let Some(first) = by.first() {
-        let command = format!("hotspec run {} -- COMMAND", first.name);
+        let command = ["hotspec", "run", &first.name, "--", "COMMAND"].map(str::to_owned).to_vec();
         page.commands(2, &[(command, "tries it")]);
     }
 }

@@ -1,14 +1,14 @@
 //! All clauses: how many have which verdict, what was not exercised and why, and what holds.
 
 use super::super::page::Page;
-use super::super::style::count;
+use super::super::style::{clean, count, wrap};
 use super::super::table::{Cell, Set, Table};
 use super::with;
 use crate::clause::Level;
 use crate::clause::result::{ClauseResult, RunResult, Verdict};
 
 /// In the order in which they are told.
-const VERDICTS: [Verdict; 8] = [
+const VERDICTS: [Verdict; 7] = [
     Verdict::Fail,
     Verdict::Error,
     Verdict::Inconclusive,
@@ -16,7 +16,6 @@ const VERDICTS: [Verdict; 8] = [
     Verdict::NoEvidence,
     Verdict::Unsupported,
     Verdict::Pass,
-    Verdict::Planned,
 ];
 /// Reasons shown of each clause.
 const REASONS: usize = 4;
@@ -29,17 +28,13 @@ pub(super) fn write(page: &mut Page, run: &RunResult) {
     page.heading("Clauses");
     counts(page, run);
     reasons(page, run, Verdict::Error, "Not judged, by hotspec's own fault");
-    reasons(
-        page,
-        run,
-        Verdict::Inconclusive,
-        "Inconclusive: what was not exercised, or not certain, and why",
-    );
+    reasons(page, run, Verdict::Inconclusive, "Inconclusive: not exercised, or not certain, and why");
     reasons(page, run, Verdict::NoEvidence, "No evidence: what this machine withholds");
     reasons(page, run, Verdict::Unsupported, "Unsupported: what the target rules out");
     known(page, run);
     stale(page, run);
     held(page, run);
+    planned(page, run);
 }
 
 fn counts(page: &mut Page, run: &RunResult) {
@@ -55,33 +50,80 @@ fn counts(page: &mut Page, run: &RunResult) {
     page.table(2, &table);
 }
 
-/// Clauses that are no pass and no failure, with the reasons.
+/// Clauses that are no pass and no failure, by reason: often the same one rules out many.
 fn reasons(page: &mut Page, run: &RunResult, verdict: Verdict, title: &str) {
-    let clauses = with(run, verdict);
-    if clauses.is_empty() {
+    let groups = by_reasons(run, &with(run, verdict));
+    if groups.is_empty() {
         return;
     }
     page.blank();
     let style = page.styles.of(verdict);
     page.styled(2, style, title);
-    // Often the same reason rules out many: it is told once.
-    let mut groups: Vec<(&[String], Vec<String>)> = Vec::new();
-    for clause in clauses {
-        let name = name(clause);
-        match groups.iter_mut().find(|(reasons, _)| *reasons == clause.reasons.as_slice()) {
-            Some((_, names)) => names.push(name),
-            None => groups.push((&clause.reasons, vec![name])),
-        }
-    }
     for (reasons, names) in groups {
         page.text(4, &names.join(", "));
         for reason in reasons.iter().take(REASONS) {
-            page.text(6, reason);
+            page.text(6, &reason.text());
         }
         if reasons.len() > REASONS {
             page.text(6, &format!("and {} more", count(reasons.len() - REASONS, "reason", "reasons")));
         }
     }
+}
+
+/// A reason, and the scenarios that met it; none if it is not about one.
+#[derive(Debug, PartialEq, Eq)]
+struct Reason<'a> {
+    scenarios: Vec<&'a str>,
+    why: &'a str,
+}
+
+impl Reason<'_> {
+    fn text(&self) -> String {
+        const NAMES: usize = 3;
+        match self.scenarios.len() {
+            0 => self.why.to_owned(),
+            number if number > NAMES => {
+                let more = number - NAMES;
+                format!("{} and {more} more scenarios: {}", self.scenarios[..NAMES].join(", "), self.why)
+            }
+            _ => format!("{}: {}", self.scenarios.join(", "), self.why),
+        }
+    }
+}
+
+/// The reasons of a clause; what several scenarios met is one reason.
+fn told_once<'a>(run: &'a RunResult, clause: &'a ClauseResult) -> Vec<Reason<'a>> {
+    let known = |name: &str| {
+        run.scenarios.iter().any(|time| time.name == name)
+            || run.restarts.iter().any(|restart| restart.scenario == name)
+    };
+    let mut reasons: Vec<Reason<'_>> = Vec::new();
+    for reason in &clause.reasons {
+        let (scenario, why) = match reason.split_once(": ") {
+            Some((name, why)) if known(name) => (Some(name), why),
+            _ => (None, reason.as_str()),
+        };
+        match reasons
+            .iter_mut()
+            .find(|other| other.why == why && other.scenarios.is_empty() == scenario.is_none())
+        {
+            Some(other) => other.scenarios.extend(scenario),
+            None => reasons.push(Reason { scenarios: scenario.into_iter().collect(), why }),
+        }
+    }
+    reasons
+}
+
+fn by_reasons<'a>(run: &'a RunResult, clauses: &[&'a ClauseResult]) -> Vec<(Vec<Reason<'a>>, Vec<String>)> {
+    let mut groups: Vec<(Vec<Reason<'_>>, Vec<String>)> = Vec::new();
+    for clause in clauses {
+        let reasons = told_once(run, clause);
+        match groups.iter_mut().find(|(other, _)| *other == reasons) {
+            Some((_, names)) => names.push(name(clause)),
+            None => groups.push((reasons, vec![name(clause)])),
+        }
+    }
+    groups
 }
 
 /// SHOULD is said; MUST is the rule.
@@ -129,15 +171,14 @@ fn stale(page: &mut Page, run: &RunResult) {
     page.text(4, "Remove these entries of [[known]], or say frequency = \"rare\".");
 }
 
-/// What holds, by group, and how often it was put to the test.
+/// What holds, by group, and how often it was put to the test: those least often tested first, as they say least.
 fn held(page: &mut Page, run: &RunResult) {
-    let mut groups: Vec<(&str, Vec<String>)> = Vec::new();
+    let mut groups: Vec<(&str, Vec<(&str, u64)>)> = Vec::new();
     for clause in run.clauses.iter().filter(|clause| clause.verdict == Verdict::Pass) {
         let (group, short) = clause.id.split_once('.').unwrap_or(("", &clause.id));
-        let text = format!("{short} ×{}", clause.exercised);
         match groups.iter_mut().find(|(other, _)| *other == group) {
-            Some((_, names)) => names.push(text),
-            None => groups.push((group, vec![text])),
+            Some((_, names)) => names.push((short, clause.exercised)),
+            None => groups.push((group, vec![(short, clause.exercised)])),
         }
     }
     if groups.is_empty() {
@@ -147,7 +188,81 @@ fn held(page: &mut Page, run: &RunResult) {
     let style = page.styles.good;
     page.styled(2, style, "Pass, and how often each was put to the test");
     let label = groups.iter().map(|(group, _)| group.len()).max().unwrap_or_default();
-    for (group, names) in groups {
-        page.field(4, group, label, &names.join(", "));
+    for (group, mut names) in groups {
+        names.sort_by_key(|(_, number)| *number);
+        let columns = page.columns().saturating_sub(4 + label + 2);
+        page.field(4, group, label, &folded(&names, columns));
+    }
+}
+
+/// All of them in two lines, or those least often tested and what the others lie between.
+fn folded(names: &[(&str, u64)], columns: usize) -> String {
+    const SHOWN: usize = 3;
+    let text = |names: &[(&str, u64)]| {
+        names.iter().map(|(name, number)| format!("{name} ×{number}")).collect::<Vec<_>>().join(", ")
+    };
+    let all = text(names);
+    let (few, rest) = names.split_at(SHOWN.min(names.len()));
+    match rest {
+        [(_, least), .., (_, most)] if wrap(&clean(&all), columns).len() > 2 => {
+            format!("{}, and {} more ×{least} to ×{most}", text(few), rest.len())
+        }
+        _ => all,
+    }
+}
+
+/// What nobody can fail yet.
+fn planned(page: &mut Page, run: &RunResult) {
+    let number = with(run, Verdict::Planned).len();
+    if number == 0 {
+        return;
+    }
+    page.blank();
+    let style = page.styles.of(Verdict::Planned);
+    let clauses = count(number, "clause", "clauses");
+    let text = format!(
+        "Planned: {clauses} of profile {} that hotspec does not judge yet and does not count; see hotspec list clauses --profile {}",
+        run.profile, run.profile
+    );
+    page.styled(2, style, &text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample;
+    use super::*;
+
+    #[test]
+    fn what_several_scenarios_met_is_one_reason() {
+        let mut run = sample::inconclusive();
+        let open = |clause: &&mut ClauseResult| clause.verdict == Verdict::Inconclusive;
+        let clause = run.clauses.iter_mut().find(open).expect("one");
+        clause.reasons = ["idle-last-request", "new-connections"]
+            .map(|scenario| format!("{scenario}: no drain was seen"))
+            .to_vec();
+        clause.reasons.push("nobody: knows".to_owned());
+        let clause = with(&run, Verdict::Inconclusive)[0];
+        let texts: Vec<String> = told_once(&run, clause).iter().map(Reason::text).collect();
+        assert_eq!(texts, ["idle-last-request, new-connections: no drain was seen", "nobody: knows"]);
+    }
+
+    #[test]
+    fn a_long_list_names_what_was_least_often_tested_and_a_short_one_all() {
+        let names = [
+            ("same-listener", 1),
+            ("queue-kept", 188),
+            ("not-refused", 3477),
+            ("no-stall", 3500),
+            ("answered", 3645),
+        ];
+        assert_eq!(
+            folded(&names, 40),
+            "same-listener ×1, queue-kept ×188, not-refused ×3477, and 2 more ×3500 to ×3645"
+        );
+        assert_eq!(
+            folded(&names, 80),
+            "same-listener ×1, queue-kept ×188, not-refused ×3477, no-stall ×3500, answered ×3645"
+        );
+        assert_eq!(folded(&names[..1], 5), "same-listener ×1");
     }
 }

@@ -1,136 +1,159 @@
-//! What is broken: by clause, then by kind, with examples and what led to them.
+//! What is broken, by cause: in a plain line, with the requirements, one example, and what led to it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::super::Evidence;
-use super::super::lane_log::{Kind, LaneLog};
+use super::super::lane_log::Kind;
 use super::super::page::Page;
 use super::super::style::{count, width};
-use super::{flag_of, known_clause, limits, output, with};
-use crate::clause::result::{ClauseResult, RunResult, Verdict};
-use crate::clause::tally::Violation;
+use super::causes::{Cause, Loss};
+use super::recordings::{Recordings, lane_id};
+use super::{flag_of, known_clause, limits, output};
+use crate::clause::result::{ClauseResult, RunResult};
 use crate::declaration::Span;
-use crate::history::LaneId;
 
-/// Examples shown of each kind.
-const EXAMPLES: usize = 3;
+/// Causes shown with all that belongs to them; of the others there is a line.
+const CAUSES: usize = 10;
+/// Clauses of one cause shown with their requirements.
+const CLAUSES: usize = 3;
 /// The width of labels.
 const LABEL: usize = 11;
 
-/// Every clause that is broken.
-pub(super) fn write(page: &mut Page, run: &RunResult, evidence: &Evidence<'_>) {
-    let broken = with(run, Verdict::Fail);
-    if broken.is_empty() {
+/// Every cause.
+pub(super) fn write<'a>(
+    page: &mut Page,
+    run: &'a RunResult,
+    causes: &[Cause<'a>],
+    recordings: &Recordings<'a>,
+    evidence: &Evidence<'a>,
+) {
+    if causes.is_empty() {
         return;
     }
-    page.heading("Failures");
+    page.heading(&format!("Failures: {}", count(causes.len(), "cause", "causes")));
     let mut failures =
-        Failures { run, evidence, logs: BTreeMap::new(), shown: BTreeMap::new(), tails: BTreeSet::new() };
-    for clause in broken {
-        failures.clause(page, clause);
+        Failures { run, recordings, evidence, required: BTreeSet::new(), tails: BTreeSet::new() };
+    for (number, cause) in causes.iter().take(CAUSES).enumerate() {
+        failures.cause(page, number + 1, cause);
+    }
+    if causes.len() > CAUSES {
+        page.blank();
+        page.text(0, "And in short:");
+        for (number, cause) in causes.iter().enumerate().skip(CAUSES) {
+            let ids: Vec<&str> = cause.clauses().iter().map(|(clause, _)| clause.id.as_str()).collect();
+            let text = format!(". {}: {}; breaks {}", cause.title(), often(cause), ids.join(", "));
+            page.lead(0, 3, page.styles.bad, &(number + 1).to_string(), &text);
+        }
     }
 }
 
-struct Failures<'a> {
+struct Failures<'a, 'b> {
     run: &'a RunResult,
-    evidence: &'a Evidence<'a>,
-    /// Histories that were folded.
-    logs: BTreeMap<&'a str, LaneLog<'a>>,
-    /// Lanes whose log is on the page, with the clause under which it stands.
-    shown: BTreeMap<(&'a str, LaneId), &'a str>,
+    recordings: &'b Recordings<'a>,
+    evidence: &'b Evidence<'a>,
+    /// Clauses whose requirement is on the page.
+    required: BTreeSet<&'a str>,
     /// Scenarios whose output is on the page.
     tails: BTreeSet<&'a str>,
 }
 
-impl<'a> Failures<'a> {
-    fn clause(&mut self, page: &mut Page, result: &'a ClauseResult) {
+impl<'a> Failures<'a, '_> {
+    fn cause(&mut self, page: &mut Page, number: usize, cause: &Cause<'a>) {
         page.blank();
         let style = page.styles.bad;
-        page.lead(0, 2, style, &result.id, &format!(" ({})", result.level));
-        if let Some(clause) = known_clause(result) {
-            page.field(2, "requirement", LABEL, clause.requirement);
-            self.assumed(page, result, clause.requirement);
+        page.lead(0, 3, style, &format!("{number}. {}", cause.title()), "");
+        page.field(3, "how often", LABEL, &often(cause));
+        page.field(3, "when", LABEL, &when(cause));
+        page.field(3, "process", LABEL, &processes(cause));
+        let example = cause.example();
+        let clauses = cause.clauses();
+        for (clause, number) in clauses.iter().take(CLAUSES) {
+            self.clause(page, clause, *number, example);
         }
-        let kinds = by_kind(result);
-        let mut scenarios = Vec::new();
-        for (kind, violations) in &kinds {
+        if clauses.len() > CLAUSES {
+            let others: Vec<String> = clauses[CLAUSES..]
+                .iter()
+                .map(|(clause, number)| format!("{} ×{number}", name(clause)))
+                .collect();
             page.blank();
-            let style = page.styles.name;
-            page.lead(2, 2, style, kind, &format!(": {}", often(violations)));
-            let examples = examples(violations);
-            for (number, violation) in examples.iter().enumerate() {
-                if number > 0 {
-                    page.blank();
-                }
-                self.example(page, result, violation);
-                scenarios.push(violation.scenario.as_str());
-            }
-            let more = violations.len() - examples.len();
-            if more > 0 {
-                let quiet = page.styles.quiet;
-                page.blank();
-                page.styled(4, quiet, &format!("and {more} more of this kind"));
-            }
+            page.field(3, "also breaks", LABEL, &others.join(", "));
         }
-        for scenario in scenarios {
-            if output::is_there(self.evidence, scenario) && self.tails.insert(scenario) {
-                page.blank();
-                output::write(page, self.evidence, scenario, 2);
-            }
+        self.assumed(page, cause);
+        self.example(page, example);
+    }
+
+    /// A clause, and what it expected and saw in the example; or in the first that broke it, if the example did not.
+    fn clause(&mut self, page: &mut Page, clause: &'a ClauseResult, number: usize, example: &Loss<'a>) {
+        let own = example.breaches.iter().find(|(other, _)| other.id == clause.id);
+        let shown = own.map(|(_, violation)| *violation).or_else(|| clause.violations.first());
+        // The kind is what an entry of [[known]] names.
+        let kind = shown.map_or("", |violation| violation.kind.as_str());
+        page.blank();
+        let style = page.styles.name;
+        page.lead(3, 2, style, &clause.id, &format!(" ({}): {kind} ×{number}", clause.level));
+        if self.required.insert(&clause.id)
+            && let Some(known) = known_clause(clause)
+        {
+            page.field(5, "requirement", LABEL, known.requirement);
+        }
+        if let Some(violation) = shown {
+            page.field(5, "expected", LABEL, &violation.expected);
+            page.field(5, "seen", LABEL, &violation.seen);
         }
     }
 
     /// A failure against a limit that nobody declared says so.
-    fn assumed(&self, page: &mut Page, result: &ClauseResult, requirement: &str) {
-        let names = |limit: &str| {
-            let in_text = |text: &str| {
-                text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == limit)
-            };
-            in_text(requirement) || result.violations.iter().any(|violation| in_text(&violation.expected))
+    fn assumed(&self, page: &mut Page, cause: &Cause<'a>) {
+        let breaches = || cause.losses.iter().flat_map(|loss| &loss.breaches);
+        let mut clauses = cause.clauses();
+        clauses.dedup_by_key(|(clause, _)| clause.id.as_str());
+        let requirements: Vec<&str> = clauses
+            .iter()
+            .filter_map(|(clause, _)| known_clause(clause))
+            .map(|known| known.requirement)
+            .collect();
+        let named = |limit: &str, text: &str| {
+            text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == limit)
         };
         for (name, value) in limits(self.run) {
-            if let Some(value) = value
-                && self.run.limits.assumed.iter().any(|assumed| assumed == name)
-                && names(name)
+            let Some(value) = value.filter(|_| self.run.limits.assumed.iter().any(|assumed| assumed == name))
+            else {
+                continue;
+            };
+            if requirements.iter().any(|text| named(name, text))
+                || breaches().any(|(_, violation)| named(name, &violation.expected))
             {
                 let text =
                     format!("{name} = {}, which was assumed; set it with {}", Span(value), flag_of(name));
-                page.field(2, "limit", LABEL, &text);
+                page.blank();
+                page.field(3, "limit", LABEL, &text);
             }
         }
     }
 
-    fn example(&mut self, page: &mut Page, result: &'a ClauseResult, violation: &'a Violation) {
-        let lane = violation.lane.as_deref().unwrap_or("none; seen from outside");
-        for (label, text) in [
-            ("expected", violation.expected.as_str()),
-            ("seen", &violation.seen),
-            ("scenario", &violation.scenario),
-            ("lane", lane),
-            ("phase", &violation.phase),
-            ("process", &violation.process),
-        ] {
-            page.field(4, label, LABEL - 2, text);
+    fn example(&mut self, page: &mut Page, loss: &Loss<'a>) {
+        let violation = loss.violation();
+        let scenario = violation.scenario.as_str();
+        page.blank();
+        let lane = violation.lane.as_deref().unwrap_or("no connection: seen from outside");
+        let attempt =
+            if loss.history > 0 { format!(", restart {}", loss.history + 1) } else { String::new() };
+        let text = format!("{lane} of {scenario}{attempt}; {}, {}", violation.process, violation.phase);
+        page.field(3, "example", LABEL, &text);
+        self.log(page, loss);
+        if output::is_there(self.evidence, scenario) && self.tails.insert(scenario) {
+            page.blank();
+            output::write(page, self.evidence, scenario, 3);
         }
-        self.log(page, result, violation);
     }
 
-    fn log(&mut self, page: &mut Page, result: &'a ClauseResult, violation: &'a Violation) {
-        let Some(lane) = lane_id(violation) else { return };
-        let scenario = violation.scenario.as_str();
-        if let Some(above) = self.shown.get(&(scenario, lane)) {
-            page.field(4, "log", LABEL - 2, &format!("above, under {above}"));
-            return;
-        }
-        let Some(events) = self.evidence.histories.get(scenario) else { return };
-        let drain_start_max = self.run.limits.drain_start_max_ms.saturating_mul(1000);
-        let model = self.run.model;
-        let log = self.logs.entry(scenario).or_insert_with(|| LaneLog::new(events, model, drain_start_max));
+    fn log(&self, page: &mut Page, loss: &Loss<'a>) {
+        let violation = loss.violation();
+        let Some((lane, (_, log))) = lane_id(violation).zip(self.recordings.find(violation)) else { return };
         let lines = log.lines(lane, violation.at_us);
         if lines.is_empty() {
             return;
         }
-        self.shown.insert((scenario, lane), &result.id);
         page.blank();
         let times = lines.iter().map(|line| width(&line.time)).max().unwrap_or_default();
         for line in lines {
@@ -141,49 +164,65 @@ impl<'a> Failures<'a> {
                 Kind::Restart | Kind::Left => (' ', styles.quiet),
             };
             let time = format!("{mark} {:>times$}", line.time);
-            page.log_line(4, &time, style, &line.text);
+            page.log_line(3, &time, style, &line.text);
         }
     }
 }
 
-/// The number in `role#number`.
-fn lane_id(violation: &Violation) -> Option<LaneId> {
-    violation.lane.as_deref()?.rsplit_once('#')?.1.parse().ok()
+/// SHOULD is said; MUST is the rule.
+fn name(clause: &ClauseResult) -> String {
+    match clause.level {
+        crate::clause::Level::Must => clause.id.clone(),
+        crate::clause::Level::Should => format!("{} (SHOULD)", clause.id),
+    }
 }
 
-/// Kinds in the order in which they first showed.
-fn by_kind(result: &ClauseResult) -> Vec<(&str, Vec<&Violation>)> {
-    let mut kinds: Vec<(&str, Vec<&Violation>)> = Vec::new();
-    for violation in &result.violations {
-        match kinds.iter_mut().find(|(kind, _)| *kind == violation.kind) {
-            Some((_, same)) => same.push(violation),
-            None => kinds.push((&violation.kind, vec![violation])),
-        }
-    }
-    kinds
+/// `once`, `12 times`.
+pub(super) fn times(number: usize) -> String {
+    if number == 1 { "once".to_owned() } else { format!("{number} times") }
 }
 
 /// `12 times in 2 scenarios (idle-last-request 9, pooled-client 3)`
-fn often(violations: &[&Violation]) -> String {
-    let mut scenarios: Vec<(&str, usize)> = Vec::new();
-    for violation in violations {
-        match scenarios.iter_mut().find(|(name, _)| *name == violation.scenario) {
-            Some((_, number)) => *number += 1,
-            None => scenarios.push((&violation.scenario, 1)),
-        }
-    }
-    let times = if violations.len() == 1 { "once".to_owned() } else { format!("{} times", violations.len()) };
+fn often(cause: &Cause<'_>) -> String {
+    let scenarios = cause.scenarios();
+    let times = times(cause.losses.len());
     if let [(only, _)] = scenarios.as_slice() {
-        return format!("{times} in {only}");
+        return format!("{times}, in {only}");
     }
-    let each: Vec<String> = scenarios.iter().map(|(name, number)| format!("{name} {number}")).collect();
-    format!("{times} in {} ({})", count(scenarios.len(), "scenario", "scenarios"), each.join(", "))
+    format!("{times}, in {} ({})", count(scenarios.len(), "scenario", "scenarios"), listed(&scenarios))
 }
 
-/// A few examples: one of each scenario first, as they differ most.
-fn examples<'a>(violations: &[&'a Violation]) -> Vec<&'a Violation> {
-    let mut seen = BTreeSet::new();
-    let (first, others): (Vec<&Violation>, Vec<&Violation>) =
-        violations.iter().partition(|violation| seen.insert(violation.scenario.as_str()));
-    first.into_iter().chain(others).take(EXAMPLES).collect()
+/// From the earliest to the latest, and in which phases.
+fn when(cause: &Cause<'_>) -> String {
+    let mut phases: Vec<&str> = Vec::new();
+    for loss in &cause.losses {
+        let phase = loss.violation().phase.split(',').next().unwrap_or_default();
+        if !phases.contains(&phase) {
+            phases.push(phase);
+        }
+    }
+    let phases = phases.join(", ");
+    let since = || cause.losses.iter().filter_map(|loss| loss.since_t0);
+    let Some((first, last)) = since().min().zip(since().max()) else { return phases };
+    let (first, last) = (Span(first).to_string(), Span(last).to_string());
+    if first == last { format!("T0+{first}; {phases}") } else { format!("T0+{first} to T0+{last}; {phases}") }
+}
+
+fn processes(cause: &Cause<'_>) -> String {
+    let processes = cause.processes();
+    match processes.as_slice() {
+        [(only, _)] => (*only).to_owned(),
+        _ => listed(&processes),
+    }
+}
+
+/// Names with numbers, not too many of them.
+fn listed(names: &[(&str, usize)]) -> String {
+    const NAMES: usize = 5;
+    let mut texts: Vec<String> =
+        names.iter().take(NAMES).map(|(name, number)| format!("{name} ×{number}")).collect();
+    if names.len() > NAMES {
+        texts.push(format!("{} more", names.len() - NAMES));
+    }
+    texts.join(", ")
 }

@@ -1,17 +1,23 @@
 //! For those who read it in a terminal: the verdict first, then why, then what to type next.
 //!
 //! One file per section, in the order of the page: `verdict`, `problems` (instead of the rest, if
-//! there are any), `restarts`, `failures`, `clauses`, `closing`; `output` is the tail of what the
+//! there are any), `phases`, `failures`, `clauses`, `sure`, `closing`, `next`. Behind them: `recordings` finds the
+//! history of a breach, `sign` says what is seen there, `causes` groups; `output` is the tail of what the
 //! target wrote, wherever it helps.
 
+mod causes;
 mod clauses;
 mod closing;
 mod failures;
+mod next;
 mod output;
+mod phases;
 mod problems;
-mod restarts;
+mod recordings;
 #[cfg(test)]
 pub(crate) mod sample;
+mod sign;
+mod sure;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -22,6 +28,7 @@ use crate::clause::result::{ClauseResult, RunResult, Verdict};
 use crate::clause::{Clause, Level, registry};
 use crate::declaration::Profile;
 use crate::history::Micros;
+use recordings::Recordings;
 
 /// The report for a terminal.
 ///
@@ -40,16 +47,19 @@ impl Human {
     /// The report on a run.
     pub fn render(&self, run: &RunResult, evidence: &Evidence<'_>) -> String {
         let mut page = Page::new(self.width, self.colour);
-        verdict::write(&mut page, run);
+        let recordings = Recordings::of(run, evidence);
+        let causes = causes::of(run, &recordings);
+        verdict::write(&mut page, run, &causes);
         if run.problems.is_empty() {
-            restarts::write(&mut page, run);
-            failures::write(&mut page, run, evidence);
+            phases::write(&mut page, run);
+            failures::write(&mut page, run, &causes, &recordings, evidence);
             clauses::write(&mut page, run);
-            restarts::write_bound(&mut page, run);
+            sure::write(&mut page, run);
         } else {
             problems::write(&mut page, run, evidence);
         }
-        closing::write(&mut page, run, evidence);
+        closing::write(&mut page, run);
+        next::write(&mut page, run, &causes, evidence);
         page.finish()
     }
 }

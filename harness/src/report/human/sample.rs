@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::super::Evidence;
-use crate::clause::result::{ClauseResult, LimitsShown, Problem, Restart, RunResult, RunVerdict, Verdict};
+use crate::clause::result::{
+    ClauseResult, LimitsShown, Problem, Restart, RunResult, RunVerdict, ScenarioTime, Verdict,
+};
 use crate::clause::tally::Violation;
 use crate::clause::{Level, registry};
 use crate::declaration::{Frequency, Known, Profile};
 use crate::history::event::{Ending, Event, Owner, Phase, Stage, Stop, What};
 use crate::history::{Interval, Micros, Model};
+use crate::manifest::Typed;
 
 /// An idle lane, its last request reset; and a canary that shows when the drain began.
 pub(crate) fn history() -> Vec<Event> {
@@ -124,6 +127,7 @@ fn clause(id: &str, level: Level, verdict: Verdict) -> ClauseResult {
 fn restart(scenario: &str, unprobed: Micros) -> Restart {
     Restart {
         scenario: scenario.to_owned(),
+        round: 1,
         t0_us: Some(Interval::new(1_000_000, 1_000_100)),
         tr_us: Some(Interval::new(1_012_000, 1_062_000)),
         td_us: Some(Interval::new(1_062_000, 1_064_500)),
@@ -174,7 +178,23 @@ pub(crate) fn passing() -> RunResult {
         restarts: ["idle-last-request", "keep-alive-traffic", "new-connections", "queued-at-handover"]
             .map(|name| restart(name, if name == "new-connections" { 18_400 } else { 212_000 }))
             .to_vec(),
+        scenarios: [("idle-last-request", 9_100_000), ("new-connections", 20_040_000)]
+            .map(|(name, took_us)| ScenarioTime {
+                name: name.to_owned(),
+                took_us,
+                least_us: Some(took_us - 1_000_000),
+            })
+            .to_vec(),
+        took_us: 21_300_000,
         notes: Vec::new(),
+        typed: Some(Typed {
+            program: "hotspec".to_owned(),
+            selectors: Vec::new(),
+            options: [&["--target", "nginx"][..], &["--profile", "falcore"], &["--run-dir=old"]]
+                .map(|words| words.iter().map(|word| (*word).to_owned()).collect())
+                .to_vec(),
+            command: Vec::new(),
+        }),
     }
 }
 
@@ -298,6 +318,14 @@ pub(crate) fn hostile() -> RunResult {
     let mut run = failing();
     run.target.push_str(EVIL);
     run.command.push(EVIL.to_owned());
+    if let Some(typed) = &mut run.typed {
+        typed.program.push_str(EVIL);
+        typed.options.push(vec!["--path".to_owned(), EVIL.to_owned()]);
+        typed.command.push(EVIL.to_owned());
+    }
+    for time in &mut run.scenarios {
+        time.name.push_str(EVIL);
+    }
     run.isolation.push_str(EVIL);
     run.evidence.push(EVIL.to_owned());
     run.notes.push(EVIL.to_owned());
@@ -316,7 +344,16 @@ pub(crate) fn hostile() -> RunResult {
 
 /// What lies beside a result, for as long as a closure runs.
 pub(crate) fn with_evidence<T>(output: &[u8], then: impl FnOnce(&Evidence<'_>) -> T) -> T {
-    let histories = BTreeMap::from([("idle-last-request".to_owned(), history())]);
+    with_histories(vec![history()], output, then)
+}
+
+/// With these histories of `idle-last-request`.
+pub(crate) fn with_histories<T>(
+    histories: Vec<Vec<Event>>,
+    output: &[u8],
+    then: impl FnOnce(&Evidence<'_>) -> T,
+) -> T {
+    let histories = BTreeMap::from([("idle-last-request".to_owned(), histories)]);
     let outputs = BTreeMap::from([
         ("idle-last-request".to_owned(), output.to_vec()),
         ("new-connections".to_owned(), output.to_vec()),

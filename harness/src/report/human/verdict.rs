@@ -6,13 +6,15 @@ use super::super::PROFILES;
 use super::super::page::Page;
 use super::super::style::count;
 use super::built;
+use super::causes::Cause;
+use super::failures::times;
 use crate::clause::Level;
 use crate::clause::result::{RunResult, RunVerdict, Verdict};
 use crate::history::Model;
 use crate::history::event::Stop;
 
 /// The verdict, and the profile, command and model.
-pub(super) fn write(page: &mut Page, run: &RunResult) {
+pub(super) fn write(page: &mut Page, run: &RunResult, causes: &[Cause<'_>]) {
     let word = match run.verdict {
         RunVerdict::Pass => "PASS:",
         RunVerdict::Fail => "FAIL:",
@@ -21,7 +23,7 @@ pub(super) fn write(page: &mut Page, run: &RunResult) {
         RunVerdict::Invalid => "INVALID:",
     };
     let style = page.styles.of_run(run.verdict);
-    page.lead(0, 0, style, word, &format!(" {}", sentence(run)));
+    page.lead(0, 0, style, word, &format!(" {}", sentence(run, causes)));
     if run.interrupted {
         page.text(0, "The run was broken off before its end; what there is was judged.");
     }
@@ -107,12 +109,12 @@ impl Score {
 }
 
 /// The sentence after the verdict's word.
-fn sentence(run: &RunResult) -> String {
+fn sentence(run: &RunResult, causes: &[Cause<'_>]) -> String {
     let must = Score::of(run, Level::Must);
     let should = Score::of(run, Level::Should);
     match run.verdict {
         RunVerdict::Pass => passed(run, &must, &should),
-        RunVerdict::Fail => failed(run, &must, &should),
+        RunVerdict::Fail => failed(run, &must, &should, causes),
         RunVerdict::Inconclusive => undecided(run, &must, &should),
         RunVerdict::Error | RunVerdict::Invalid => faulty(run),
     }
@@ -145,27 +147,55 @@ fn passed(run: &RunResult, must: &Score, should: &Score) -> String {
     }
 }
 
-fn failed(run: &RunResult, must: &Score, should: &Score) -> String {
-    let mut parts = Vec::new();
+fn failed(run: &RunResult, must: &Score, should: &Score, causes: &[Cause<'_>]) -> String {
+    let mut parts: Vec<String> = worst(run, causes).into_iter().collect();
+    let mut broken = Vec::new();
     let (demanded, recommended) = (must.number(Verdict::Fail), should.number(Verdict::Fail));
     if demanded > 0 {
-        let rest = must.rest(Verdict::Fail);
-        parts.push(format!("{} breaks {demanded} of {}{rest}.", run.target, demands(run, must)));
+        broken.push(format!("{demanded} of {}{}", demands(run, must), must.rest(Verdict::Fail)));
     }
     if recommended > 0 {
-        let who = if demanded > 0 { "It" } else { run.target.as_str() };
-        let demanded = if demanded > 0 { "" } else { ", and none that it demands" };
-        parts.push(format!(
-            "{who} breaks {recommended} of the {} that profile {} recommends{demanded}.",
-            count(should.total(), "clause", "clauses"),
-            run.profile
-        ));
+        let all = count(should.total(), "clause", "clauses");
+        broken.push(if demanded > 0 {
+            format!("{recommended} of the {all} that it recommends")
+        } else {
+            format!(
+                "{recommended} of the {all} that profile {} recommends, and none that it demands",
+                run.profile
+            )
+        });
+    }
+    if !broken.is_empty() {
+        parts.push(format!("It breaks {}.", broken.join(" and ")));
     }
     if !run.stale.is_empty() {
         let known = count(run.stale.len(), "known deviation", "known deviations");
         parts.push(format!("{known} of {} did not show: the target file is out of date.", run.target));
     }
     parts.join(" ")
+}
+
+/// For whom, what, and the worst cause.
+fn worst(run: &RunResult, causes: &[Cause<'_>]) -> Option<String> {
+    let cause = causes.first()?;
+    let scenarios = cause.scenarios();
+    let place = match scenarios.as_slice() {
+        [(only, _)] => (*only).to_owned(),
+        _ => count(scenarios.len(), "scenario", "scenarios"),
+    };
+    let times = times(cause.losses.len());
+    let what = match cause.sign.harm.verb() {
+        Some(verb) => format!("{verb}: {times} {}", cause.title()),
+        None => {
+            let id = cause.clauses().first().map(|(clause, _)| clause.id.as_str()).unwrap_or_default();
+            format!("breaks {id} {times}: {}", cause.title())
+        }
+    };
+    let others = match causes.len() - 1 {
+        0 => String::new(),
+        others => format!(" (and {} below)", count(others, "other cause", "other causes")),
+    };
+    Some(format!("{} {what}, in {place}{others}.", run.target))
 }
 
 fn undecided(run: &RunResult, must: &Score, should: &Score) -> String {

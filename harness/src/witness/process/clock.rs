@@ -21,9 +21,7 @@ pub fn monotonic_ns() -> u64 {
 /// the interval is one tick wide, and as much more as reading the two clocks took. A suspend between then and now moves it.
 #[must_use]
 pub fn start_interval(start_ticks: u64) -> Interval {
-    // SAFETY: sysconf reads a constant.
-    let hertz = u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).unwrap_or(100).max(1);
-    let tick_ns = 1_000_000_000 / hertz;
+    let tick_ns = tick_us() * 1000;
     let before = monotonic_ns();
     let boot = clock_ns(libc::CLOCK_BOOTTIME);
     let after = monotonic_ns();
@@ -32,6 +30,14 @@ pub fn start_interval(start_ticks: u64) -> Interval {
         lo_ns: since_boot.saturating_sub(boot.saturating_sub(before)),
         hi_ns: since_boot.saturating_add(tick_ns).saturating_sub(boot.saturating_sub(after)),
     }
+}
+
+/// One of the kernel's clock ticks (USER_HZ), in microseconds.
+#[must_use]
+pub fn tick_us() -> u64 {
+    // SAFETY: sysconf reads a constant.
+    let hertz = u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).unwrap_or(100).max(1);
+    1_000_000 / hertz
 }
 
 fn clock_ns(clock: libc::clockid_t) -> u64 {

@@ -3,6 +3,7 @@
 //! Everything here works for an ordinary user on that user's own processes; what needs more says so where it is missing.
 
 mod clock;
+pub mod facts;
 mod freeze;
 mod pidfd;
 pub(crate) mod raw;
@@ -10,7 +11,8 @@ mod stat;
 mod tree;
 mod urgency;
 
-pub use clock::{Interval, monotonic_ns, start_interval};
+pub use clock::{Interval, monotonic_ns, start_interval, tick_us};
+pub use facts::{Facts, Redaction};
 pub use freeze::{FreezeError, Frozen, freeze};
 pub(crate) use pidfd::watch;
 pub use pidfd::{Exit, Pidfd};

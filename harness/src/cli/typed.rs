@@ -1,0 +1,69 @@
+//! The command line taken apart, so that a report can say what to type next.
+
+use std::ffi::OsString;
+
+use clap::{Arg, CommandFactory};
+
+use super::args::Cli;
+use crate::manifest::Typed;
+
+/// Takes the words of a `run` apart. They were accepted by the parser before.
+pub(super) fn take_apart(words: impl IntoIterator<Item = OsString>) -> Typed {
+    let mut words = words.into_iter().map(|word| word.to_string_lossy().into_owned());
+    let mut typed =
+        Typed { program: words.next().unwrap_or_else(|| "hotspec".to_owned()), ..Typed::default() };
+    let command = Cli::command();
+    let Some(run) = command.find_subcommand("run") else { return typed };
+    // The verb itself.
+    words.next();
+    while let Some(word) = words.next() {
+        if word == "--" {
+            typed.command = words.collect();
+            break;
+        }
+        if !word.starts_with('-') || word == "-" {
+            typed.selectors.push(word);
+            continue;
+        }
+        let apart = run.get_arguments().any(|arg| names(arg, &word) && arg.get_action().takes_values());
+        let value = if apart { words.next() } else { None };
+        typed.options.push(std::iter::once(word).chain(value).collect());
+    }
+    typed
+}
+
+/// Whether a word is this option alone, its value not glued to it.
+fn names(arg: &Arg, word: &str) -> bool {
+    let long = |name: &str| word.strip_prefix("--") == Some(name);
+    let short = |letter: char| word.strip_prefix('-').is_some_and(|rest| rest == letter.to_string());
+    arg.get_long().is_some_and(long) || arg.get_short().is_some_and(short)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(line: &str) -> Typed {
+        take_apart(line.split(' ').map(OsString::from))
+    }
+
+    #[test]
+    fn selectors_options_and_the_command_are_told_apart() {
+        let typed = taken(
+            "./hotspec run --idle-max 3s idle -j 2 --notify drain --exclude=x -- ./server --listen {address}",
+        );
+        assert_eq!(typed.program, "./hotspec");
+        assert_eq!(typed.selectors, ["idle", "drain"]);
+        let options: [&[&str]; 4] = [&["--idle-max", "3s"], &["-j", "2"], &["--notify"], &["--exclude=x"]];
+        assert_eq!(typed.options, options);
+        assert_eq!(typed.command, ["./server", "--listen", "{address}"]);
+    }
+
+    #[test]
+    fn a_value_that_looks_like_an_option_stays_with_its_own() {
+        let typed = taken("hotspec run --socket-flag --fd --jobs=3 -j4 --path /-x");
+        let options: [&[&str]; 4] = [&["--socket-flag", "--fd"], &["--jobs=3"], &["-j4"], &["--path", "/-x"]];
+        assert_eq!(typed.options, options);
+        assert!(typed.selectors.is_empty() && typed.command.is_empty());
+    }
+}

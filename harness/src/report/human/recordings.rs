@@ -1,0 +1,96 @@
+//! The histories behind the failures, folded once, and the one that a breach is from.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::Evidence;
+use super::super::lane_log::LaneLog;
+use crate::clause::result::{RunResult, Verdict};
+use crate::clause::tally::Violation;
+use crate::history::event::{Event, Phase, What};
+use crate::history::{LaneId, Micros};
+
+/// Folded histories by scenario: one for every restart of every attempt, in their order.
+pub(super) struct Recordings<'a> {
+    logs: BTreeMap<&'a str, Vec<(Micros, LaneLog<'a>)>>,
+}
+
+impl<'a> Recordings<'a> {
+    /// Of the scenarios in which something is broken.
+    pub(super) fn of(run: &'a RunResult, evidence: &Evidence<'a>) -> Self {
+        let broken = run.clauses.iter().filter(|clause| clause.verdict == Verdict::Fail);
+        let names: BTreeSet<&str> = broken
+            .flat_map(|clause| &clause.violations)
+            .map(|violation| violation.scenario.as_str())
+            .collect();
+        let drain_start_max = run.limits.drain_start_max_ms.saturating_mul(1000);
+        let folded = |name: &'a str| {
+            let histories = evidence.histories.get(name)?;
+            let seen = histories.iter().flat_map(|events| seen_by_each(events));
+            let logs = seen.map(|seen| {
+                let end = seen.iter().map(|event| event.t).max().unwrap_or_default();
+                (end, LaneLog::new(seen, run.model, drain_start_max))
+            });
+            Some((name, logs.collect()))
+        };
+        Self { logs: names.into_iter().filter_map(folded).collect() }
+    }
+
+    /// The history that a breach is from, and its number. All share one clock: it is the first that reaches so far.
+    pub(super) fn find(&self, violation: &Violation) -> Option<(usize, &LaneLog<'a>)> {
+        let logs = self.logs.get(violation.scenario.as_str())?;
+        let number = logs.iter().position(|(end, _)| *end >= violation.at_us)?;
+        logs.get(number).map(|(_, log)| (number, log))
+    }
+}
+
+/// What each restart of a history is judged by: all up to the next one, as lanes of one are not those of another.
+fn seen_by_each(events: &[Event]) -> Vec<&[Event]> {
+    let restart = |(_, event): &(usize, &Event)| event.what == What::Phase { phase: Phase::Restart };
+    let later = events.iter().enumerate().filter(restart).map(|(place, _)| place).skip(1);
+    later.chain([events.len()]).filter_map(|end| events.get(..end)).collect()
+}
+
+/// The number in `role#number`.
+pub(super) fn lane_id(violation: &Violation) -> Option<LaneId> {
+    violation.lane.as_deref()?.rsplit_once('#')?.1.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample;
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn a_breach_is_looked_up_in_the_attempt_and_the_restart_that_it_is_from() {
+        let first = sample::history();
+        let last = first.last().map_or(0, |event| event.t);
+        // The same numbers of lanes in a second attempt, and a second restart in it.
+        let later = |by: Micros| {
+            first.iter().cloned().map(move |mut event| {
+                if let What::Trigger { from, .. } = &mut event.what {
+                    *from += by;
+                }
+                event.t += by;
+                event
+            })
+        };
+        let mut second: Vec<Event> = later(last).collect();
+        second
+            .extend(later(2 * last).skip_while(|event| event.what != What::Phase { phase: Phase::Restart }));
+        let histories = BTreeMap::from([("idle-last-request".to_owned(), vec![first.clone(), second])]);
+        let outputs = BTreeMap::new();
+        let evidence = Evidence { histories: &histories, outputs: &outputs, run_dir: Path::new("x") };
+        let run = sample::failing();
+        let recordings = Recordings::of(&run, &evidence);
+        for (number, by) in [(0, 0), (1, last), (2, 2 * last)] {
+            let mut violation = sample::violation("idle-last-request", "idle#2", "reset");
+            violation.at_us += by;
+            let (found, log) = recordings.find(&violation).expect("a history");
+            assert_eq!(found, number);
+            assert!(matches!(log.at(2, violation.at_us), Some(What::End { .. })), "{number}");
+            assert_eq!(log.t0().map(|t0| t0.lo), Some(1_000_000 + by));
+        }
+        assert!(recordings.find(&sample::violation("pooled-client", "pooled#1", "reset")).is_none());
+    }
+}

@@ -1,0 +1,66 @@
+//! What can be concluded from so many restarts, and what could still have been missed.
+
+use std::collections::BTreeSet;
+
+use super::super::page::Page;
+use super::super::style::count;
+use crate::clause::result::{Restart, RunResult, RunVerdict};
+use crate::declaration::Span;
+use crate::history::Micros;
+
+/// What so many restarts without a failure show, and what could still have been missed.
+pub(super) fn write(page: &mut Page, run: &RunResult) {
+    let judged = matches!(run.verdict, RunVerdict::Pass | RunVerdict::Fail | RunVerdict::Inconclusive);
+    let broken: BTreeSet<&str> = run
+        .clauses
+        .iter()
+        .flat_map(|clause| clause.violations.iter().chain(&clause.known))
+        .map(|violation| violation.scenario.as_str())
+        .collect();
+    // A restart that brought nobody up is none that could have lost anything.
+    let number = run.restarts.iter().filter(|restart| restart.tr_us.is_some()).count();
+    if !judged || !broken.is_empty() || number == 0 {
+        return;
+    }
+    page.heading("How sure this is");
+    let restarts = count(number, "restart", "restarts");
+    if number > 3 {
+        let bound = 300.0 / number as f64;
+        page.text(
+            2,
+            &format!(
+                "0 losses in {restarts}: at 95 % fewer than 3/{number} of restarts ({bound:.1} %) lose any."
+            ),
+        );
+    } else {
+        page.text(2, &format!("0 losses in {restarts}: too few to say how rare a loss is."));
+    }
+    write_gaps(page, run);
+}
+
+fn write_gaps(page: &mut Page, run: &RunResult) {
+    let unprobed = |restart: &Restart| restart.unprobed_us.map(|gap| (gap, restart.scenario.clone()));
+    let gaps: Vec<(Micros, String)> = run.restarts.iter().filter_map(unprobed).collect();
+    let least = gaps.iter().min_by_key(|(gap, _)| *gap);
+    let most = gaps.iter().max_by_key(|(gap, _)| *gap);
+    if let (Some((least, best)), Some((most, worst))) = (least, most) {
+        let mut text = format!(
+            "The longest stretch from T0 to Tx with no connect under way was {} ({worst})",
+            Span(*most)
+        );
+        if least < most {
+            text.push_str(&format!(
+                "; in {best} it was {}: a listener that is away for longer in every restart can't have \
+                 been missed",
+                Span(*least)
+            ));
+        }
+        page.text(2, &format!("{text}."));
+    }
+    if let Some(gap) = run.restarts.iter().filter_map(|restart| restart.sample_gap_us).max() {
+        page.text(
+            2,
+            &format!("The longest gap between two samples of the listening sockets was {}.", Span(gap)),
+        );
+    }
+}
