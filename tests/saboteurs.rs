@@ -1,73 +1,94 @@
 //! Every saboteur fails by its own clause, and by no other MUST than those that fall with it.
+//!
+//! `HOTSPEC_SABOTEUR_RUNS=20` runs each so often. With `HOTSPEC_WRITE_TABLE=1` what they failed by is written to
+//! `tests/saboteurs/TABLE.md`, in place of the rows of those that were run.
 
+#[path = "support/saboteur.rs"]
+mod saboteur;
 mod support;
+#[path = "support/saboteur_table.rs"]
+mod table;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use libtest_mimic::Trial;
-use support::{PYTHON, built, case, case_with, run, run_trials};
+use saboteur::Saboteur;
+use support::{PYTHON, Results, Run, built, case, case_with, run, run_decided, run_trials};
+use table::Row;
 
-/// What the head of a saboteur's source says.
-#[derive(Clone)]
-struct Saboteur {
-    name: String,
-    source: PathBuf,
-    clause: String,
-    falls_with: BTreeSet<String>,
-    profile: String,
-    /// A profile that it fails nothing of.
-    passes: Option<String>,
-}
-
-/// What a saboteur failed by, for the table.
-struct Row {
-    saboteur: Saboteur,
-    failed: Vec<String>,
-    should: Vec<String>,
-}
-
-static TABLE: Mutex<Vec<Row>> = Mutex::new(Vec::new());
+/// Those that failed as they should.
+static ROWS: Mutex<BTreeMap<String, Row>> = Mutex::new(BTreeMap::new());
 
 fn main() -> ExitCode {
-    let saboteurs = saboteurs();
-    let mut trials = vec![case("every saboteur has a head that says what it gets wrong", heads_are_sound)];
+    let saboteurs = saboteur::all();
+    let mut trials = vec![
+        case("every saboteur has a head that says what it gets wrong", heads_are_sound),
+        case("what saboteurs have in common passes falcore", common_passes),
+    ];
+    if !is_set("HOTSPEC_WRITE_TABLE") {
+        trials.push(case("the table says what the heads say", table_is_fresh));
+    }
     for saboteur in &saboteurs {
         trials.push(fails(saboteur.clone()));
         trials.extend(saboteur.passes.clone().map(|profile| passes(saboteur.clone(), profile)));
     }
     let code = run_trials(3, trials);
-    print_table();
+    if is_set("HOTSPEC_WRITE_TABLE") {
+        write_table(&saboteurs);
+    }
     code
+}
+
+fn is_set(variable: &str) -> bool {
+    std::env::var_os(variable).is_some_and(|value| value == "1")
+}
+
+fn times() -> u32 {
+    let given = std::env::var("HOTSPEC_SABOTEUR_RUNS").ok();
+    given.map_or(1, |text| text.parse().expect("HOTSPEC_SABOTEUR_RUNS is a number of runs"))
 }
 
 fn fails(saboteur: Saboteur) -> Trial {
     let name = format!("{} fails by {} and what falls with it", saboteur.name, saboteur.clause);
     needing(&saboteur.clone(), name, move || {
-        let run = run(arguments(&saboteur, &saboteur.profile));
-        run.exits(1);
-        let said = run.results.said_of(&saboteur.clause).expect("its own clause was selected");
-        let failed: Vec<String> = run.results.failed("MUST").into_iter().map(str::to_owned).collect();
-        let should = run.results.failed("SHOULD").into_iter().map(str::to_owned).collect();
-        TABLE.lock().expect("the table").push(Row {
-            saboteur: saboteur.clone(),
-            failed: failed.clone(),
-            should,
-        });
-        assert_eq!(said.verdict, "fail", "{said:?}, and these failed: {failed:?}\n{}", run.stdout);
-        let strays: Vec<&String> = failed
-            .iter()
-            .filter(|id| **id != saboteur.clause && !saboteur.falls_with.contains(*id))
-            .collect();
-        assert!(
-            strays.is_empty(),
-            "these failed and are not said to fall with it: {strays:?}\n{}",
-            run.stdout
-        );
+        let mut row = Row::default();
+        let mut wrong = Vec::new();
+        for _ in 0..times() {
+            let decided = |results: &Results| results.inconclusive().all(|id| id != saboteur.clause);
+            let run = run_decided(arguments(&saboteur, &saboteur.profile), decided);
+            row.again += run.made - 1;
+            let (must, should) = (run.results.failed("MUST"), run.results.failed("SHOULD"));
+            row.count(&saboteur, &must, &should);
+            wrong.extend(what_is_wrong(&saboteur, &run));
+        }
+        println!("{}: {} of {}: {:?}", saboteur.name, row.failed[&saboteur.clause], row.runs, row.failed);
+        assert!(wrong.is_empty(), "in {} of {} runs:\n{}", wrong.len(), row.runs, wrong.join("\n\n"));
+        ROWS.lock().unwrap_or_else(PoisonError::into_inner).insert(saboteur.name.clone(), row);
     })
+}
+
+/// Nothing, if it failed by its own clause and by no MUST that it does not name.
+fn what_is_wrong(saboteur: &Saboteur, run: &Run) -> Option<String> {
+    let failed = run.results.failed("MUST");
+    if run.status != Some(1) || !run.results.fails(&saboteur.clause) {
+        let said = run.results.said_of(&saboteur.clause);
+        let status = run.status;
+        return Some(format!(
+            "status {status:?}; of its own clause: {said:?}; these failed: {failed:?}\n{}",
+            run.stdout
+        ));
+    }
+    let strays: Vec<&str> = failed
+        .into_iter()
+        .filter(|id| *id != saboteur.clause && !saboteur.falls_with.contains(*id))
+        .collect();
+    let stdout = &run.stdout;
+    (!strays.is_empty())
+        .then(|| format!("these failed and are not said to fall with it: {strays:?}\n{stdout}"))
 }
 
 fn passes(saboteur: Saboteur, profile: String) -> Trial {
@@ -79,105 +100,92 @@ fn passes(saboteur: Saboteur, profile: String) -> Trial {
     })
 }
 
-fn is_python(saboteur: &Saboteur) -> bool {
-    saboteur.source.extension().is_some_and(|ending| ending == "py")
+fn needing(saboteur: &Saboteur, name: String, body: impl FnOnce() + Send + 'static) -> Trial {
+    case_with(if saboteur.is_python() { &[PYTHON] } else { &[] }, name, body)
 }
 
-fn needing(saboteur: &Saboteur, name: String, body: impl FnOnce() + Send + 'static) -> Trial {
-    case_with(if is_python(saboteur) { &[PYTHON] } else { &[] }, name, body)
+/// What all saboteurs are run with.
+fn options(profile: &str) -> Vec<String> {
+    let options = ["--profile", profile, "--idle-max", "3s", "--slow-path", "/slow?ms={ms}"];
+    let paths = ["--large-path", "/bytes?n={n}", "--upload-path", "/echo"];
+    options.into_iter().chain(paths).map(str::to_owned).collect()
 }
 
 fn arguments(saboteur: &Saboteur, profile: &str) -> Vec<String> {
-    let options = ["--profile", profile, "--idle-max", "3s", "--slow-path", "/slow?ms={ms}"];
-    let paths = ["--large-path", "/bytes?n={n}", "--upload-path", "/echo", "--"];
-    let mut words: Vec<String> = options.into_iter().chain(paths).map(str::to_owned).collect();
-    if is_python(saboteur) {
+    let mut words = options(profile);
+    words.extend(saboteur.level.iter().flat_map(|level| ["--level".to_owned(), level.clone()]));
+    words.extend(saboteur.options.iter().cloned());
+    words.push("--".to_owned());
+    if saboteur.is_python() {
         words.extend(["python3".to_owned(), saboteur.source.display().to_string()]);
     } else {
-        let example = format!("saboteur-{}", saboteur.name.replace('_', "-"));
-        let how = format!("cargo build -p hotspec --example {example}");
-        words.push(built(&format!("examples/{example}"), &how).display().to_string());
+        words.push(example(&format!("saboteur-{}", saboteur.name.replace('_', "-"))));
     }
     words.extend(["--listen", "{address}"].map(str::to_owned));
+    words.extend(saboteur.arguments.iter().cloned());
     words
 }
 
-fn saboteurs() -> Vec<Saboteur> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/saboteurs");
-    let dir = fs::canonicalize(&dir).expect("the saboteurs' directory");
-    let mut sources: Vec<PathBuf> = fs::read_dir(dir)
-        .expect("the saboteurs' directory")
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|ending| ending == "rs" || ending == "py"))
-        .collect();
-    sources.sort();
-    sources.into_iter().map(|source| read(&source)).collect()
+fn example(name: &str) -> String {
+    let how = format!("cargo build -p hotspec --example {name}");
+    built(&format!("examples/{name}"), &how).display().to_string()
 }
 
-fn read(source: &Path) -> Saboteur {
-    let text = fs::read_to_string(source).expect("a source");
-    let said = |key: &str| {
-        let lines = text.lines().map(|line| line.trim_start_matches(['/', '!', '#']).trim_start());
-        lines.filter_map(|line| Some(line.strip_prefix(key)?.strip_prefix(':')?.trim().to_owned())).next()
-    };
-    let list = |text: String| text.split(',').map(|id| id.trim().to_owned()).collect();
-    Saboteur {
-        name: source.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
-        source: source.to_owned(),
-        clause: said("clause").unwrap_or_default(),
-        falls_with: said("falls-with").map(list).unwrap_or_default(),
-        profile: said("profile").unwrap_or_default(),
-        passes: said("passes"),
-    }
+/// Else a saboteur could fail by what is none of its fault.
+fn common_passes() {
+    let mut words = options("falcore");
+    words.extend(["--socket-flag", "--socket", "--"].map(str::to_owned));
+    words.extend([example("saboteurs-common"), "--listen".to_owned(), "{address}".to_owned()]);
+    let run = run(words);
+    run.exits(0);
+    assert_eq!(run.results.verdict, "pass");
 }
 
 /// A head that is misspelt would let a saboteur fail by anything, or by nothing.
 fn heads_are_sound() {
     let known: BTreeSet<&str> = hotspec::clause::registry::all().iter().map(|clause| clause.id).collect();
-    let saboteurs = saboteurs();
-    assert!(saboteurs.len() >= 5, "only {} saboteurs were found", saboteurs.len());
+    let saboteurs = saboteur::all();
+    assert!(saboteurs.len() >= 30, "only {} saboteurs were found", saboteurs.len());
     for saboteur in saboteurs {
         let name = &saboteur.name;
         assert!(known.contains(saboteur.clause.as_str()), "{name}: clause `{}`", saboteur.clause);
         let unknown: Vec<&String> =
             saboteur.falls_with.iter().filter(|id| !known.contains(id.as_str())).collect();
         assert!(unknown.is_empty(), "{name} falls with clauses that there are not: {unknown:?}");
+        assert!(!saboteur.falls_with.contains(&saboteur.clause), "{name} falls with its own clause");
         for profile in saboteur.passes.iter().chain([&saboteur.profile]) {
             let is_profile = ["falcore", "reload", "in-place"].contains(&profile.as_str());
             assert!(is_profile, "{name}: profile `{profile}`");
         }
+        assert!(saboteur.level.is_none_or(|level| level == "should"), "{name}: the level can be `should`");
     }
 }
 
-/// One row for each clause that failed, one column for each saboteur.
-fn print_table() {
-    let mut table = TABLE.lock().expect("the table");
-    if table.is_empty() {
-        return;
+fn page() -> PathBuf {
+    saboteur::directory().join("TABLE.md")
+}
+
+/// A page that was written from other heads than there are now says what is not so.
+fn table_is_fresh() {
+    let saboteurs = saboteur::all();
+    let page = fs::read_to_string(page()).expect("tests/saboteurs/TABLE.md");
+    let rows = table::read(&page);
+    for saboteur in &saboteurs {
+        let name = &saboteur.name;
+        let row = rows.get(name).unwrap_or_else(|| panic!("{name} has no row"));
+        assert_eq!(row.failed.get(&saboteur.clause), Some(&row.runs), "{name} fails by its own clause");
+        let named = |id: &&String| **id == saboteur.clause || saboteur.falls_with.contains(*id);
+        let strays: Vec<&String> = row.failed.keys().filter(|id| !named(id)).collect();
+        assert!(strays.is_empty(), "{name} fell by what its head does not name: {strays:?}");
     }
-    table.sort_by(|a, b| a.saboteur.name.cmp(&b.saboteur.name));
-    println!(
-        "saboteurs and the clauses that they fail by: its own O, one that falls with it +, SHOULD s, a stray !"
-    );
-    for (column, row) in table.iter().enumerate() {
-        println!("  {}{}  (profile {})", "| ".repeat(column), row.saboteur.name, row.saboteur.profile);
-    }
-    let ids: BTreeSet<&String> = table.iter().flat_map(|row| row.failed.iter().chain(&row.should)).collect();
-    for id in ids {
-        let cells = table.iter().map(|row| {
-            if *id == row.saboteur.clause {
-                "O"
-            } else if row.should.contains(id) {
-                "s"
-            } else if !row.failed.contains(id) {
-                "."
-            } else if row.saboteur.falls_with.contains(id) {
-                "+"
-            } else {
-                "!"
-            }
-        });
-        println!("  {}  {id}", cells.collect::<Vec<_>>().join(" "));
-    }
+    let again = "HOTSPEC_WRITE_TABLE=1 cargo test -p hotspec --test saboteurs";
+    assert_eq!(page, table::write(&saboteurs, &rows), "the page is another one than `{again}` writes");
+}
+
+fn write_table(saboteurs: &[Saboteur]) {
+    let mut rows = table::read(&fs::read_to_string(page()).unwrap_or_default());
+    rows.append(&mut ROWS.lock().unwrap_or_else(PoisonError::into_inner));
+    rows.retain(|name, _| saboteurs.iter().any(|saboteur| saboteur.name == *name));
+    fs::write(page(), table::write(saboteurs, &rows)).expect("the page can be written");
+    println!("written: {}", page().display());
 }

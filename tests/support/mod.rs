@@ -83,6 +83,8 @@ pub struct Run {
     pub results: Results,
     /// The directory it was stored in.
     pub dir: PathBuf,
+    /// How often it was made.
+    pub made: u32,
     temp: TempDir,
 }
 
@@ -97,17 +99,29 @@ const STOOD_STILL: u64 = 300_000;
 /// # Panics
 /// It wrote no report.
 pub fn run<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> Run {
+    run_decided(arguments, |results| results.inconclusive().next().is_none())
+}
+
+/// The same, with another idea of what has to be decided.
+///
+/// # Panics
+/// It wrote no report.
+pub fn run_decided<S: AsRef<std::ffi::OsStr>>(
+    arguments: impl IntoIterator<Item = S>,
+    decided: impl Fn(&Results) -> bool,
+) -> Run {
     let arguments: Vec<S> = arguments.into_iter().collect();
     let mut made = 1;
     loop {
-        let run = run_once(&arguments);
+        let run = Run { made, ..run_once(&arguments) };
         let gap = run.longest_gap();
         let control = run.results.problems.iter().filter(|problem| problem.stage == "control");
-        let control = control.map(|problem| problem.message.as_str());
-        let undecided: Vec<&str> = run.results.inconclusive().chain(control).collect();
-        if undecided.is_empty() || made == ATTEMPTS || gap < STOOD_STILL {
+        let control: Vec<&str> = control.map(|problem| problem.message.as_str()).collect();
+        let is_decided = control.is_empty() && decided(&run.results);
+        if is_decided || made == ATTEMPTS || gap < STOOD_STILL {
             return run;
         }
+        let undecided: Vec<&str> = run.results.inconclusive().chain(control).collect();
         eprintln!("once more, as the machine stood still for {} ms: {undecided:?}", gap / 1000);
         made += 1;
     }
@@ -126,7 +140,7 @@ fn run_once<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -
     let results = serde_json::from_str(&json).unwrap_or_else(|error| {
         panic!("no report after {:?}: {error}; {}\n{stdout}\n{stderr}", begun.elapsed(), output.status)
     });
-    Run { status: output.status.code(), stdout, stderr, json, results, dir, temp }
+    Run { status: output.status.code(), stdout, stderr, json, results, dir, made: 1, temp }
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -1,0 +1,81 @@
+//! What the head of a saboteur's source says.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A server with one fault.
+#[derive(Clone)]
+pub struct Saboteur {
+    /// Its source's name, without the ending.
+    pub name: String,
+    /// Its source.
+    pub source: PathBuf,
+    /// The one that it has to fail by.
+    pub clause: String,
+    /// Those that may fail with it.
+    pub falls_with: BTreeSet<String>,
+    /// What it is judged by.
+    pub profile: String,
+    /// A profile that it fails nothing of.
+    pub passes: Option<String>,
+    /// `should`, where its own clause is no MUST.
+    pub level: Option<String>,
+    /// Further words for `hotspec run`.
+    pub options: Vec<String>,
+    /// Further words for the server.
+    pub arguments: Vec<String>,
+}
+
+/// Where they are.
+pub fn directory() -> PathBuf {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/saboteurs");
+    fs::canonicalize(&dir).expect("the saboteurs' directory")
+}
+
+/// All, by name.
+pub fn all() -> Vec<Saboteur> {
+    let mut sources: Vec<PathBuf> = fs::read_dir(directory())
+        .expect("the saboteurs' directory")
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "rs" || ending == "py"))
+        .collect();
+    sources.sort();
+    sources.into_iter().map(|source| read(&source)).collect()
+}
+
+fn read(source: &Path) -> Saboteur {
+    let text = fs::read_to_string(source).expect("a source");
+    let said = |key: &str| {
+        let lines = text.lines().map(|line| line.trim_start_matches(['/', '!', '#']).trim_start());
+        lines.filter_map(|line| Some(line.strip_prefix(key)?.strip_prefix(':')?.trim().to_owned())).next()
+    };
+    let list = |text: String| text.split(',').map(|id| id.trim().to_owned()).collect();
+    let words = |key| -> Vec<String> {
+        said(key).map(|text| text.split_whitespace().map(str::to_owned).collect()).unwrap_or_default()
+    };
+    Saboteur {
+        name: source.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        source: source.to_owned(),
+        clause: said("clause").unwrap_or_default(),
+        falls_with: said("falls-with").map(list).unwrap_or_default(),
+        profile: said("profile").unwrap_or_default(),
+        passes: said("passes"),
+        level: said("level"),
+        options: words("options"),
+        arguments: words("arguments"),
+    }
+}
+
+impl Saboteur {
+    /// Its source's file name.
+    pub fn file(&self) -> String {
+        self.source.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// It is a script.
+    pub fn is_python(&self) -> bool {
+        self.source.extension().is_some_and(|ending| ending == "py")
+    }
+}
