@@ -195,6 +195,10 @@ fn partial_head(case: &Case<'_>, tally: &mut Tally) {
             continue;
         };
         let finished = exchange.sent.map(|sent| sent.hi).or_else(|| lane.end.map(|end| end.at));
+        if exchange.sent.is_none() && timed_out(case, lane, exchange.begun) {
+            tally.doubt(case, "the head was half sent for as long as an idle connection is kept; a quieter machine would help");
+            continue;
+        }
         match finished.map(|at| within(at, td, case.limits.idle_max / 2)) {
             Some(Within::Surely) => {
                 tally.exercise();
@@ -207,6 +211,12 @@ fn partial_head(case: &Case<'_>, tally: &mut Tally) {
             Some(Within::No) | None => {}
         }
     }
+}
+
+/// The server ended the connection no earlier than it may end an idle one, with no restart as well.
+fn timed_out(case: &Case<'_>, lane: &Lane, since: Micros) -> bool {
+    let kept = case.limits.idle_max.saturating_sub(case.delta);
+    lane.end.is_some_and(|end| cut_by_server(&end) && end.at >= since.saturating_add(kept))
 }
 
 fn slow_reader(case: &Case<'_>, tally: &mut Tally) {

@@ -239,4 +239,17 @@ mod tests {
         assert_eq!(absolute("/bin/sh".into()), "/bin/sh");
         assert_eq!(absolute("nginx".into()), "nginx");
     }
+    #[test]
+    fn no_target_can_take_a_placeholder_for_itself_that_is_filled_in_here() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for listener in [ListenKind::Ipv4, ListenKind::Unix] {
+            let circumstances = Circumstances { listener, own_network: false, seed: 1, restarts: 1 };
+            let launch =
+                Launch::prepare(&Target::default(), &circumstances, dir.path(), &dir.path().join("out"));
+            let launch = launch.expect("a target that writes nothing");
+            for name in launch.values.keys() {
+                assert!(crate::target::values::BUILTIN.contains(name), "{name}");
+            }
+        }
+    }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::file::{Target, fill};
 
 /// The placeholders that the program fills in: of targets, and of paths.
-pub(super) const BUILTIN: [&str; 11] =
-    ["address", "host", "port", "dir", "origin", "user", "hotspec", "marker", "ms", "n", "chunks"];
+pub(super) const BUILTIN: [&str; 12] =
+    ["address", "host", "port", "socket", "dir", "origin", "user", "hotspec", "marker", "ms", "n", "chunks"];
 
 impl Target {
     /// Fills the file's own placeholders in.

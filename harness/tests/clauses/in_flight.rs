@@ -156,6 +156,25 @@ fn a_half_sent_head_that_is_given_up_after_half_of_idle_max_is_not_owed() {
     story.holds("in-flight.partial-head");
 }
 
+#[test]
+fn a_half_sent_head_that_is_timed_out_before_the_drain_leaves_partial_head_open() {
+    // The successor takes so long to come up that the old process times the head out meanwhile, as it always would.
+    let slow = || {
+        let mut story = frame("half-sent-head");
+        story.server.answers = Some(12_000);
+        (story.server.unlistens, story.server.announces) = (Some(12_050), Some(12_050));
+        story.server.times_out = Some(12_050 + IDLE_MAX);
+        story.old_until = 16_050_000;
+        story
+    };
+    let mut story = slow();
+    story.lane("half-sent", ARMING).accepted_by(OLD).begun("fast").armed().at(ARMING + IDLE_MAX + 5).fin();
+    story.leaves_open("in-flight.partial-head");
+    let mut story = slow();
+    story.lane("half-sent", ARMING).accepted_by(OLD).begun("fast").armed().at(ARMING + IDLE_MAX - 600).fin();
+    story.breaks("in-flight.partial-head", &[]);
+}
+
 /// A drain of which only the latest possible beginning is known, a second after the earliest.
 fn uncertain_drain(mut story: Story) -> Story {
     story.server.canaries = false;
