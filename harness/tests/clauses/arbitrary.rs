@@ -162,21 +162,18 @@ fn of_handover() -> BoxedStrategy<What> {
     .boxed()
 }
 
-/// What is told of processes while all is quiet, and of files and sockets that name them.
+/// What is told of processes while all is quiet.
 fn of_looks() -> BoxedStrategy<What> {
     let words = || btree_map(word(&["PATH", "HOME"]), word(&["a", "b"]), 0..3);
     let counted = (pid(), pid(), any::<String>(), any::<bool>())
         .prop_map(|(pid, ppid, name, zombie)| Counted { pid, ppid, name, zombie });
-    let states = proptest::sample::select(&[
-        PidFileState::Missing,
-        PidFileState::Empty,
-        PidFileState::Pid,
-        PidFileState::Other,
-    ]);
     let arguments = || vec(word(&["--socket", "3"]), 0..3);
-    let said = (any::<bool>(), any::<bool>(), any::<bool>());
     prop_oneof![
-        (arguments(), words()).prop_map(|(arguments, environment)| What::Given { arguments, environment }),
+        (arguments(), words(), words()).prop_map(|(arguments, environment, properties)| What::Given {
+            arguments,
+            environment,
+            properties
+        }),
         (number(), option::of(arguments()), option::of(words()), words()).prop_map(
             |(proc, arguments, environment, properties)| What::Facts {
                 proc,
@@ -188,18 +185,6 @@ fn of_looks() -> BoxedStrategy<What> {
         vec(counted, 0..4).prop_map(|processes| What::Census { processes }),
         (number(), option::of(any::<i32>()), option::of(signal()))
             .prop_map(|(proc, code, signal)| What::Ended { proc, code, signal }),
-        (states, option::of(pid()), option::of(any::<bool>()))
-            .prop_map(|(state, pid, alive)| What::PidFile { state, pid, alive }),
-        (option::of(pid()), said, option::of(pid()), option::of(any::<bool>())).prop_map(
-            |(pid, (ready, reloading, stopping), main_pid, alive)| What::Notified {
-                pid,
-                ready,
-                reloading,
-                stopping,
-                main_pid,
-                alive
-            }
-        ),
     ]
     .boxed()
 }
