@@ -153,14 +153,14 @@ fn whoever_declares_no_hard_limit_is_asked_for_none() {
 
 #[test]
 fn an_old_process_that_goes_on_accepting_breaks_stops_accepting() {
-    let mut story = correct("idle-silent");
+    let mut story = correct("new-connections");
     story.lane("new", TD + 150).accepted_by(OLD).asked().answered_last().fin();
-    story.breaks("drain.stops-accepting", &[]);
+    story.breaks("drain.stops-accepting", &["availability.successor-serves"]);
 }
 
 #[test]
 fn a_connection_accepted_within_the_tolerance_or_by_nobody_known_does_not_break_stops_accepting() {
-    let mut story = correct("idle-silent");
+    let mut story = correct("new-connections");
     story.lane("new", TD + 99).accepted_by(OLD).asked().answered_last().fin();
     for owner in [Owner::Several, Owner::Queued, Owner::Unknown, NEW] {
         story.lane("new", TD + 150).accepted_by(owner).asked().answered().closed();

@@ -84,7 +84,7 @@ fn the_successor_of_one_restart_is_old_in_the_next() {
     let mut story = five();
     // In the second restart that is the process which the first one brought.
     story.later[0].lane("new", TD + 1_500).accepted_by(OLD).asked().answered_last().fin();
-    story.breaks("process.effective", &["availability.successor-serves"]);
+    story.breaks("process.effective", &["availability.successor-serves", "drain.stops-accepting"]);
     let result = story.judged();
     let clause = result.clauses.iter().find(|one| one.id == "process.effective").unwrap();
     assert_eq!(clause.violations[0].process, "server 101 (old)");

@@ -84,6 +84,11 @@ pub(crate) fn follow(event: &Event, shift: u64, number: u64) -> Event {
             all.iter_mut().for_each(|one| *one = (one.as_u64().unwrap() + by).into());
         }
     }
+    if let Some(Value::Array(counted)) = fields.get_mut("processes") {
+        for process in counted.iter_mut().filter_map(Value::as_object_mut) {
+            add(process, "pid", number);
+        }
+    }
     if let Some(Value::Object(owner)) = fields.get_mut("owner") {
         add(owner, "process", number);
     }

@@ -23,12 +23,14 @@ pub(super) fn lanes(story: &mut Story) {
         "fresh-silent" => {
             story.lane("fresh-silent", CONTROL + 40).accepted_by(OLD).armed().after(1_200).closed();
             story.lane("fresh-silent", ARMING).accepted_by(OLD).armed().at(TD + IDLE_MAX).fin();
+            used(story, 0, RESTART, TD + IDLE_MAX);
         }
         "half-sent-silent" => {
             let silent = story.lane("half-sent-silent", CONTROL + 40).accepted_by(OLD).begun("fast").armed();
             silent.after(1_200).closed();
             let silent = story.lane("half-sent-silent", ARMING).accepted_by(OLD).begun("fast").armed();
             silent.at(TD + IDLE_MAX).fin();
+            used(story, 0, RESTART, TD + IDLE_MAX);
         }
         _ => half_closed(story),
     }
