@@ -109,7 +109,8 @@ impl Timeline {
         }
     }
 
-    /// A restart begins anew: whoever is there now is what the next one finds. What control showed stays.
+    /// A restart begins anew: whoever is there now is what the next one finds. What control showed stays, and so do processes
+    /// that are gone: the first generation is what the later ones are compared with.
     fn begin_round(&mut self) {
         if self.t0.take().is_none() {
             return;
@@ -118,7 +119,6 @@ impl Timeline {
         self.marker_seen = None;
         self.frozen.clear();
         self.lanes.clear();
-        self.procs.retain(|_, proc| proc.gone.is_none());
         for proc in self.procs.values_mut() {
             proc.begin_round();
         }

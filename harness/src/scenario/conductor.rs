@@ -207,6 +207,9 @@ impl<'a> Conductor<'a> {
                 self.reach(anchor, instant.hi);
             }
         }
+        if let Some(lookout) = self.lookout.as_ref().filter(|_| self.reached(Anchor::Td)) {
+            lookout.be_calm();
+        }
     }
 
     /// An instant has come; lanes that wait for it go on.
