@@ -82,6 +82,13 @@ pub struct Waits {
     pub settle_us: Micros,
 }
 
+impl Waits {
+    /// What they come to for so many restarts, of a server that takes no time.
+    pub fn least(&self, restarts: u32) -> Micros {
+        self.control_us + self.restart_us.saturating_mul(restarts.into()) + self.settle_us
+    }
+}
+
 /// A scenario of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ScenarioEntry {

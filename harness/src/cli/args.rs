@@ -75,7 +75,7 @@ pub(super) struct RunArgs {
     /// Fixes the plan: which lanes, which bytes, when
     #[arg(long)]
     pub(super) seed: Option<u64>,
-    /// Scenarios at the same time [default: 8 per processor]
+    /// Scenarios at the same time [default: 24 per processor]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(super) jobs: Option<u16>,
     /// Also write a report: json or human, to a file or (default) to standard output

@@ -12,7 +12,6 @@ use crate::exit::{self, Failure};
 use crate::history::{Event, file};
 use crate::manifest::Manifest;
 use crate::report::{self, Evidence, Human};
-use crate::scenario::runner::attempt_path;
 
 /// The end of a target's output that is shown.
 const TAIL_BYTES: u64 = 8 << 10;
@@ -36,16 +35,16 @@ pub(super) fn judge(dir: &Path) -> Result<Judged, Failure> {
     let mut outputs = BTreeMap::new();
     let mut recorded = Vec::new();
     for entry in manifest.scenarios.iter().filter(|entry| entry.unsupported.is_none()) {
-        let first = dir.join("history").join(format!("{}.ndjson", entry.name));
-        // None if the run was broken off before this scenario began; more than one if it was attempted again.
-        let attempts = (1..).map(|attempt| attempt_path(&first, attempt)).take_while(|path| path.exists());
-        for path in attempts {
-            let stored = file::read(&path).map_err(bad_file)?;
-            if let Some(cut) = stored.cut {
-                anstream::eprintln!("hotspec: {}", report::style::clean(&cut));
-            }
-            recorded.push(Recorded { entry, events: stored.events });
+        let path = dir.join("history").join(format!("{}.ndjson", entry.name));
+        // None if the run was broken off before this scenario began.
+        if !path.exists() {
+            continue;
         }
+        let stored = file::read(&path).map_err(bad_file)?;
+        if let Some(cut) = stored.cut {
+            anstream::eprintln!("hotspec: {}", report::style::clean(&cut));
+        }
+        recorded.push(Recorded { entry, events: stored.events });
     }
     for one in &recorded {
         let output = dir.join("output").join(format!("{}.log", one.entry.name));

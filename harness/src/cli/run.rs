@@ -23,6 +23,9 @@ use crate::target::namespace::{self, Isolation};
 use crate::target::warden::DescriptorLimit;
 use crate::witness::process::monotonic_ns;
 
+/// Scenarios at the same time, for each processor: most of them wait most of the time.
+const AT_ONCE: usize = 24;
+
 /// Runs, stores, judges, tells.
 ///
 /// # Errors
@@ -43,7 +46,13 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
     let path = run_dir.path.join("manifest.json");
     fs::write(&path, text)
         .map_err(|error| Failure::own(format!("failed to write {}: {error}", path.display())))?;
-    let jobs = jobs(&target, &selection, &manifest, &run_dir.path, own_network)?;
+    let mut jobs = jobs(&target, &selection, &manifest, &run_dir.path, own_network)?;
+    // Who waits longest begins first, so that nobody is waited for in the end.
+    let least = |job: &Job| {
+        let entry = manifest.scenarios.iter().find(|entry| entry.name == job.plan.name);
+        entry.and_then(|entry| entry.waits).map(|waits| waits.least(job.plan.restarts))
+    };
+    jobs.sort_by_key(|job| std::cmp::Reverse(least(job)));
     session::run_all(jobs, at_once(args, &target, own_network))?;
     present::judge(&run_dir.path)?.tell(&run_dir.path, sinks)
 }
@@ -247,5 +256,5 @@ fn at_once(args: &RunArgs, target: &Target, own_network: bool) -> usize {
         return 1;
     }
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    args.jobs.map_or(8 * processors, usize::from)
+    args.jobs.map_or(AT_ONCE * processors, usize::from)
 }

@@ -40,10 +40,8 @@ pub struct Timeline {
     pub drain_step: Option<Interval>,
     marker: Option<String>,
     marker_seen: Option<Micros>,
-    /// Every process epoch that this restart found or brought, by number.
+    /// Every process epoch, by number.
     pub procs: BTreeMap<ProcId, Proc>,
-    /// Those that were gone before it: the ancestors of the ones that it found.
-    pub past: BTreeMap<ProcId, Proc>,
     lanes: BTreeMap<LaneId, Track>,
     /// The longest a connection stayed open in control, idle after an answer.
     pub control_idle: Micros,
@@ -111,7 +109,8 @@ impl Timeline {
         }
     }
 
-    /// A restart begins anew: whoever is there now is what the next one finds. What control showed stays.
+    /// A restart begins anew: whoever is there now is what the next one finds. What control showed stays, and so do processes
+    /// that are gone: the first generation is what the later ones are compared with.
     fn begin_round(&mut self) {
         if self.t0.take().is_none() {
             return;
@@ -120,10 +119,6 @@ impl Timeline {
         self.marker_seen = None;
         self.frozen.clear();
         self.lanes.clear();
-        let (gone, here) =
-            std::mem::take(&mut self.procs).into_iter().partition(|(_, proc)| proc.gone.is_some());
-        self.procs = here;
-        self.past.extend::<BTreeMap<_, _>>(gone);
         for proc in self.procs.values_mut() {
             proc.begin_round();
         }

@@ -15,6 +15,7 @@ use super::aftermath;
 use super::lookout::Lookout;
 use super::monitor::Monitor;
 use super::runner::{Halt, Job, Progress, tell};
+use super::stages::RESTARTS_EXTRA;
 use super::successor::{self, Arranged};
 use super::told::Told;
 use crate::client::address::Address;
@@ -76,7 +77,7 @@ impl<'a> Conductor<'a> {
             listener: job.plan.listener,
             own_network: job.own_network,
             seed: job.seed,
-            restarts: job.plan.restarts,
+            restarts: job.plan.restarts + RESTARTS_EXTRA,
         };
         let mut launch =
             Launch::prepare(&job.target, &circumstances, &job.dir, &job.output).map_err(Halt::harness)?;
@@ -205,6 +206,9 @@ impl<'a> Conductor<'a> {
             if let Some(instant) = instant.filter(|instant| instant.hi <= now) {
                 self.reach(anchor, instant.hi);
             }
+        }
+        if let Some(lookout) = self.lookout.as_ref().filter(|_| self.reached(Anchor::Td)) {
+            lookout.be_calm();
         }
     }
 

@@ -46,9 +46,6 @@ pub struct Scenario {
     pub probes: bool,
     /// The old generation is stopped for a while.
     pub stop: Option<Stop>,
-    /// How often it is run: more than once where it meets a race that a faulty server may win.
-    #[serde(default = "once")]
-    pub times: u32,
     /// Its lanes.
     #[serde(default, rename = "lane")]
     pub lanes: Vec<LaneSpec>,

@@ -23,6 +23,8 @@ const ATTENTIVE: Duration = Duration::from_millis(250);
 const BLINK: Duration = Duration::from_micros(30);
 /// From one look to the next afterwards …
 const PAUSE: Duration = Duration::from_millis(1);
+/// … from one to the next when the old generation drains: who listens is settled then …
+const CALM: Duration = Duration::from_millis(10);
 /// … until this long after it began.
 const WATCH_MAX: Duration = Duration::from_secs(12);
 /// A stop that takes longer fails.
@@ -66,6 +68,7 @@ pub(super) enum Sight {
 pub(super) struct Lookout {
     sights: mpsc::Receiver<Sight>,
     watches: Arc<AtomicBool>,
+    calm: Arc<AtomicBool>,
     called_back: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -79,6 +82,8 @@ impl Lookout {
         let (sender, sights) = mpsc::channel();
         let watches = Arc::new(AtomicBool::new(false));
         let ready = Arc::clone(&watches);
+        let calm = Arc::new(AtomicBool::new(false));
+        let is_calm = Arc::clone(&calm);
         let called_back = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&called_back);
         // A new thread begins in its maker's namespaces.
@@ -93,17 +98,22 @@ impl Lookout {
                     std::thread::sleep(BLINK);
                 } else {
                     urgency = None;
-                    std::thread::sleep(PAUSE);
+                    std::thread::sleep(if is_calm.load(Ordering::Relaxed) { CALM } else { PAUSE });
                 }
             }
             drop(urgency);
         })?;
-        Ok(Self { sights, watches, called_back, thread: Some(thread) })
+        Ok(Self { sights, watches, calm, called_back, thread: Some(thread) })
     }
 
     /// Whether it is at its post.
     pub(super) fn watches(&self) -> bool {
         self.watches.load(Ordering::Acquire)
+    }
+
+    /// The old generation drains: a closer look is not needed any more.
+    pub(super) fn be_calm(&self) {
+        self.calm.store(true, Ordering::Relaxed);
     }
 
     /// What was seen since the last time.

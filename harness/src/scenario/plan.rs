@@ -29,8 +29,6 @@ pub struct Plan {
     pub repeated: Vec<(Micros, LanePlan)>,
     /// When the old generation is stopped.
     pub stop: Option<Stop>,
-    /// How often it is run.
-    pub times: u32,
     /// How many restarts follow one another.
     pub restarts: u32,
     /// The kind of listening socket.
@@ -54,7 +52,6 @@ impl Plan {
             lanes: Vec::new(),
             repeated: Vec::new(),
             stop: scenario.stop,
-            times: scenario.times.clamp(1, 100),
             restarts: scenario.restarts.clamp(1, 1_000),
             listener: scenario.listener,
             successor: scenario.successor,

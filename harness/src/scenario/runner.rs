@@ -1,7 +1,7 @@
 //! Drives one target through one scenario: on a thread of its own, in a network namespace of its own
 //! where permitted. What it sees goes into the history; nothing here judges.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -69,7 +69,7 @@ pub enum Halt {
     Interrupted,
     /// It can't go on.
     Failed(Stop, String),
-    /// It ran to its end, and the moment that it is about was missed: it is worth another attempt.
+    /// A restart was seen through, and the moment that it is about was missed: another is worth while.
     Missed,
 }
 
@@ -85,22 +85,7 @@ impl Halt {
     }
 }
 
-/// Attempts beyond those that are wanted, to meet a moment that lasts microseconds.
-const ATTEMPTS_EXTRA: u32 = 3;
-
-/// What came of an attempt.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Attempt {
-    /// It met what it is about.
-    Met,
-    /// The moment was missed: another is worth while.
-    Missed,
-    /// It was broken off or failed.
-    Halted,
-}
-
-/// Runs a scenario on the calling thread as often as it asks for. Where the moment that it is about was missed it is run once
-/// more; every attempt is recorded, and judged.
+/// Runs a scenario on the calling thread.
 ///
 /// # Errors
 /// Only when not even a history could be written: everything else is in the history.
@@ -109,55 +94,18 @@ pub fn run(
     interrupt: watch::Receiver<bool>,
     progress: &mpsc::Sender<Progress>,
 ) -> std::io::Result<()> {
-    let mut met = 0;
-    for attempt in 1..=job.plan.times + ATTEMPTS_EXTRA {
-        match attempt_once(job, attempt, interrupt.clone(), progress)? {
-            Attempt::Met => met += 1,
-            Attempt::Missed => {}
-            Attempt::Halted => break,
-        }
-        if met >= job.plan.times {
-            break;
-        }
-    }
-    tell(progress, job, "over", true);
-    Ok(())
-}
-
-/// Where the history of an attempt goes, given that of the first.
-pub fn attempt_path(first: &Path, attempt: u32) -> PathBuf {
-    if attempt == 1 { first.to_owned() } else { first.with_extension(format!("{attempt}.ndjson")) }
-}
-
-fn attempt_once(
-    job: &Job,
-    attempt: u32,
-    interrupt: watch::Receiver<bool>,
-    progress: &mpsc::Sender<Progress>,
-) -> std::io::Result<Attempt> {
-    let path = attempt_path(&job.history, attempt);
-    let recorder = Rc::new(Recorder::create(&path, job.origin, job.model)?);
+    let recorder = Rc::new(Recorder::create(&job.history, job.origin, job.model)?);
     recorder.record(What::Begin { schema: SCHEMA, scenario: job.plan.name.clone() });
-    // A thread that has entered a network namespace can enter another: the first goes with its last socket.
-    let outcome = match drive(job, &recorder, interrupt, progress) {
-        Ok(()) => Attempt::Met,
-        Err(Halt::Missed) => {
-            let text = "the old generation had stopped listening before it could be stopped: the handover was missed";
-            recorder.record(What::Note { text: text.to_owned() });
-            Attempt::Missed
-        }
-        Err(Halt::Interrupted) => {
-            recorder.record(What::Interrupted);
-            Attempt::Halted
-        }
-        Err(Halt::Failed(stage, message)) => {
-            recorder.record(What::Failed { stage, message });
-            Attempt::Halted
-        }
-    };
+    match drive(job, &recorder, interrupt, progress) {
+        // Told already, and what was seen is judged.
+        Ok(()) | Err(Halt::Missed) => {}
+        Err(Halt::Interrupted) => recorder.record(What::Interrupted),
+        Err(Halt::Failed(stage, message)) => recorder.record(What::Failed { stage, message }),
+    }
     recorder.record(What::Phase { phase: Phase::End });
     recorder.finish()?;
-    Ok(outcome)
+    tell(progress, job, "over", true);
+    Ok(())
 }
 
 /// Tells how far a scenario is; nobody may be listening any more.

@@ -16,6 +16,8 @@ use crate::history::event::{Micros, Phase, What};
 pub(super) const CONTROL_MIN: Micros = 4_000_000;
 /// Lanes in steady use get this long before the trigger.
 pub(super) const LEAD: Micros = 500_000;
+/// Restarts beyond those that are wanted, to meet a moment that lasts microseconds.
+pub(super) const RESTARTS_EXTRA: u32 = 3;
 /// Lanes get this long to reach their state.
 const ARM_WITHIN: Micros = 10_000_000;
 /// Stopped processes stand still for no longer than this while lanes are brought into their states.
@@ -34,15 +36,30 @@ impl Conductor<'_> {
         tell(&self.progress, self.job, "control", false);
         self.control().await?;
         self.told.watch_pid_file(&self.launch, self.warden.pid(), &self.recorder);
-        let restarts = self.job.plan.restarts;
-        for round in 1..=restarts {
+        self.restarts().await
+    }
+
+    /// As many restarts as the scenario asks for. One whose moment was missed is seen through, kept and judged like the
+    /// others, and followed by one more.
+    async fn restarts(&mut self) -> Result<(), Halt> {
+        let wanted = self.job.plan.restarts;
+        let mut met = 0;
+        for _ in 0..wanted + RESTARTS_EXTRA {
             tell(&self.progress, self.job, "restart", false);
-            self.restart().await?;
-            if round < restarts && !self.reached(Anchor::Tx) {
-                let text = format!(
-                    "the old generation was still there, so restarts {} to {restarts} were left out",
-                    round + 1
-                );
+            match self.restart().await {
+                Ok(()) => met += 1,
+                Err(Halt::Missed) => {
+                    let text = "the old generation had stopped listening before it could be stopped: the handover was missed";
+                    self.recorder.record(What::Note { text: text.to_owned() });
+                }
+                Err(halt) => return Err(halt),
+            }
+            if met >= wanted {
+                break;
+            }
+            if !self.reached(Anchor::Tx) {
+                let text =
+                    format!("the old generation was still there, so {} restarts were left out", wanted - met);
                 self.recorder.record(What::Note { text });
                 break;
             }
