@@ -69,6 +69,9 @@ pub(super) fn is_of_target(case: &Case<'_>, proc: &Proc) -> bool {
 /// The passing on of this restart; none, with the reason told, where nothing was seen to be passed on.
 pub(super) fn passage<'a>(case: &'a Case<'_>, tally: &mut Tally) -> Option<Passage<'a>> {
     case.t0()?;
+    if let Some((old, new)) = in_its_place(case) {
+        return Some(Passage { first: first_main(case, old), old, new });
+    }
     let procs = &case.timeline.procs;
     let born_after = |id: u32| case.generations.successors.contains(&id);
     let successors = || case.generations.successors.iter().filter_map(|id| procs.get(id));
@@ -97,6 +100,13 @@ pub(super) fn passage<'a>(case: &'a Case<'_>, tally: &mut Tally) -> Option<Passa
         return None;
     };
     Some(Passage { first: first_main(case, old), old, new })
+}
+
+/// A master that stays and has executed itself anew in its place, before and after: it is what passes anything on.
+fn in_its_place<'a>(case: &'a Case<'_>) -> Option<(&'a Proc, &'a Proc)> {
+    let epochs = || case.generations.permanent.iter().filter_map(|id| case.timeline.procs.get(id));
+    let (old, new) = (epochs().min_by_key(|proc| proc.id)?, epochs().max_by_key(|proc| proc.id)?);
+    (case.generations.model == Model::MasterWorkers && old.id != new.id).then_some((old, new))
 }
 
 /// The main process of the old generation: what the successor executed from, or the top of the tree that started it.
