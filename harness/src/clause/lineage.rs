@@ -28,7 +28,12 @@ pub(super) fn parent<'a>(case: &'a Case<'_>, proc: &Proc) -> Option<&'a Proc> {
             && other.seen <= proc.seen
             && other.gone.is_none_or(|gone| gone.hi >= proc.born.lo)
     };
-    case.timeline.procs.values().filter(there).max_by_key(|other| other.id)
+    everybody(case).filter(there).max_by_key(|other| other.id)
+}
+
+/// Every process of the target, of earlier restarts too.
+fn everybody<'a>(case: &'a Case<'_>) -> impl Iterator<Item = &'a Proc> {
+    case.timeline.past.values().chain(case.timeline.procs.values())
 }
 
 /// It executed a program since it was forked: the address of its stack is nobody's from before. Where addresses are told,
@@ -116,11 +121,11 @@ fn first_main<'a>(case: &'a Case<'_>, old: &'a Proc) -> &'a Proc {
     let from_the_start = |proc: &Proc| case.observed.first_trigger.is_none_or(|first| proc.seen <= first);
     let mut first = old;
     while !from_the_start(first) {
-        let executed = first.executed_from.and_then(|before| case.timeline.procs.get(&before));
+        let executed = first.executed_from.and_then(|before| everybody(case).find(|proc| proc.id == before));
         let Some(before) = executed.or_else(|| parent(case, first)).filter(|before| before.id < first.id)
         else {
             // It lost its parent before it was seen: then it is the first that served.
-            return case.timeline.procs.values().find(|proc| serves(proc)).unwrap_or(first);
+            return everybody(case).find(|proc| serves(proc)).unwrap_or(first);
         };
         first = before;
     }

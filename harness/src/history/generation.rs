@@ -227,6 +227,9 @@ impl Timeline {
                 _ => "unknown".to_owned(),
             };
         };
+        if let Some(proc) = self.past.get(&id) {
+            return format!("{} {} (of an earlier restart)", proc.name, proc.pid);
+        }
         let Some(proc) = self.procs.get(&id) else { return "unknown".to_owned() };
         let generations = self.generations();
         let life = if generations.old.contains(&id) {

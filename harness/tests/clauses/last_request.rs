@@ -6,7 +6,7 @@ use hotspec::history::event::Owner;
 
 use crate::correct::LATE;
 use crate::lane::OPEN;
-use crate::story::{Gone, IDLE_MAX, OLD, RESTART, Story, TD, correct, correct_in};
+use crate::story::{Gone, IDLE_MAX, OLD, RESTART, Story, TD, correct, correct_in, frame};
 
 const ARMING: u64 = RESTART + 60;
 
@@ -105,6 +105,24 @@ fn a_fresh_connection_that_is_closed_before_it_could_ask_breaks_fresh_request() 
     let mut story = correct("fresh-first-request");
     story.lane("fresh", ARMING).accepted_by(OLD).armed().at(TD + 20).fin();
     story.breaks("keep-alive.fresh-request", &[]);
+}
+
+#[test]
+fn a_fresh_connection_that_is_timed_out_before_it_could_ask_leaves_fresh_request_open() {
+    // The successor takes so long to come up that the old process times it out meanwhile, as it always would.
+    for (closed, open) in [(ARMING + IDLE_MAX + 5, true), (ARMING + IDLE_MAX - 600, false)] {
+        let mut story = frame("fresh-first-request");
+        story.server.answers = Some(11_400);
+        (story.server.unlistens, story.server.announces) = (Some(11_450), Some(11_450));
+        story.server.times_out = Some(11_450 + IDLE_MAX);
+        story.old_until = 15_450_000;
+        story.lane("fresh", ARMING).accepted_by(OLD).armed().at(closed).fin();
+        if open {
+            story.leaves_open("keep-alive.fresh-request");
+        } else {
+            story.breaks("keep-alive.fresh-request", &[]);
+        }
+    }
 }
 
 #[test]
