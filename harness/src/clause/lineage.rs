@@ -28,12 +28,7 @@ pub(super) fn parent<'a>(case: &'a Case<'_>, proc: &Proc) -> Option<&'a Proc> {
             && other.seen <= proc.seen
             && other.gone.is_none_or(|gone| gone.hi >= proc.born.lo)
     };
-    everybody(case).filter(there).max_by_key(|other| other.id)
-}
-
-/// Every process of the target, of earlier restarts too.
-fn everybody<'a>(case: &'a Case<'_>) -> impl Iterator<Item = &'a Proc> {
-    case.timeline.past.values().chain(case.timeline.procs.values())
+    case.timeline.procs.values().filter(there).max_by_key(|other| other.id)
 }
 
 /// It executed a program since it was forked: the address of its stack is nobody's from before. Where addresses are told,
@@ -74,6 +69,9 @@ pub(super) fn is_of_target(case: &Case<'_>, proc: &Proc) -> bool {
 /// The passing on of this restart; none, with the reason told, where nothing was seen to be passed on.
 pub(super) fn passage<'a>(case: &'a Case<'_>, tally: &mut Tally) -> Option<Passage<'a>> {
     case.t0()?;
+    if let Some((old, new)) = in_its_place(case) {
+        return Some(Passage { first: first_main(case, old), old, new });
+    }
     let procs = &case.timeline.procs;
     let born_after = |id: u32| case.generations.successors.contains(&id);
     let successors = || case.generations.successors.iter().filter_map(|id| procs.get(id));
@@ -104,6 +102,13 @@ pub(super) fn passage<'a>(case: &'a Case<'_>, tally: &mut Tally) -> Option<Passa
     Some(Passage { first: first_main(case, old), old, new })
 }
 
+/// A master that stays and has executed itself anew in its place, before and after: it is what passes anything on.
+fn in_its_place<'a>(case: &'a Case<'_>) -> Option<(&'a Proc, &'a Proc)> {
+    let epochs = || case.generations.permanent.iter().filter_map(|id| case.timeline.procs.get(id));
+    let (old, new) = (epochs().min_by_key(|proc| proc.id)?, epochs().max_by_key(|proc| proc.id)?);
+    (case.generations.model == Model::MasterWorkers && old.id != new.id).then_some((old, new))
+}
+
 /// The main process of the old generation: what the successor executed from, or the top of the tree that started it.
 fn old_main<'a>(case: &'a Case<'_>, new: &Proc) -> Option<&'a Proc> {
     let procs = &case.timeline.procs;
@@ -121,11 +126,11 @@ fn first_main<'a>(case: &'a Case<'_>, old: &'a Proc) -> &'a Proc {
     let from_the_start = |proc: &Proc| case.observed.first_trigger.is_none_or(|first| proc.seen <= first);
     let mut first = old;
     while !from_the_start(first) {
-        let executed = first.executed_from.and_then(|before| everybody(case).find(|proc| proc.id == before));
+        let executed = first.executed_from.and_then(|before| case.timeline.procs.get(&before));
         let Some(before) = executed.or_else(|| parent(case, first)).filter(|before| before.id < first.id)
         else {
             // It lost its parent before it was seen: then it is the first that served.
-            return everybody(case).find(|proc| serves(proc)).unwrap_or(first);
+            return case.timeline.procs.values().find(|proc| serves(proc)).unwrap_or(first);
         };
         first = before;
     }

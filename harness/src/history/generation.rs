@@ -232,15 +232,14 @@ impl Timeline {
                 _ => "unknown".to_owned(),
             };
         };
-        if let Some(proc) = self.past.get(&id) {
-            return format!("{} {} (of an earlier restart)", proc.name, proc.pid);
-        }
         let Some(proc) = self.procs.get(&id) else { return "unknown".to_owned() };
         let generations = self.generations();
         let life = if generations.old.contains(&id) {
             "old"
         } else if generations.successors.contains(&id) {
             "successor"
+        } else if proc.gone.is_some_and(|gone| self.t0.is_some_and(|t0| gone.hi < t0.lo)) {
+            "gone before"
         } else {
             "permanent"
         };

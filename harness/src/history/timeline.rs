@@ -40,10 +40,8 @@ pub struct Timeline {
     pub drain_step: Option<Interval>,
     marker: Option<String>,
     marker_seen: Option<Micros>,
-    /// Every process epoch that this restart found or brought, by number.
+    /// Every process epoch, by number.
     pub procs: BTreeMap<ProcId, Proc>,
-    /// Those that were gone before it: the ancestors of the ones that it found.
-    pub past: BTreeMap<ProcId, Proc>,
     lanes: BTreeMap<LaneId, Track>,
     /// The longest a connection stayed open in control, idle after an answer.
     pub control_idle: Micros,
@@ -121,10 +119,6 @@ impl Timeline {
         self.marker_seen = None;
         self.frozen.clear();
         self.lanes.clear();
-        let (gone, here) =
-            std::mem::take(&mut self.procs).into_iter().partition(|(_, proc)| proc.gone.is_some());
-        self.procs = here;
-        self.past.extend::<BTreeMap<_, _>>(gone);
         for proc in self.procs.values_mut() {
             proc.begin_round();
         }

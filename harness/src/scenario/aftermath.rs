@@ -79,11 +79,12 @@ impl Conductor<'_> {
         Ok(true)
     }
 
-    /// What every process is; and a second after Tx, if it has come, who is left.
+    /// What every process is, and who is left; a second after Tx, if it has come. A master that executed itself anew may be
+    /// at its start until then, with signals blocked.
     pub(super) async fn take_stock(&mut self) -> Result<(), Halt> {
-        self.record_facts();
         let tx = self.recorder.timeline(|timeline| timeline.tx()).map_or(0, |tx| tx.hi);
         self.until(tx.saturating_add(COUNT_AFTER), |_| false).await?;
+        self.record_facts();
         let dead: Vec<Epoch> =
             self.monitor.below().iter().filter(|stat| is_zombie(stat)).map(|stat| stat.epoch).collect();
         // Every process is a zombie for a moment.
