@@ -1,10 +1,11 @@
 //! A saboteur: a hot restart that ends idle connections by RST.
 //!
 //! A linger time of zero spares the server the waiting state of TCP, of which an old process with thousands of
-//! idle connections would leave thousands behind. Its clients see an error where there was none.
+//! idle connections would leave thousands behind. Its clients see an error where there was none; and what the
+//! kernel has still to send to one that reads slowly, on a connection that is idle as far as the server knows, is lost.
 //!
 //! clause: keep-alive.fin-not-reset
-//! falls-with: idle.timed-out, idle.fresh-timed-out, availability.no-wire-reset, keep-alive.crossing-request, load.idle-mass
+//! falls-with: idle.timed-out, idle.fresh-timed-out, availability.no-wire-reset, keep-alive.crossing-request, load.idle-mass, in-flight.completes, in-flight.slow-reader, in-flight.not-truncated, drain.waits, protocol.pipelined
 //! profile: reload
 //! options: --socket-flag --socket
 

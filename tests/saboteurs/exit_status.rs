@@ -4,7 +4,6 @@
 //! failed service: a unit marked as failed, an alarm, a restart.
 //!
 //! clause: process.exit-zero
-//! falls-with:
 //! profile: falcore
 //! options: --socket-flag --socket
 

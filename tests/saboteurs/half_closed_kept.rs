@@ -5,7 +5,7 @@
 //! drain goes through.
 //!
 //! clause: idle.half-closed-bounded
-//! falls-with: idle.timed-out, protocol.half-close
+//! falls-with: idle.timed-out, protocol.half-close, drain.exits
 //! profile: reload
 //! options: --socket-flag --socket --drain-max 12s
 

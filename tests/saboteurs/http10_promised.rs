@@ -4,7 +4,6 @@
 //! hyper puts that in the place of the header, and goes by it.
 //!
 //! clause: protocol.http10-keep-alive
-//! falls-with:
 //! profile: reload
 //! options: --socket-flag --socket
 

@@ -13,8 +13,10 @@ what it waits for.
 # falls-with: availability.answered, keep-alive.answered-throughout, idle.not-early, load.closed-loop, repeat.many, repeat.double-trigger, repeat.while-draining, repeat.successor-triggered, repeat.storm
 # profile: falcore
 # passes: reload
+# options: --socket-flag --socket
 
 import collections
+import ctypes
 import fcntl
 import heapq
 import itertools
@@ -40,6 +42,11 @@ BACKLOG = 1024
 
 BLOCK = (b"abcdefghijklmnopqrstuvwxyz" * 2521)[: 64 << 10]
 REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 408: "Request Timeout"}
+
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1  # see prctl(2)
+# Sent by the kernel when the predecessor ends, and blocked from before exec, so that it can be looked for after it.
+PARENT_GONE = signal.SIGUSR2
 
 # What a connection waits for.
 FRESH, IDLE, HEAD, BODY, WRITE, SLEEP, LINGERING = range(7)
@@ -261,11 +268,20 @@ class Connection:
             return
 
 
+def predecessor():
+    """The parent, unless it is another one than started this process."""
+    parent = os.getppid()
+    LIBC.prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0)
+    gone = signal.sigtimedwait({PARENT_GONE}, 0)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {PARENT_GONE})
+    return None if gone else parent
+
+
 class Server:
     def __init__(self, listener, is_successor, command):
         self.listener = listener
         self.command = command
-        self.parent = os.getppid() if is_successor else None
+        self.parent = predecessor() if is_successor else None
         self.selector = selectors.DefaultSelector()
         self.connections = set()
         self.limits = []
@@ -328,17 +344,22 @@ class Server:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
         try:
             # Not waiting for the exec: whatever keeps it must not keep us from serving.
+            this = os.getpid()
             self.successor = os.fork()
             if not self.successor:
-                self.become_successor()
+                self.become_successor(this)
             self.successor_limit = time.monotonic() + READY_MAX
         except OSError as error:
             print(f"cannot fork: {error}", file=sys.stderr, flush=True)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
-    def become_successor(self):
+    def become_successor(self, predecessor):
         try:
+            signal.pthread_sigmask(signal.SIG_BLOCK, {PARENT_GONE})
+            LIBC.prctl(PR_SET_PDEATHSIG, PARENT_GONE, 0, 0, 0)
+            if os.getppid() != predecessor:
+                os.kill(os.getpid(), PARENT_GONE)
             signal.signal(signal.SIGPIPE, signal.SIG_DFL)
             signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
             fd = self.listener.fileno()

@@ -4,7 +4,6 @@
 //! binds nothing. The next reload signals nobody, or whoever has that number by then.
 //!
 //! clause: process.pid-file
-//! falls-with:
 //! profile: reload
 //! arguments: --pid-file {dir}/server.pid
 //! options: --socket-flag --socket --pid-file {dir}/server.pid

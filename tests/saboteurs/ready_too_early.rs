@@ -4,7 +4,7 @@
 //! and whoever connects meanwhile waits in the queue. With a table that is quickly made nobody would notice.
 //!
 //! clause: process.readiness-signal
-//! falls-with: availability.no-stall, availability.answered, process.ready-before-drain, process.new-generation, keep-alive.not-before-ready, drain.starts, load.new-connections, load.latency
+//! falls-with: availability.no-stall, availability.answered, process.ready-before-drain, process.new-generation, keep-alive.not-before-ready, drain.starts, load.new-connections, load.latency, availability.same-listener
 //! profile: falcore
 //! options: --socket-flag --socket --jobs 4
 

@@ -4,7 +4,6 @@
 //! for as long as the slowest client takes.
 //!
 //! clause: drain.quiet
-//! falls-with:
 //! profile: reload
 //! level: should
 //! options: --socket-flag --socket --jobs 4

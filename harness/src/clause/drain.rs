@@ -272,8 +272,8 @@ fn quiet(case: &Case<'_>, tally: &mut Tally) {
         let busy = case.exchanges().filter(|(lane, ..)| lane.owner == Owner::Process(*id));
         let last = busy.map(|(lane, _, exchange)| busy_until(case, lane, exchange)).max().unwrap_or_default();
         let since = from.max(last);
-        let samples = case.used.iter().filter(|used| used.proc == *id && used.at >= since);
-        let (Some(first), Some(last)) = (samples.clone().next(), samples.last()) else { continue };
+        let mut samples = case.used.iter().filter(|used| used.proc == *id && used.at >= since);
+        let (Some(first), Some(last)) = (samples.clone().next(), samples.next_back()) else { continue };
         let over = last.at.saturating_sub(first.at);
         if over < QUIET_OVER_MIN {
             continue;

@@ -28,7 +28,7 @@ pub const CLAUSES: &[Clause] = &[
         id: "process.environment-kept",
         must: "F",
         should: "R",
-        requirement: "Each generation has the environment, working directory, ids, umask, limits, nice value, affinity, session and capabilities of the first and of the one before it, documented variables aside (and, where a shell stands between, those that shells set: _, SHLVL, PWD, OLDPWD). What the first generation changed of itself is not judged; nor, where the target documents none, are variables that a generation adds.",
+        requirement: "Each generation has the environment, working directory, ids, umask, limits, nice value, affinity, session and capabilities of the first and of the one before it, documented variables aside (and, where a shell stands between, those that shells set: _, SHLVL, PWD, OLDPWD). What the first generation has otherwise than it was passed is not judged; nor, where the target documents nothing or a wrapper changed variables, are those that a generation adds.",
         why: "A service that drifts from restart to restart can't be reasoned about: files get other modes, descriptors run out, secrets are missing.",
         source: "hotspec",
         judge: Some(environment_kept),
@@ -185,34 +185,55 @@ fn environment_kept(case: &Case<'_>, tally: &mut Tally) {
         tally.withhold(format!("the environment of {} may not be read by this user", lives.who));
         return;
     };
-    let judged = Judged {
-        by_shell: OF_SHELLS.iter().any(|name| given.get(*name) != first.get(*name)),
-        documented: &case.documented.variables,
-    };
+    let judged = Judged::new(given, first, &case.documented.variables);
     let rewritten = |facts: &Facts| facts.properties.contains_key(REWRITTEN);
-    if rewritten(lives.first) || rewritten(lives.now) || judged.of(given) != judged.of(first) {
-        tally.rule_out(
-            "the first generation's environment is not the one it was started with: it writes its title over it, or a wrapper changed it",
-        );
+    if rewritten(lives.first) || rewritten(lives.now) {
+        tally.rule_out("it writes its title over its environment, or wipes it");
+        return;
+    }
+    if judged.of(first).is_empty() && !given.is_empty() {
+        tally.rule_out("the first generation has no variable as it was passed: a wrapper changed them all");
         return;
     }
     tally.exercise();
     compare_variables(case, tally, &lives, &judged, &judged.of(now));
 }
 
-/// Which variables are compared.
+/// Which variables are compared: those that the first generation has as they were passed. Where it has all of them, and no
+/// others, so are those that a later one adds.
 struct Judged<'a> {
+    given: &'a BTreeMap<String, String>,
+    first: &'a BTreeMap<String, String>,
+    documented: &'a [String],
     /// A shell stood between the harness and the first generation.
     by_shell: bool,
-    documented: &'a [String],
+    /// No wrapper set, changed or removed any.
+    whole: bool,
 }
 
-impl Judged<'_> {
+impl<'a> Judged<'a> {
+    fn new(
+        given: &'a BTreeMap<String, String>,
+        first: &'a BTreeMap<String, String>,
+        documented: &'a [String],
+    ) -> Self {
+        let by_shell = OF_SHELLS.iter().any(|name| given.get(*name) != first.get(*name));
+        let judged = Self { given, first, documented, by_shell, whole: true };
+        let differs = |name: &String| given.get(name) != first.get(name) && !judged.passed_over(name);
+        let whole = !given.keys().chain(first.keys()).any(differs);
+        Self { whole, ..judged }
+    }
+
+    fn passed_over(&self, name: &String) -> bool {
+        self.documented.contains(name) || (self.by_shell && OF_SHELLS.contains(&name.as_str()))
+    }
+
     fn of(&self, environment: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-        let passed_over = |name: &String| {
-            self.documented.contains(name) || (self.by_shell && OF_SHELLS.contains(&name.as_str()))
+        let compared = |name: &String| match (self.given.get(name), self.first.get(name)) {
+            (None, None) => self.whole,
+            (given, first) => given == first,
         };
-        let kept = environment.iter().filter(|(name, _)| !passed_over(name));
+        let kept = environment.iter().filter(|(name, _)| !self.passed_over(name) && compared(name));
         kept.map(|(name, hash)| (name.clone(), hash.clone())).collect()
     }
 }

@@ -163,7 +163,7 @@ fn announces(case: &Case<'_>, lane: &Lane, answered: &[&Exchange], td: Interval,
         return;
     }
     let Some((number, head)) =
-        answered.iter().enumerate().filter_map(|(n, one)| Some((n, one.head.as_ref()?))).last()
+        answered.iter().enumerate().filter_map(|(n, one)| Some((n, one.head.as_ref()?))).next_back()
     else {
         return;
     };

@@ -98,8 +98,13 @@ impl Timeline {
     pub fn root(&self) -> Option<&Proc> {
         let t0 = self.t0.map_or(Micros::MAX, |t0| t0.lo);
         let alive = |proc: &&Proc| proc.gone.is_none_or(|gone| gone.hi > t0) && proc.seen <= t0;
+        let first = self.procs.keys().next();
         // One that has executed something since it started the others is the first of them all the same.
-        self.procs.values().filter(alive).min_by_key(|proc| self.epochs(proc).last())
+        let origin = |proc: &Proc| self.epochs(proc).last();
+        let first_is_gone = !self.procs.values().filter(alive).any(|proc| origin(proc).as_ref() == first);
+        // Then what an earlier generation left behind, and serves nobody, is older than the one that came after it.
+        let left_behind = |proc: &Proc| first_is_gone && !listened(proc);
+        self.procs.values().filter(alive).min_by_key(|proc| (left_behind(proc), origin(proc)))
     }
 
     /// A process's epochs before this one, the latest first, after this one.

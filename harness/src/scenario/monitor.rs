@@ -214,9 +214,12 @@ impl Inner {
         let now = recorder.now();
         let mut alive: Vec<Epoch> = Vec::with_capacity(stats.len());
         for stat in stats.iter().filter(|stat| !stat.ended()) {
-            // A process that is ending has no stack any more, which is no execution.
+            // A process that is ending has no stack any more, which is no execution. One that had none yet was in the midst of
+            // one when it was seen, and what it executes may have been another program then.
             let same = |known: &Epoch| {
-                known.same_process(&stat.epoch) && known.same_image(&stat.epoch) != Some(false)
+                known.same_process(&stat.epoch)
+                    && known.same_image(&stat.epoch) != Some(false)
+                    && (known.stack != 0 || stat.epoch.stack == 0)
             };
             let epoch = if self.known.contains_key(&stat.epoch) {
                 Some(stat.epoch)

@@ -11,7 +11,7 @@ use super::runner::Halt;
 use crate::client::step::Anchor;
 use crate::declaration::Span;
 use crate::history::Timeline;
-use crate::history::event::{Stop, What};
+use crate::history::event::{ProcId, Stop, What};
 use crate::target::file::{Event, TriggerStep, parse_signal};
 use crate::target::warden::Event as WardenEvent;
 use crate::witness::process::{Epoch, Exit, Pidfd, Stat};
@@ -148,11 +148,18 @@ impl Conductor<'_> {
         }
     }
 
-    /// The process that was started; if it only started others, the oldest of those.
+    /// The process that was started; if it is gone, the oldest that holds a listening socket, as a generation may have left others
+    /// behind; and if nobody is seen to hold one, the oldest.
     fn main_process(&self) -> Result<Epoch, Halt> {
         let alive = self.monitor.alive();
         let started = alive.iter().find(|(_, epoch)| epoch.pid == self.main);
-        let chosen = started.or_else(|| alive.first()).map(|(_, epoch)| *epoch);
+        let listens = |id: &ProcId| {
+            let listens =
+                |timeline: &Timeline| timeline.procs.get(id).is_some_and(|proc| !proc.listeners.is_empty());
+            self.recorder.timeline(listens)
+        };
+        let listening = || alive.iter().find(|(id, _)| listens(id));
+        let chosen = started.or_else(listening).or_else(|| alive.first()).map(|(_, epoch)| *epoch);
         chosen.ok_or_else(|| Halt::start("no process of the target was left to be triggered"))
     }
 

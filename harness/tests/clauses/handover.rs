@@ -159,6 +159,9 @@ fn what_is_named_after_the_start_or_by_others_does_not_break_descriptor_flag() {
     story.named(T0 + 5_500, 1, 0);
     story.named(BORN, 0, 0);
     story.holds("process.descriptor-flag");
+    // Then it is as if nothing had been named.
+    story.server.names = None;
+    assert_eq!(story.verdict("process.descriptor-flag"), Verdict::Unsupported);
 }
 
 #[test]

@@ -129,10 +129,18 @@ fn what_shells_set_is_passed_over_only_where_a_shell_stood_between() {
 }
 
 #[test]
-fn a_variable_that_a_wrapper_sets_rules_the_clause_out() {
-    let mut story = story();
-    story.quiet.old.variable("WRAPPED", "01");
-    assert_eq!(story.verdict(ENVIRONMENT), Verdict::Unsupported);
+fn variables_that_a_wrapper_sets_are_not_compared_and_those_that_were_passed_are() {
+    let mut wrapped = story();
+    wrapped.quiet.old.variable("PATH", "changed");
+    wrapped.quiet.old.variable("WRAPPED", "01");
+    wrapped.quiet.new.variable("WRAPPED", "02");
+    wrapped.quiet.new.variable("ANOTHER", "03");
+    wrapped.holds(ENVIRONMENT);
+    wrapped.quiet.new.variables().remove("TOKEN");
+    wrapped.breaks("process.environment-kept", &[]);
+    let mut all = story();
+    all.quiet.old.environment = Some([("OTHER".to_owned(), "01".to_owned())].into());
+    assert_eq!(all.verdict(ENVIRONMENT), Verdict::Unsupported);
 }
 
 #[test]

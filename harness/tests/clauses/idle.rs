@@ -101,7 +101,7 @@ fn connections_that_spoke_again_or_left_by_themselves_or_were_told_say_nothing_o
     let mut story = correct("idle-silent");
     silent(&mut story).at(TD + 50).asked().answered().at(LIMIT + 1_000).fin();
     silent(&mut story).at(TD + 2_000).closed();
-    story.lane("silent", ARMING).accepted_by(OLD).asked().answered_last().armed().after(900).fin();
+    story.lane("silent", ARMING).accepted_by(OLD).asked().answered_last().armed().at(LIMIT + 500).fin();
     story.holds("idle.timed-out");
     let mut alone = only("idle-silent");
     alone.server.canaries = false;

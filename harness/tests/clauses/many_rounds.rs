@@ -1,10 +1,12 @@
 //! Several restarts in one history: each is judged by itself, and control once for all.
 
+use hotspec::clause::judge::{Recorded, judge};
 use hotspec::clause::result::{RunVerdict, Verdict};
 use hotspec::history::What;
 use hotspec::history::event::{ListenerRow, Owner, Stop};
 
 use crate::judged::verdict;
+use crate::rounds::SUCCESSOR;
 use crate::story::{BORN, Gone, LISTENER, NEW, OLD, Story, T0, TD, correct};
 
 fn five() -> Story {
@@ -67,6 +69,29 @@ fn trouble_in_control_is_told_once() {
     assert_eq!((result.verdict, result.problems.len()), (RunVerdict::Invalid, 1));
     assert_eq!(result.problems[0].stage, Stop::Control);
     assert!(!result.problems[0].message.contains("more"), "{}", result.problems[0].message);
+    // And not laid at the door of the scenario that follows.
+    let other = correct("half-sent-head");
+    let manifest = crate::judged::manifest(&[&story, &other]);
+    let recorded = [
+        Recorded { entry: &manifest.scenarios[0], events: story.history() },
+        Recorded { entry: &manifest.scenarios[1], events: other.history() },
+    ];
+    let problems = judge(&manifest, &recorded).problems;
+    assert_eq!(problems.iter().map(|one| one.scenario.as_str()).collect::<Vec<_>>(), ["five-restarts"]);
+}
+
+#[test]
+fn what_was_done_to_one_successor_is_not_held_against_the_next() {
+    let mut story = correct("parent-killed");
+    let mut later = correct("parent-killed");
+    later.server.let_through = None;
+    later.server.killed = None;
+    // It told its parent, which was alive.
+    later.signalled(BORN + 80, SUCCESSOR);
+    story.later.push(later);
+    let result = story.judged();
+    let clause = result.clauses.iter().find(|one| one.id == "process.readiness-signal").unwrap();
+    assert_eq!((clause.verdict, clause.exercised), (Verdict::Pass, 1), "{clause:#?}");
 }
 
 #[test]

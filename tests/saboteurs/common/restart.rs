@@ -30,7 +30,8 @@ pub(crate) struct Restart {
     hangup: unix::Signal,
     ready: unix::Signal,
     child: unix::Signal,
-    successor: Option<(Pid, Instant)>,
+    /// With the time since when it is to become ready; none once it is.
+    successor: Option<(Pid, Option<Instant>)>,
     /// SIGHUP came while a successor was starting.
     again: bool,
 }
@@ -68,9 +69,12 @@ impl Restart {
     /// Restarts whenever asked to, and returns when a successor is ready. Cancel safe.
     pub(crate) async fn successor_ready(&mut self) {
         loop {
-            let overdue = self.successor.as_ref().map(|(_, started)| *started + READY_MAX);
+            let overdue = self.successor.and_then(|(_, started)| Some(started? + READY_MAX));
             tokio::select! {
-                _ = self.ready.recv() => if self.successor.is_some() { return },
+                _ = self.ready.recv() => if let Some((_, started)) = &mut self.successor {
+                    *started = None;
+                    return;
+                },
                 _ = self.child.recv() => self.reap(),
                 _ = self.hangup.recv() => self.start(),
                 () = until(overdue) => self.end_successor(),
@@ -95,7 +99,7 @@ impl Restart {
         // Not waiting for the exec: whatever keeps it must not keep us from serving.
         // SAFETY: the process has one thread, so the child is as good as its parent.
         match unsafe { fork() } {
-            Ok(ForkResult::Parent { child }) => self.successor = Some((child, Instant::now())),
+            Ok(ForkResult::Parent { child }) => self.successor = Some((child, Some(Instant::now()))),
             Ok(ForkResult::Child) => {
                 let Err(error) = self.become_successor(this);
                 eprintln!("cannot execute {:?}: {error}", self.program);
