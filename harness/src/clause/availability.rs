@@ -182,6 +182,13 @@ fn accepted_unread(case: &Case<'_>, tally: &mut Tally) {
         if !while_stopped || exchange.begun < t0 {
             continue;
         }
+        if timed_out_unused(case, lane) {
+            tally.doubt(
+                case,
+                "it was not read for as long as an idle connection is kept; a quieter machine would help",
+            );
+            continue;
+        }
         tally.exercise();
         judge_exchange(case, lane, exchange, tally);
     }
@@ -197,6 +204,17 @@ pub fn judge_exchange(case: &Case<'_>, lane: &Lane, exchange: &Exchange, tally: 
         let at = body.or_else(|| lane.end.map(|end| end.at)).unwrap_or(case.end);
         tally.break_on(case, lane, at, kind, &expected, seen);
     }
+}
+
+/// No answer came, and the server ended the connection no earlier than it may end any idle one, with no restart as well.
+pub fn timed_out_unused(case: &Case<'_>, lane: &Lane) -> bool {
+    let kept = case.limits.idle_max.saturating_sub(case.delta);
+    let since = lane.connected.unwrap_or(lane.opened);
+    let answered = lane.exchanges.first().is_some_and(|first| first.head.is_some());
+    let late = |end: &End| {
+        matches!(end.how, Ending::Fin | Ending::ResetAfterFin) && end.at >= since.saturating_add(kept)
+    };
+    !answered && lane.end.as_ref().is_some_and(late)
 }
 
 /// Says why a lane can't be judged by its owner.

@@ -1,11 +1,10 @@
 //! Connections that could be used again: told of their end, given it in order, and left alone otherwise.
 
-use super::availability::{judge_exchange, note_unknown_owner};
+use super::availability::{judge_exchange, note_unknown_owner, timed_out_unused};
 use super::in_flight::{Within, within};
 use super::{Case, Clause, Tally};
 use crate::declaration::Span;
 use crate::history::event::{Ending, Owner, Stage};
-use crate::history::lane::End;
 use crate::history::{Exchange, Lane, Micros};
 
 /// From the last byte of an answer that announced the close to the FIN.
@@ -275,17 +274,6 @@ fn fresh_request(case: &Case<'_>, tally: &mut Tally) {
             _ => {}
         }
     }
-}
-
-/// No answer came, and the server ended the connection no earlier than it may end any idle one, with no restart as well.
-fn timed_out_unused(case: &Case<'_>, lane: &Lane) -> bool {
-    let kept = case.limits.idle_max.saturating_sub(case.delta);
-    let since = lane.connected.unwrap_or(lane.opened);
-    let answered = lane.exchanges.first().is_some_and(|first| first.head.is_some());
-    let late = |end: &End| {
-        matches!(end.how, Ending::Fin | Ending::ResetAfterFin) && end.at >= since.saturating_add(kept)
-    };
-    !answered && lane.end.as_ref().is_some_and(late)
 }
 
 fn fresh_closed(case: &Case<'_>, lane: &Lane, tally: &mut Tally) {

@@ -5,7 +5,7 @@ use hotspec::declaration::Profile;
 use hotspec::history::event::{ConnectTrouble, ListenerRow, Owner, What};
 
 use crate::lane::{Answer, OPEN};
-use crate::story::{BORN, LISTENER, NEW, OLD, RESTART, Story, T0, TD, correct, correct_in};
+use crate::story::{BORN, IDLE_MAX, LISTENER, NEW, OLD, RESTART, Story, T0, TD, correct, correct_in, frame};
 
 fn listeners(story: &mut Story, at: u64, rows: &[ListenerRow]) {
     story.tell(at, What::Listeners { rows: rows.to_vec(), from: (at - 1) * 1_000 });
@@ -82,6 +82,14 @@ fn an_accepted_connection_that_is_dropped_unread_breaks_accepted_unread() {
     let unread = story.lane("unread", RESTART + 60).accepted_by(OLD).armed();
     unread.at(BORN + 12).asked().loaded().at(TD + 5).fin();
     story.breaks("availability.accepted-unread", &[]);
+}
+
+#[test]
+fn an_unread_connection_that_stood_still_until_it_was_timed_out_leaves_accepted_unread_open() {
+    let mut story = frame("accepted-unread");
+    let unread = story.lane("unread", RESTART + 60).accepted_by(OLD).armed();
+    unread.at(BORN + 12).asked().loaded().at(RESTART + 60 + IDLE_MAX + 5).fin();
+    story.leaves_open("availability.accepted-unread");
 }
 
 #[test]
