@@ -1,7 +1,12 @@
 //! Who is old, who stays and who succeeds, for every way in which servers restart. Times are milliseconds.
 
+use hotspec::clause::judge::{Recorded, judge};
+use hotspec::clause::result::Verdict;
 use hotspec::history::event::{Event, Interval, LaneId, Owner, Phase, ProcId, What};
 use hotspec::history::{Model, Timeline};
+
+use crate::judged::verdict;
+use crate::story::correct;
 
 /// The trigger.
 const T0: u64 = 1_000;
@@ -283,4 +288,41 @@ fn who_went_in_one_restart_belongs_to_no_generation_of_the_next() {
     let timeline = next.process(2_550, 4, (14, 10), 500, None).timeline(Model::MasterWorkers);
     expect(&timeline, Model::MasterWorkers, &[3], &[0], &[4], &[]);
     assert_eq!(timeline.describe(Owner::Process(1)), "server 11 (gone before)");
+}
+
+#[test]
+fn what_a_master_passes_on_to_itself_is_judged() {
+    let facts = |proc, line: &str| {
+        let arguments = line.split(' ').map(str::to_owned).collect();
+        What::Facts { proc, arguments: Some(arguments), environment: None, properties: Default::default() }
+    };
+    let arguments_kept = |now: &str| {
+        let line = "server -f a.conf";
+        let given = line.split(' ').map(str::to_owned).collect();
+        let given =
+            What::Given { arguments: given, environment: Default::default(), properties: Default::default() };
+        let tale = Tale::begin()
+            .tell(5, given)
+            .process(10, 0, (10, 1), 500, None)
+            .process(20, 1, (11, 10), 500, None)
+            .listens(40, 1)
+            .serves(100, 1)
+            .tell(900, facts(0, line))
+            .trigger()
+            .born(10, 1_020, 2, (10, 1), 600, Some(0))
+            .process(1_040, 3, (12, 10), 600, None)
+            // The one that stays is the last; what came between was on its way.
+            .born(10, 1_050, 4, (10, 1), 650, Some(2))
+            .serves(1_100, 3)
+            .gone(1_200, 1)
+            .tell(2_200, facts(4, now))
+            .tell(2_300, What::Phase { phase: Phase::End });
+        let mut story = correct("new-connections");
+        story.model = Model::MasterWorkers;
+        let manifest = story.manifest();
+        let recorded = [Recorded { entry: &manifest.scenarios[0], events: tale.events }];
+        verdict(&judge(&manifest, &recorded), "process.arguments-kept")
+    };
+    assert_eq!(arguments_kept("server -f a.conf"), Verdict::Pass);
+    assert_eq!(arguments_kept("server"), Verdict::Fail);
 }
