@@ -349,3 +349,21 @@ fn a_look_up_costs_microseconds() {
         drop(hotspec::witness::counters::Counters::read().unwrap())
     });
 }
+
+#[test]
+fn whether_anybody_listens_is_told_by_one_look_up_for_every_kind_of_listener() {
+    let mut table = SocketTable::open().unwrap();
+    for (bound, asked) in
+        [("127.0.0.1:0", "127.0.0.1"), ("0.0.0.0:0", "127.0.0.1"), ("[::]:0", "127.0.0.1"), ("[::]:0", "::1")]
+    {
+        let Ok(listener) = std::net::TcpListener::bind(bound) else { continue };
+        let port = listener.local_addr().unwrap().port();
+        let address = std::net::SocketAddr::new(asked.parse().unwrap(), port);
+        assert!(table.is_listened_on(address).unwrap(), "{bound} for {asked}");
+        let client = std::net::TcpStream::connect(address).unwrap();
+        assert!(table.is_listened_on(address).unwrap(), "{bound} for {asked}, with a connection");
+        drop(listener);
+        assert!(!table.is_listened_on(address).unwrap(), "{bound} for {asked}, closed");
+        drop(client);
+    }
+}

@@ -177,9 +177,17 @@ fn accepted_unread(case: &Case<'_>, tally: &mut Tally) {
         let inside = |stopped: Interval| {
             exchange.sent.is_some_and(|sent| sent.lo >= stopped.lo && sent.hi <= stopped.hi)
         };
-        let while_stopped = case.timeline.frozen.iter().any(|frozen| inside(frozen.interval));
+        let stop = case.timeline.frozen.iter().map(|frozen| frozen.interval).find(|stop| inside(*stop));
         let t0 = case.t0().map_or(u64::MAX, |t0| t0.lo);
-        if !while_stopped || exchange.begun < t0 {
+        let Some(stop) = stop.filter(|_| exchange.begun >= t0) else { continue };
+        // Whoever stands still for as long finds its idle limit run out when it goes on.
+        let opened = lane.connected.unwrap_or(lane.opened);
+        if !exchange.answered() && stop.hi.saturating_sub(opened.max(t0)) > case.limits.idle_max / 2 {
+            let stood = Span(stop.hi.saturating_sub(stop.lo));
+            tally.doubt(
+                case,
+                format!("the old generation stood still for {stood}; a quieter machine would help"),
+            );
             continue;
         }
         if timed_out_unused(case, lane) {

@@ -243,6 +243,12 @@ impl<'a> Case<'a> {
         self.gaps.iter().map(inside).fold(0, Micros::saturating_add)
     }
 
+    /// The longest time without a break in which the harness itself was not running between two instants.
+    pub fn longest_own_gap(&self, from: Micros, to: Micros) -> Micros {
+        let inside = |gap: &Interval| gap.hi.min(to).saturating_sub(gap.lo.max(from));
+        self.gaps.iter().map(inside).max().unwrap_or_default()
+    }
+
     /// Why nothing can be said of owners, if so.
     pub fn owners_withheld(&self) -> Option<&str> {
         self.withheld.first().map(String::as_str)

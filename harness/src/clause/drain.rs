@@ -304,7 +304,8 @@ fn exit_undisturbing(case: &Case<'_>, tally: &mut Tally) {
         return;
     };
     for lane in case.restart_lanes() {
-        let by_old = case.old_owner(lane).is_some() || lane.opened < tx.lo && !case.by_successor(lane);
+        // Whose it is may be unknown: then it may be the old generation's until that is surely gone.
+        let by_old = case.old_owner(lane).is_some() || lane.opened < tx.hi && !case.by_successor(lane);
         if by_old || lane.connect_failed.is_some_and(|(at, ..)| at < tx.lo) {
             continue;
         }

@@ -147,7 +147,7 @@ fn upload(case: &Case<'_>, tally: &mut Tally) {
             continue;
         }
         let until = lane.end.map_or(case.end, |end| end.at);
-        if case.own_gaps(t0.lo, until) > case.limits.idle_max / 4 && !exchange.answered() {
+        if case.longest_own_gap(t0.lo, until) > case.limits.idle_max / 4 && !exchange.answered() {
             tally.doubt(
                 case,
                 "the harness itself was silent for longer than idle_max/4; a quieter machine would help",

@@ -58,6 +58,17 @@ impl Door {
         Err(format!("the socket table shows no listening socket for {address}, though one answers"))
     }
 
+    /// Whether anybody listens: the quickest look that there is.
+    ///
+    /// # Errors
+    /// The table can't be read.
+    pub(super) fn is_open(&self, table: &mut SocketTable) -> Result<bool, TableError> {
+        match self {
+            Door::Tcp(address) => table.is_listened_on(*address),
+            _ => Ok(!self.listening(table)?.is_empty()),
+        }
+    }
+
     /// The listening sockets that take connections to the address.
     ///
     /// # Errors

@@ -160,9 +160,9 @@ impl Watch {
             return;
         }
         let Some((door, table)) = &mut self.door else { return };
-        let Ok(listening) = door.listening(table) else { return };
+        let Ok(open) = door.is_open(table) else { return };
         let from = Instant::now();
-        if !listening.is_empty() {
+        if open {
             self.present = from;
         } else if let Some((why, errno)) = knock(&self.orders.address) {
             let at = Instant::now();

@@ -48,8 +48,9 @@ mod tests {
 
     #[test]
     fn descriptors_are_read_after_their_flag_in_each_form() {
-        let line = b"server\0--socket\0003\0--socket=4,5\0--sockets\0006\0--socket\0x\0";
-        assert_eq!(descriptors_after(line, "--socket"), [3, 4, 5]);
+        let line =
+            ["server", "--socket", "3", "--socket=4,5", "--sockets", "6", "--socket", "x", ""].join("\0");
+        assert_eq!(descriptors_after(line.as_bytes(), "--socket"), [3, 4, 5]);
         assert_eq!(descriptors_after(b"", "--socket"), [] as [i32; 0]);
         assert_eq!(descriptors_after(b"--socket", "--socket"), [] as [i32; 0]);
     }

@@ -94,7 +94,7 @@ async fn serve(stream: TcpStream, draining: Draining, rules: Rules) {
 /// Request by request, until either side has had enough; says whether it was the client's silence that ended it.
 async fn exchange(stream: Arc<TcpStream>, mut draining: Draining, rules: Rules) -> bool {
     let activity = Activity::new(rules);
-    let io = TokioIo::new(Watched { stream, activity: activity.clone() });
+    let io = TokioIo::new(Watched { stream, activity: activity.clone(), read_size: rules.read_size });
     let state = (activity.clone(), draining.clone());
     let service = service_fn(move |request| {
         let (activity, draining) = state.clone();
@@ -158,13 +158,15 @@ async fn end_of_client(stream: &TcpStream) {
 struct Watched {
     stream: Arc<TcpStream>,
     activity: Activity,
+    read_size: usize,
 }
 
 impl AsyncRead for Watched {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
             ready!(self.stream.poll_read_ready(cx))?;
-            match self.stream.try_read(buf.initialize_unfilled()) {
+            let size = buf.remaining().min(self.read_size);
+            match self.stream.try_read(buf.initialize_unfilled_to(size)) {
                 Ok(0) if buf.remaining() > 0 && self.activity.end_read() => return Poll::Pending,
                 Ok(count) => {
                     buf.advance(count);

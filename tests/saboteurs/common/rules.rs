@@ -24,6 +24,8 @@ pub(crate) struct Rules {
     pub(crate) half_closed: Option<Duration>,
     /// An upload; as long as something comes, if it is not said.
     pub(crate) upload: Option<Duration>,
+    /// How much is read at a time.
+    pub(crate) read_size: usize,
     /// What becomes of a connection, while the server drains, that its client or the last answer has ended.
     pub(crate) after_answer: End,
     /// And of one that was silent for too long.
@@ -40,6 +42,7 @@ impl Default for Rules {
             half_sent: Duration::from_secs(9),
             half_closed: None,
             upload: None,
+            read_size: usize::MAX,
             after_answer: End::Linger,
             after_silence: End::Linger,
         }

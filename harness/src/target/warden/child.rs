@@ -303,11 +303,8 @@ impl<'a> Warden<'a> {
 /// tells its warden of the harness's death would not come. This runs first of all, so that window is some microseconds.
 fn keep_only(socket: c_int, inherited: Option<c_int>) -> Result<(), Failed> {
     // Out of the way first: it may have the very number that the socket is to get.
-    let kept = match inherited {
-        // SAFETY: descriptor numbers only.
-        Some(fd) => Some(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, OUT_OF_THE_WAY) }),
-        None => None,
-    };
+    // SAFETY: descriptor numbers only.
+    let kept = inherited.map(|fd| unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, OUT_OF_THE_WAY) });
     if kept.is_some_and(|kept| kept < 0) {
         return Err(Failed::now(Step::Descriptors));
     }

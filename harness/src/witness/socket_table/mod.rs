@@ -144,7 +144,40 @@ impl SocketTable {
         }
     }
 
+    /// Whether a listening socket would take connections to this address now. One exact look-up, however many sockets
+    /// there are.
+    ///
+    /// # Errors
+    /// As [`Self::connection`].
+    pub fn is_listened_on(&mut self, server: SocketAddr) -> Result<bool, TableError> {
+        let server = unmapped(server);
+        // Nobody can be connected to this one, so what is found is the listener.
+        let nobody: SocketAddr = if server.is_ipv4() {
+            (std::net::Ipv4Addr::UNSPECIFIED, 1).into()
+        } else {
+            (std::net::Ipv6Addr::UNSPECIFIED, 1).into()
+        };
+        let found = self.row(server, nobody)?;
+        Ok(found.is_some_and(|row| row.state == State::Listen && row.local.port() == server.port()))
+    }
+
     fn look_up(&mut self, server: SocketAddr, client: SocketAddr) -> Result<Option<Connection>, TableError> {
+        // Without such a connection the kernel gives the listener that would take it.
+        let ours = self.row(server, client)?.filter(|row| {
+            row.state != State::Listen
+                && row.local.port() == server.port()
+                && row.remote.port() == client.port()
+        });
+        Ok(ours.map(|row| Connection {
+            state: row.state,
+            inode: row.inode,
+            cookie: row.cookie,
+            recv_queue: row.recv_queue,
+            send_queue: row.send_queue,
+        }))
+    }
+
+    fn row(&mut self, server: SocketAddr, client: SocketAddr) -> Result<Option<Row>, TableError> {
         self.request(&message::look_up(self.sequence.wrapping_add(1), server, client))?;
         let mut found = None;
         let answer = self.answer(|body| {
@@ -157,19 +190,7 @@ impl SocketTable {
                 errno => Err(TableError::Refused(io::Error::from_raw_os_error(errno))),
             };
         }
-        // Without such a connection the kernel gives the listener that would take it.
-        let ours = found.filter(|row| {
-            row.state != State::Listen
-                && row.local.port() == server.port()
-                && row.remote.port() == client.port()
-        });
-        Ok(ours.map(|row| Connection {
-            state: row.state,
-            inode: row.inode,
-            cookie: row.cookie,
-            recv_queue: row.recv_queue,
-            send_queue: row.send_queue,
-        }))
+        Ok(found)
     }
 
     fn dump_listeners(&mut self, family: u8) -> Result<Vec<Row>, TableError> {
