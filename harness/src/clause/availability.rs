@@ -157,6 +157,9 @@ fn queue_kept(case: &Case<'_>, tally: &mut Tally) {
         let begun = lane.exchanges.first().is_some_and(|first| first.head.is_some());
         let reset = |end: &End| end.how == Ending::Reset && end.stage != Stage::InHead && !begun;
         if let Some(end) = lane.end.filter(reset) {
+            if doubt_overlong_stop(case, tally) {
+                continue;
+            }
             let since = Span(end.at.saturating_sub(lane.connected.unwrap_or(lane.opened)));
             let seen = format!(
                 "RST {since} after the kernel had completed the connection, before any byte of an answer"
@@ -165,6 +168,17 @@ fn queue_kept(case: &Case<'_>, tally: &mut Tally) {
             tally.break_on(case, lane, end.at, "reset", expected, seen);
         }
     }
+}
+
+/// Where the old generation was held for too long, what went wrong may be hotspec's doing.
+fn doubt_overlong_stop(case: &Case<'_>, tally: &mut Tally) -> bool {
+    let stood = case.overlong_stop();
+    if let Some(stood) = stood {
+        let stood = Span(stood);
+        tally
+            .doubt(case, format!("the old generation stood still for {stood}; a quieter machine would help"));
+    }
+    stood.is_some()
 }
 
 fn accepted_unread(case: &Case<'_>, tally: &mut Tally) {
@@ -245,6 +259,9 @@ fn answered(case: &Case<'_>, tally: &mut Tally) {
         }
         let demanded = if case.profile == Profile::Falcore { lane.exchanges.len() } else { 1 };
         for exchange in lane.exchanges.iter().take(demanded) {
+            if case.control.fault(lane, exchange).is_some() && doubt_overlong_stop(case, tally) {
+                break;
+            }
             tally.exercise();
             judge_exchange(case, lane, exchange, tally);
             if exchange.closes() {

@@ -249,6 +249,15 @@ impl<'a> Case<'a> {
         self.gaps.iter().map(inside).max().unwrap_or_default()
     }
 
+    /// How long hotspec held the old generation still after the trigger, if that was for longer than `stall_max`: a successor
+    /// that asks the old one for its listening sockets may have given up and made others, which loses the queue.
+    pub fn overlong_stop(&self) -> Option<Micros> {
+        let t0 = self.t0()?.hi;
+        let stops = self.timeline.frozen.iter().map(|frozen| frozen.interval);
+        let stood = stops.map(|stop| stop.hi.min(self.end).saturating_sub(stop.lo.max(t0))).max()?;
+        (stood > self.limits.stall_max).then_some(stood)
+    }
+
     /// Why nothing can be said of owners, if so.
     pub fn owners_withheld(&self) -> Option<&str> {
         self.withheld.first().map(String::as_str)

@@ -61,6 +61,23 @@ fn a_queue_that_is_lost_at_the_handover_breaks_answered_too() {
 }
 
 #[test]
+fn a_queue_that_is_lost_while_the_harness_held_the_old_one_for_too_long_accuses_nobody() {
+    // A successor may wait for the old one's listening sockets for a second, and then make others.
+    for (held, open) in [(1_050, true), (950, false)] {
+        let mut story = correct("queued-at-trigger");
+        let frozen = |on| What::Frozen { procs: vec![0], on, listening: true };
+        story.tell(T0 + 2, frozen(true));
+        story.tell(T0 + 2 + held, frozen(false));
+        let queued = story.lane("queued", T0 + 10).connected().owner(Owner::Queued).asked().loaded();
+        queued.at(T0 + 1_100).reset();
+        for clause in ["availability.queue-kept", "availability.answered"] {
+            let expected = if open { Verdict::Inconclusive } else { Verdict::Fail };
+            assert_eq!(story.verdict(clause), expected, "{clause}, held for {held} ms");
+        }
+    }
+}
+
+#[test]
 fn a_queued_connection_that_is_called_off_was_not_lost() {
     let mut story = correct("queued-at-trigger");
     story.lane("queued", 8_815).connected().owner(Owner::Queued).asked().loaded().at(T0 + 3).closed();
