@@ -216,8 +216,10 @@ impl Timeline {
             What::End { how, stage, .. } => {
                 lane.ended = true;
                 let idle = lane.idle_since.map(|since| t.saturating_sub(since));
+                // One that the server timed out was kept until then, as one that the lane closed.
                 if control
-                    && *how == Ending::Lane
+                    && matches!(how, Ending::Lane | Ending::Fin)
+                    && *stage == Stage::Idle
                     && let Some(idle) = idle
                 {
                     self.control_idle = self.control_idle.max(idle);

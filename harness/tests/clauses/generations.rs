@@ -2,7 +2,7 @@
 
 use hotspec::clause::judge::{Recorded, judge};
 use hotspec::clause::result::Verdict;
-use hotspec::history::event::{Event, Interval, LaneId, Owner, Phase, ProcId, What};
+use hotspec::history::event::{Ending, Event, Interval, LaneId, Owner, Phase, ProcId, Stage, What};
 use hotspec::history::{Model, Timeline};
 
 use crate::judged::verdict;
@@ -325,4 +325,17 @@ fn what_a_master_passes_on_to_itself_is_judged() {
     };
     assert_eq!(arguments_kept("server -f a.conf"), Verdict::Pass);
     assert_eq!(arguments_kept("server"), Verdict::Fail);
+}
+
+#[test]
+fn control_shows_how_long_idle_connections_are_kept_whoever_closes_them() {
+    let idle = |how, stage| {
+        let body = What::Body { lane: 0, request: 0, length: 6, hash: "a".to_owned(), marker: None };
+        let tale = Tale::begin().process(10, 0, (10, 1), 500, None).serves(100, 0).tell(103, body);
+        tale.tell(5_103, What::End { lane: 0, how, errno: None, stage }).timeline(Model::Auto).control_idle
+    };
+    assert_eq!(idle(Ending::Fin, Stage::Idle), 5_000_000);
+    assert_eq!(idle(Ending::Lane, Stage::Idle), 5_000_000);
+    assert_eq!(idle(Ending::Reset, Stage::Idle), 0);
+    assert_eq!(idle(Ending::Fin, Stage::HalfSent), 0);
 }
