@@ -178,8 +178,8 @@ fn waits(case: &Case<'_>, tally: &mut Tally) {
         }
         // Only what ended with the process was lost by its exit; all else is told by others.
         let Some(gone) = owner.gone else { continue };
-        let with_it =
-            over.saturating_add(case.delta) >= gone.lo && over <= gone.hi.saturating_add(case.delta);
+        // What the kernel had buffered is still read afterwards, so the end may be seen long after the exit.
+        let with_it = over.saturating_add(case.delta) >= gone.lo;
         let by_server = lane.end.is_some_and(|end| !matches!(end.how, Ending::Lane | Ending::GaveUp));
         let before_limit = gone.hi < td.lo.saturating_add(drain_max);
         // An idle connection that was used again in the very moment of its close, which may be the exit's.
