@@ -7,7 +7,7 @@ use crate::declaration::{Profile, Span};
 use crate::history::event::{ConnectTrouble, Ending, Owner, Stage};
 use crate::history::lane::End;
 use crate::history::timeline::Frozen;
-use crate::history::{Exchange, Interval, Lane};
+use crate::history::{Exchange, Interval, Lane, Micros};
 
 /// The clauses of this group.
 pub const CLAUSES: &[Clause] = &[
@@ -272,6 +272,16 @@ fn answered(case: &Case<'_>, tally: &mut Tally) {
     fetched(case, tally);
 }
 
+/// Whether a connection of the pool may have been idle until its server timed it out, as the harness stood still for so long.
+pub fn pool_stood_still(case: &Case<'_>, at: Micros, tally: &mut Tally) -> bool {
+    let since = case.t0().map_or(0, |t0| t0.lo).saturating_sub(case.limits.idle_max);
+    let long = case.longest_own_gap(since, at) > case.limits.idle_max / 4;
+    if long {
+        tally.doubt(case, "the pooled client itself did not run for longer than idle_max/4");
+    }
+    long
+}
+
 /// The pooled client: what its user can't have caused.
 fn fetched(case: &Case<'_>, tally: &mut Tally) {
     let t0 = case.t0().map_or(u64::MAX, |t0| t0.lo);
@@ -279,6 +289,9 @@ fn fetched(case: &Case<'_>, tally: &mut Tally) {
         for fetch in lane.fetches.iter().filter(|fetch| fetch.from >= t0) {
             if matches!(&fetch.result, Err((kind, _)) if kind == "local") {
                 tally.doubt(case, "the pooled client could not open a connection of its own");
+                continue;
+            }
+            if fetch.result.is_err() && pool_stood_still(case, fetch.at, tally) {
                 continue;
             }
             tally.exercise();

@@ -195,8 +195,13 @@ fn partial_head(case: &Case<'_>, tally: &mut Tally) {
             continue;
         };
         let finished = exchange.sent.map(|sent| sent.hi).or_else(|| lane.end.map(|end| end.at));
-        if exchange.sent.is_none() && timed_out(case, lane, exchange.begun) {
-            tally.doubt(case, "the head was half sent for as long as an idle connection is kept; a quieter machine would help");
+        // Whoever takes so long to send a head is timed out with no restart as well.
+        let kept = exchange.begun.saturating_add(case.limits.idle_max.saturating_sub(case.delta));
+        if finished.is_some_and(|at| at >= kept) && case.control.fault(lane, exchange).is_some() {
+            tally.doubt(
+                case,
+                "the head was half sent for as long as an idle connection is kept; a quieter machine would help",
+            );
             continue;
         }
         match finished.map(|at| within(at, td, case.limits.idle_max / 2)) {
@@ -211,12 +216,6 @@ fn partial_head(case: &Case<'_>, tally: &mut Tally) {
             Some(Within::No) | None => {}
         }
     }
-}
-
-/// The server ended the connection no earlier than it may end an idle one, with no restart as well.
-fn timed_out(case: &Case<'_>, lane: &Lane, since: Micros) -> bool {
-    let kept = case.limits.idle_max.saturating_sub(case.delta);
-    lane.end.is_some_and(|end| cut_by_server(&end) && end.at >= since.saturating_add(kept))
 }
 
 fn slow_reader(case: &Case<'_>, tally: &mut Tally) {

@@ -1,6 +1,6 @@
 //! Connections that could be used again: told of their end, given it in order, and left alone otherwise.
 
-use super::availability::{judge_exchange, note_unknown_owner, timed_out_unused};
+use super::availability::{judge_exchange, note_unknown_owner, pool_stood_still, timed_out_unused};
 use super::in_flight::{Within, within};
 use super::{Case, Clause, Tally};
 use crate::declaration::Span;
@@ -311,6 +311,9 @@ fn answered_throughout(case: &Case<'_>, tally: &mut Tally) {
         for fetch in lane.fetches.iter().filter(|fetch| fetch.from >= t0.hi && fetch.from <= tx) {
             if matches!(&fetch.result, Err((kind, _)) if kind == "local") {
                 tally.doubt(case, "the pooled client could not open a connection of its own");
+                continue;
+            }
+            if fetch.result.is_err() && pool_stood_still(case, fetch.at, tally) {
                 continue;
             }
             tally.exercise();

@@ -171,6 +171,10 @@ fn a_half_sent_head_that_is_timed_out_before_the_drain_leaves_partial_head_open(
     story.lane("half-sent", ARMING).accepted_by(OLD).begun("fast").armed().at(ARMING + IDLE_MAX + 5).fin();
     story.leaves_open("in-flight.partial-head");
     let mut story = slow();
+    let late = story.lane("half-sent", ARMING).accepted_by(OLD).begun("fast").armed();
+    late.at(ARMING + IDLE_MAX + 5).sent().answered_as(Answer { status: 408, ..LAST }).fin();
+    story.leaves_open("in-flight.partial-head");
+    let mut story = slow();
     story.lane("half-sent", ARMING).accepted_by(OLD).begun("fast").armed().at(ARMING + IDLE_MAX - 600).fin();
     story.breaks("in-flight.partial-head", &[]);
 }

@@ -99,6 +99,16 @@ fn a_pooled_client_that_notices_breaks_answered_throughout() {
 }
 
 #[test]
+fn a_pooled_client_that_stood_still_itself_leaves_answered_throughout_open() {
+    let mut story = correct("pooled-client");
+    story.lane("pooled", T0 + 10).fetch_failed("reset").closed();
+    story.harness_slept(T0 - IDLE_MAX / 2, T0 - 100);
+    for clause in ["keep-alive.answered-throughout", "availability.answered"] {
+        assert_eq!(story.verdict(clause), Verdict::Inconclusive, "{clause}");
+    }
+}
+
+#[test]
 fn a_request_near_the_earliest_permitted_timeout_of_its_owner_is_owed_no_answer() {
     for owner in [OLD, Owner::Unknown, Owner::Several] {
         let mut story = correct("keep-alive-traffic");
