@@ -95,9 +95,9 @@ fn what_is_wrong(saboteur: &Saboteur, run: &Run) -> Option<String> {
 fn passes(saboteur: Saboteur, profile: String) -> Trial {
     let name = format!("{} passes {profile}", saboteur.name);
     needing(&saboteur.clone(), name, move || {
-        let run = run(arguments(&saboteur, &profile));
+        let run = run(whole(&saboteur, &profile));
         run.exits(0);
-        assert_eq!(run.results.verdict, "pass");
+        assert_eq!(run.results.verdict, "pass", "{}", run.stdout);
     })
 }
 
@@ -113,7 +113,9 @@ fn options(profile: &str) -> Vec<String> {
 }
 
 fn arguments(saboteur: &Saboteur, profile: &str) -> Vec<String> {
-    let mut words = options(profile);
+    let mut words =
+        if is_set("HOTSPEC_SABOTEUR_WHOLE") { Vec::new() } else { scenarios_of(&saboteur.clause) };
+    words.extend(options(profile));
     words.extend(saboteur.level.iter().flat_map(|level| ["--level".to_owned(), level.clone()]));
     words.extend(saboteur.options.iter().cloned());
     words.push("--".to_owned());
@@ -125,6 +127,13 @@ fn arguments(saboteur: &Saboteur, profile: &str) -> Vec<String> {
     words.extend(["--listen", "{address}"].map(str::to_owned));
     words.extend(saboteur.arguments.iter().cloned());
     words
+}
+
+/// The scenarios that put a clause to the test, with all the other clauses that they exercise.
+fn scenarios_of(clause: &str) -> Vec<String> {
+    let all = hotspec::scenario::builtin::scenarios().expect("scenario files parse");
+    let exercise = all.into_iter().filter(|scenario| scenario.clauses.iter().any(|id| id == clause));
+    exercise.map(|scenario| scenario.name).collect()
 }
 
 fn example(name: &str) -> String {

@@ -19,7 +19,7 @@ async fn main() -> io::Result<()> {
     // The fault: this belongs after all that follows.
     Args::parse()?.tell_predecessor();
 
-    eprintln!("{} prime numbers", primes(6_000_000).len());
+    eprintln!("{} prime numbers", primes(24_000_000).len());
     let mut server = Server::begin(Rules::default())?;
     server.serve().await;
     server.drain().await;

@@ -36,7 +36,8 @@ const NOTHING: &str = "–";
 pub fn write(saboteurs: &[Saboteur], rows: &BTreeMap<String, Row>) -> String {
     let mut page = "# Which saboteur fails by which clause\n\n\
         Written by `HOTSPEC_SABOTEUR_RUNS=20 HOTSPEC_WRITE_TABLE=1 cargo test -p hotspec --test saboteurs`; an ordinary\n\
-        `cargo test` runs each saboteur once and compares this page with the heads of their sources. A number says in how many\n\
+        `cargo test` runs each saboteur once and compares this page with the heads of their sources. Each is put through the\n\
+        scenarios that exercise its own clause, and judged by all that they exercise; with `HOTSPEC_SABOTEUR_WHOLE=1` through all. A number says in how many\n\
         of its runs a saboteur failed by that clause. What its head names beforehand is all that it may fail by; what was\n\
         named and did not fail is in the last column, with what hotspec does not judge yet. A clause that is only\n\
         recommended to the profile need not be named, and has a column of its own.\n\n"

@@ -121,7 +121,7 @@ fn closed_in_time(case: &Case<'_>, lane: &Lane, td: Interval, tally: &mut Tally)
         }
         return;
     }
-    if end.at.saturating_sub(case.own_gaps(td.hi, end.at)) <= deadline {
+    if end.at.saturating_sub(case.longest_own_gap(td.hi, end.at)) <= deadline {
         tally.doubt(case, "the harness itself did not run for a while; a quieter machine would help");
         return;
     }
@@ -180,7 +180,7 @@ fn bounded(case: &Case<'_>, lane: &Lane, owner: &Proc, td: Interval, tally: &mut
     if until <= deadline || !there {
         return;
     }
-    if until.saturating_sub(case.own_gaps(td.hi, until)) <= deadline {
+    if until.saturating_sub(case.longest_own_gap(td.hi, until)) <= deadline {
         tally.doubt(case, "the harness itself did not run for a while; a quieter machine would help");
         return;
     }
