@@ -115,7 +115,13 @@ fn options(profile: &str) -> Vec<String> {
 fn arguments(saboteur: &Saboteur, profile: &str) -> Vec<String> {
     let mut words =
         if is_set("HOTSPEC_SABOTEUR_WHOLE") { Vec::new() } else { scenarios_of(&saboteur.clause) };
-    words.extend(options(profile));
+    words.extend(whole(saboteur, profile));
+    words
+}
+
+/// Through all scenarios of a profile.
+fn whole(saboteur: &Saboteur, profile: &str) -> Vec<String> {
+    let mut words = options(profile);
     words.extend(saboteur.level.iter().flat_map(|level| ["--level".to_owned(), level.clone()]));
     words.extend(saboteur.options.iter().cloned());
     words.push("--".to_owned());

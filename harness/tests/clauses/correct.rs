@@ -230,6 +230,15 @@ fn queued_at_trigger(story: &mut Story) {
 }
 
 fn queued_at_handover(story: &mut Story) {
+    for _ in 0..2 {
+        let mut later = frame("queued-at-handover");
+        one_handover(&mut later);
+        story.later.push(later);
+    }
+    one_handover(story);
+}
+
+fn one_handover(story: &mut Story) {
     for (at, accepted, owner) in [(CONTROL + 40, CONTROL + 90, OLD), (BORN + 10, BORN + 65, NEW)] {
         let queued = story.lane("queued", at).connected().owner(Owner::Queued).asked().loaded();
         queued.at(accepted).owner(owner).answered().closed();
