@@ -1,8 +1,8 @@
 //! A pid file, watched by inotify(7): what is there after every change, and what the order of the changes proves.
 //!
 //! A file that is emptied and written again is empty for microseconds, so the one who waits for events also looks, on a
-//! thread of its own. What it can't see in time is proved where it can be: by the [`order`] of events, and by the file's first
-//! [`page`].
+//! thread of its own. What it can't see in time is proved where it can be: by the `order` of events, and by the file's first
+//! `page`.
 
 mod order;
 mod page;
