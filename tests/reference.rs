@@ -49,8 +49,15 @@ fn foreign() -> Run {
         ("--listen-on", "unix=unix:{socket}"),
         ("--listen-on", "abstract=unix:@{socket}"),
         ("--pid-file", "server.pid"),
+        ("--socket-flag", "--socket"),
+        ("--successor-variable", "REFERENCE_SERVER_GENERATION"),
+        ("--successor-variable", "REFERENCE_SERVER_PARENT"),
+        ("--drain-max", "10s"),
+        ("--hard-limit", "10s"),
     ];
-    let command = ["--notify", "--", &program, "--listen", "{address}", "--pid-file", "{dir}/server.pid"];
+    let server = [&program, "--listen", "{address}", "--pid-file", "{dir}/server.pid"];
+    let limits = ["--header-timeout", "8s", "--drain-timeout", "10s"];
+    let command = ["--notify", "--"].into_iter().chain(server).chain(limits);
     run(options.into_iter().flat_map(|(name, value)| [name, value]).chain(command))
 }
 

@@ -159,6 +159,9 @@ pub(super) struct DeclarationArgs {
     /// The flag by which a successor is told the listener's descriptor: its number follows
     #[arg(long, value_name = "FLAG", allow_hyphen_values = true)]
     pub(super) socket_flag: Option<String>,
+    /// A variable that a generation may add or change for the next one; any number of times
+    #[arg(long, value_name = "NAME")]
+    pub(super) successor_variable: Vec<String>,
     /// Its pid file; {dir} is filled in
     #[arg(long, value_name = "FILE")]
     pub(super) pid_file: Option<String>,

@@ -106,6 +106,7 @@ fn target(args: &RunArgs) -> Result<Target, Failure> {
     target.successor.flag = declared.socket_flag.clone().or(target.successor.flag);
     target.pid_file = declared.pid_file.clone().or(target.pid_file);
     target.notify |= declared.notify;
+    target.successor.variables.extend(declared.successor_variable.iter().cloned());
     if !declared.listen_on.is_empty() {
         let given = declared.listen_on.iter().map(|arg| (arg.kind, arg.template.clone()));
         target.listen.extend(given);
