@@ -24,6 +24,7 @@ fn main() -> ExitCode {
                 passes(&foreign);
                 assert_eq!(foreign.results.verdicts(), builtin().results.verdicts());
             }),
+            case("what can't be decided is attempted again, as often as was asked for", attempted_again),
         ],
     );
     BUILTIN.get().into_iter().for_each(Run::remove);
@@ -77,5 +78,34 @@ fn passes(run: &Run) {
             "unsupported" => assert!(!said.reasons.is_empty(), "{} is unsupported for no reason", said.id),
             _ => panic!("{said:?}"),
         }
+    }
+}
+
+/// It closes idle connections so early that none is idle for a quarter of that when the drain begins.
+fn attempted_again() {
+    let program = built("reference-server", "cargo build -p reference-server").display().to_string();
+    for attempts in [1, 2] {
+        let again = (attempts - 1).to_string();
+        let run = run([
+            "idle.not-early",
+            "--profile",
+            "falcore",
+            "--again",
+            &again,
+            "--",
+            &program,
+            "--listen",
+            "{address}",
+            "--keep-alive-timeout",
+            "20ms",
+        ]);
+        run.exits(2);
+        let said = run.results.said_of("idle.not-early").expect("a verdict");
+        assert_eq!(
+            (said.verdict.as_str(), said.undecided_in.as_slice()),
+            ("inconclusive", &["idle-last-request".to_owned()][..])
+        );
+        assert_eq!(std::fs::read_dir(run.dir.join("history")).expect("histories").count(), attempts);
+        assert_eq!(run.stdout.contains("\n  idle-last-request again "), attempts == 2, "{}", run.stdout);
     }
 }

@@ -83,52 +83,14 @@ pub struct Run {
     pub results: Results,
     /// The directory it was stored in.
     pub dir: PathBuf,
-    /// How often it was made.
-    pub made: u32,
     temp: TempDir,
 }
 
-/// How often a run that could not be decided, because the machine stood still, is made.
-const ATTEMPTS: u32 = 3;
-/// A machine that did not run hotspec for so long stood still.
-const STOOD_STILL: u64 = 300_000;
-
-/// `hotspec run` with these arguments, up to its end, with a run directory of its own. A run that leaves something undecided, or
-/// fails with no restart at all, and in which the machine stood still for a time, is told on standard error and made again.
+/// `hotspec run` with these arguments, up to its end, with a run directory of its own.
 ///
 /// # Panics
 /// It wrote no report.
 pub fn run<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> Run {
-    run_decided(arguments, |results| results.inconclusive().next().is_none())
-}
-
-/// The same, with another idea of what has to be decided.
-///
-/// # Panics
-/// It wrote no report.
-pub fn run_decided<S: AsRef<std::ffi::OsStr>>(
-    arguments: impl IntoIterator<Item = S>,
-    decided: impl Fn(&Results) -> bool,
-) -> Run {
-    let arguments: Vec<S> = arguments.into_iter().collect();
-    let mut made = 1;
-    loop {
-        let run = Run { made, ..run_once(&arguments) };
-        let gap = run.longest_gap();
-        let control = run.results.problems.iter().filter(|problem| problem.stage == "control");
-        let control: Vec<&str> = control.map(|problem| problem.message.as_str()).collect();
-        let is_decided = control.is_empty() && decided(&run.results);
-        if is_decided || made == ATTEMPTS || gap < STOOD_STILL {
-            return run;
-        }
-        let undecided: Vec<&str> = run.results.inconclusive().chain(control).collect();
-        eprintln!("once more, as the machine stood still for {} ms: {undecided:?}", gap / 1000);
-        made += 1;
-    }
-}
-
-/// [`run`], once, whatever comes of it.
-fn run_once<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> Run {
     let temp = tempdir();
     let (dir, report) = (temp.path().join("run"), temp.path().join("report.json"));
     let mut command = hotspec(["run", "--run-dir"]);
@@ -140,7 +102,7 @@ fn run_once<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -
     let results = serde_json::from_str(&json).unwrap_or_else(|error| {
         panic!("no report after {:?}: {error}; {}\n{stdout}\n{stderr}", begun.elapsed(), output.status)
     });
-    Run { status: output.status.code(), stdout, stderr, json, results, dir, made: 1, temp }
+    Run { status: output.status.code(), stdout, stderr, json, results, dir, temp }
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -192,6 +154,9 @@ pub struct ClauseSaid {
     /// Why it is no pass, where that is no violation.
     #[serde(default)]
     pub reasons: Vec<String>,
+    /// Scenarios that left it open.
+    #[serde(default)]
+    pub undecided_in: Vec<String>,
 }
 
 impl Results {
@@ -225,18 +190,6 @@ impl Results {
 }
 
 impl Run {
-    /// The longest time, in microseconds, in which the machine did not let hotspec run.
-    fn longest_gap(&self) -> u64 {
-        let files = std::fs::read_dir(self.dir.join("history")).into_iter().flatten().flatten();
-        let texts = files.filter_map(|file| std::fs::read_to_string(file.path()).ok());
-        let longest = |text: String| {
-            let gaps = text.lines().filter(|line| line.contains(r#""e":"gap""#));
-            let gaps = gaps.filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-            gaps.filter_map(|gap| Some(gap["t"].as_u64()?.saturating_sub(gap["from"].as_u64()?))).max()
-        };
-        texts.filter_map(longest).max().unwrap_or_default()
-    }
-
     /// Removes what was stored. For a run that a static holds, since statics are never dropped.
     pub fn remove(&self) {
         let _ = std::fs::remove_dir_all(self.temp.path());

@@ -27,6 +27,8 @@ pub struct Used {
 pub struct Case<'a> {
     /// The scenario's name.
     pub scenario: &'a str,
+    /// Which attempt at the scenario it is, counted from 1: what could not be decided is run again.
+    pub attempt: u32,
     /// Which restart of the scenario it is, counted from 1.
     pub round: u32,
     /// The profile that the target is judged by.
@@ -115,6 +117,7 @@ impl<'a> Case<'a> {
         let delta = DELTA_MIN.max(control.answer_p999.saturating_mul(3)).max(timeline.control_gap);
         let mut case = Self {
             scenario,
+            attempt: 1,
             round: 1,
             profile,
             limits,

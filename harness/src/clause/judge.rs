@@ -11,7 +11,7 @@ use crate::history::event::{Event, Stop, What};
 use crate::history::{Interval, Micros};
 use crate::manifest::{Manifest, ScenarioEntry};
 
-/// The history of one scenario of a run.
+/// The history of one scenario of a run. One that was attempted again has several, in their order.
 pub struct Recorded<'a> {
     /// The scenario.
     pub entry: &'a ScenarioEntry,
@@ -22,17 +22,17 @@ pub struct Recorded<'a> {
 /// Judges a run.
 pub fn judge(manifest: &Manifest, recorded: &[Recorded<'_>]) -> RunResult {
     let limits = manifest.limits.resolve();
-    let cases: Vec<(&ScenarioEntry, Case<'_>)> = recorded
-        .iter()
-        .flat_map(|one| {
-            let (entry, profile) = (one.entry, manifest.profile);
-            let rounds = Case::rounds(&entry.name, profile, limits, manifest.model, &one.events);
-            rounds.into_iter().map(move |mut case| {
-                case.documented = manifest.successor.clone();
-                (entry, case)
-            })
-        })
-        .collect();
+    let mut attempts: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut cases: Vec<(&ScenarioEntry, Case<'_>)> = Vec::new();
+    for one in recorded {
+        let attempt = attempts.entry(&one.entry.name).or_default();
+        *attempt += 1;
+        for mut case in Case::rounds(&one.entry.name, manifest.profile, limits, manifest.model, &one.events) {
+            case.documented = manifest.successor.clone();
+            case.attempt = *attempt;
+            cases.push((one.entry, case));
+        }
+    }
     let problems = problems(recorded, &cases);
     let ruled_out = ruled_out(manifest, &cases);
     let broken: BTreeSet<&str> = problems
@@ -56,7 +56,13 @@ pub fn judge(manifest: &Manifest, recorded: &[Recorded<'_>]) -> RunResult {
             let missed = missed.filter(|entry| entry.clauses.iter().any(|id| id == clause.id));
             missed.for_each(|entry| tally.not_run(&entry.name));
         }
-        clauses.push(conclude(clause, level, tally, manifest, &mut stale));
+        let mut result = conclude(clause, level, tally, manifest, &mut stale);
+        if result.verdict == Verdict::Inconclusive && result.undecided_in.is_empty() {
+            let exercise = recorded.iter().filter(|one| one.entry.clauses.iter().any(|id| id == clause.id));
+            let names: BTreeSet<&String> = exercise.map(|one| &one.entry.name).collect();
+            result.undecided_in = names.into_iter().cloned().collect();
+        }
+        clauses.push(result);
     }
     let interrupted =
         cases.iter().any(|(_, case)| case.interrupted) || not_run(manifest, recorded).next().is_some();
@@ -119,6 +125,7 @@ fn tally(
 ) -> Result<Tally, String> {
     let mut total = Tally::default();
     let Some(judge) = clause.judge else { return Ok(total) };
+    let mut attempts: Vec<(&str, u32, Tally)> = Vec::new();
     for (_, case) in cases.iter().filter(|(entry, _)| entry.clauses.iter().any(|id| id == clause.id)) {
         let mut one = Tally::default();
         catch_unwind(AssertUnwindSafe(|| judge(case, &mut one)))
@@ -127,8 +134,24 @@ fn tally(
             one.exercised = 0;
             one.doubt(case, BROKEN_OFF);
         }
+        match attempts.last_mut() {
+            Some((scenario, attempt, all)) if (*scenario, *attempt) == (case.scenario, case.attempt) => {
+                all.add(one);
+            }
+            _ => attempts.push((case.scenario, case.attempt, one)),
+        }
+    }
+    // The last attempt at each scenario that left nothing in doubt.
+    let mut decided: BTreeMap<&str, u32> = BTreeMap::new();
+    for (scenario, attempt, one) in &mut attempts {
         if one.exercised > 0 && one.doubts.is_empty() {
-            total.certain.insert(case.scenario.to_owned());
+            one.certain.insert((*scenario).to_owned());
+            decided.insert(scenario, *attempt);
+        }
+    }
+    for (scenario, attempt, mut one) in attempts {
+        if decided.get(scenario).is_some_and(|later| *later > attempt) {
+            one.settle();
         }
         total.add(one);
     }
@@ -155,6 +178,7 @@ fn conclude(
         violations: Vec::new(),
         known: Vec::new(),
         reasons: Vec::new(),
+        undecided_in: Vec::new(),
     };
     let tally = match tally {
         Ok(tally) => tally,
@@ -177,6 +201,7 @@ fn conclude(
         Verdict::Known
     } else if !tally.doubts.is_empty() {
         result.reasons = tally.doubts;
+        result.undecided_in = tally.open.into_iter().collect();
         Verdict::Inconclusive
     } else if tally.exercised > 0 {
         Verdict::Pass
@@ -273,6 +298,7 @@ fn restart(case: &Case<'_>) -> Restart {
     let since = t0.map_or(Micros::MAX, |t0| t0.lo);
     Restart {
         scenario: case.scenario.to_owned(),
+        attempt: case.attempt,
         round: case.round,
         t0_us: t0,
         tr_us: case.timeline.tr(),
@@ -322,7 +348,12 @@ fn evidence(manifest: &Manifest, cases: &[(&ScenarioEntry, Case<'_>)]) -> Vec<St
 
 fn notes(recorded: &[Recorded<'_>]) -> Vec<String> {
     let mut notes: Vec<String> = Vec::new();
-    for one in recorded {
+    for (number, one) in recorded.iter().enumerate() {
+        let again = recorded[..number].iter().any(|earlier| earlier.entry.name == one.entry.name);
+        let note = format!("{}: attempted again, as not all of it could be decided", one.entry.name);
+        if again && !notes.contains(&note) {
+            notes.push(note);
+        }
         for event in &one.events {
             if let What::Note { text } = &event.what {
                 let note = format!("{}: {text}", one.entry.name);

@@ -81,6 +81,9 @@ pub struct ClauseResult {
     /// Why it is not a pass, where that is no violation.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub reasons: Vec<String>,
+    /// Scenarios that left it open, where it is inconclusive.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub undecided_in: Vec<String>,
 }
 
 /// One restart of a run.
@@ -88,7 +91,10 @@ pub struct ClauseResult {
 pub struct Restart {
     /// The scenario in which it was.
     pub scenario: String,
-    /// Which restart of that scenario it was, where one follows another, counted from 1.
+    /// Which attempt at that scenario it was, counted from 1.
+    #[serde(default = "first")]
+    pub attempt: u32,
+    /// Which restart of that attempt it was, where one follows another, counted from 1.
     #[serde(default = "first")]
     pub round: u32,
     /// The trigger.

@@ -46,6 +46,8 @@ pub struct Tally {
     pub unsupported: Vec<String>,
     /// Scenarios in which the requirement was put to the test and nothing stayed in doubt.
     pub certain: BTreeSet<String>,
+    /// Scenarios in which something stayed in doubt.
+    pub open: BTreeSet<String>,
 }
 
 impl Tally {
@@ -107,12 +109,19 @@ impl Tally {
 
     /// Something could not be decided.
     pub fn doubt(&mut self, case: &Case<'_>, why: impl Into<String>) {
+        self.open.insert(case.scenario.to_owned());
         push_once(&mut self.doubts, format!("{}: {}", case.scenario, why.into()));
     }
 
     /// A scenario that was to put the requirement to the test never began.
     pub(super) fn not_run(&mut self, scenario: &str) {
         push_once(&mut self.doubts, format!("{scenario}: the run was broken off before this scenario began"));
+    }
+
+    /// What stayed in doubt was decided by a later attempt.
+    pub(super) fn settle(&mut self) {
+        self.open.clear();
+        self.doubts.clear();
     }
 
     /// A witness is missing on this machine.
@@ -130,6 +139,7 @@ impl Tally {
         self.exercised += other.exercised;
         self.violations.extend(other.violations);
         self.certain.extend(other.certain);
+        self.open.extend(other.open);
         for (mine, theirs) in [
             (&mut self.doubts, other.doubts),
             (&mut self.withheld, other.withheld),

@@ -78,6 +78,9 @@ pub(super) struct RunArgs {
     /// Scenarios at the same time [default: 24 per processor]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(super) jobs: Option<u16>,
+    /// How often a scenario that left something undecided is attempted again, with few at the same time
+    #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u32).range(0..=20))]
+    pub(super) again: u32,
     /// Also write a report: json or human, to a file or (default) to standard output
     #[arg(long, value_name = "FORMAT[=PATH]")]
     pub(super) report: Vec<ReportArg>,

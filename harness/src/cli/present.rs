@@ -1,13 +1,15 @@
 //! Judges a stored run and hands the result to whoever is to be told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{IsTerminal, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use super::args::{Format, ReportArg};
+use super::run_dir::Files;
+use crate::clause::Level;
 use crate::clause::judge::{self, Recorded};
-use crate::clause::result::RunResult;
+use crate::clause::result::{ClauseResult, RunResult, RunVerdict};
 use crate::exit::{self, Failure};
 use crate::history::{Event, file};
 use crate::manifest::Manifest;
@@ -21,8 +23,10 @@ pub(super) const RESULTS: &str = "results.json";
 /// A stored run, judged.
 pub(super) struct Judged {
     pub(super) result: RunResult,
+    // By scenario, one for each attempt. The output is that of the last.
     histories: BTreeMap<String, Vec<Vec<Event>>>,
     outputs: BTreeMap<String, Vec<u8>>,
+    level: Level,
 }
 
 /// Reads a run directory and judges what is in it.
@@ -35,26 +39,24 @@ pub(super) fn judge(dir: &Path) -> Result<Judged, Failure> {
     let mut outputs = BTreeMap::new();
     let mut recorded = Vec::new();
     for entry in manifest.scenarios.iter().filter(|entry| entry.unsupported.is_none()) {
-        let path = dir.join("history").join(format!("{}.ndjson", entry.name));
-        // None if the run was broken off before this scenario began.
-        if !path.exists() {
-            continue;
+        // No history if the run was broken off before this scenario began.
+        for files in (1..).map(|attempt| Files::of(dir, &entry.name, attempt)) {
+            if !files.history.exists() {
+                break;
+            }
+            let stored = file::read(&files.history).map_err(bad_file)?;
+            if let Some(cut) = stored.cut {
+                anstream::eprintln!("hotspec: {}", report::style::clean(&cut));
+            }
+            recorded.push(Recorded { entry, events: stored.events });
+            outputs.insert(entry.name.clone(), tail(&files.output));
         }
-        let stored = file::read(&path).map_err(bad_file)?;
-        if let Some(cut) = stored.cut {
-            anstream::eprintln!("hotspec: {}", report::style::clean(&cut));
-        }
-        recorded.push(Recorded { entry, events: stored.events });
-    }
-    for one in &recorded {
-        let output = dir.join("output").join(format!("{}.log", one.entry.name));
-        outputs.entry(one.entry.name.clone()).or_insert_with(|| tail(&output));
     }
     let result = judge::judge(&manifest, &recorded);
     for one in recorded {
         histories.entry(one.entry.name.clone()).or_default().push(one.events);
     }
-    Ok(Judged { result, histories, outputs })
+    Ok(Judged { result, histories, outputs, level: manifest.level })
 }
 
 fn bad_file(error: impl std::fmt::Display) -> Failure {
@@ -100,6 +102,14 @@ pub(super) fn open(reports: &[ReportArg]) -> Result<Vec<Sink>, Failure> {
 }
 
 impl Judged {
+    /// Scenarios on which the verdict still hangs: none if it is no longer open.
+    pub(super) fn undecided(&self) -> BTreeSet<String> {
+        let open = self.result.verdict == RunVerdict::Inconclusive;
+        let counts = |clause: &&ClauseResult| clause.level <= self.level;
+        let clauses = self.result.clauses.iter().filter(|_| open).filter(counts);
+        clauses.flat_map(|clause| &clause.undecided_in).cloned().collect()
+    }
+
     /// Stores the results, writes every report that was asked for, and tells a person unless standard output is taken.
     ///
     /// # Errors

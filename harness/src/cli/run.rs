@@ -4,11 +4,12 @@ use std::fs;
 use std::path::Path;
 
 use super::args::{IsolationArg, RunArgs};
-use super::run_dir::RunDir;
+use super::run_dir::{Files, RunDir};
 use super::select::{Selection, select};
-use super::{present, session, typed};
+use super::session::Session;
+use super::{present, typed};
 use crate::client::http1::Request;
-use crate::declaration::{DeclaredLimits, Documented};
+use crate::declaration::Documented;
 use crate::exit::{self, Failure};
 use crate::history::recorder::Origin;
 use crate::manifest::{self, Manifest, ScenarioEntry, Waits};
@@ -25,6 +26,8 @@ use crate::witness::process::monotonic_ns;
 
 /// Scenarios at the same time, for each processor: most of them wait most of the time.
 const AT_ONCE: usize = 24;
+/// The same where it is tried again: what could not be decided was mostly too slow.
+const AT_ONCE_AGAIN: usize = 3;
 
 /// Runs, stores, judges, tells.
 ///
@@ -46,15 +49,29 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
     let path = run_dir.path.join("manifest.json");
     fs::write(&path, text)
         .map_err(|error| Failure::own(format!("failed to write {}: {error}", path.display())))?;
-    let mut jobs = jobs(&target, &selection, &manifest, &run_dir.path, own_network)?;
-    // Who waits longest begins first, so that nobody is waited for in the end.
-    let least = |job: &Job| {
-        let entry = manifest.scenarios.iter().find(|entry| entry.name == job.plan.name);
-        entry.and_then(|entry| entry.waits).map(|waits| waits.least(job.plan.restarts))
+    let jobs = Jobs {
+        target: &target,
+        selection: &selection,
+        manifest: &manifest,
+        dir: &run_dir.path,
+        own_network,
+        origin: Origin::now(monotonic_ns()),
+        descriptor_limit: raise_descriptor_limit(),
     };
-    jobs.sort_by_key(|job| std::cmp::Reverse(least(job)));
-    session::run_all(jobs, at_once(args, &target, own_network))?;
-    present::judge(&run_dir.path)?.tell(&run_dir.path, sinks)
+    let session = Session::begin()?;
+    let at_once = at_once(args, &target, own_network);
+    session.run_all(jobs.attempt(1, |_| true)?, at_once)?;
+    let mut judged = present::judge(&run_dir.path)?;
+    for attempt in 2..=args.again + 1 {
+        let undecided = judged.undecided();
+        if undecided.is_empty() || session.is_broken_off() {
+            break;
+        }
+        let few = at_once.min(AT_ONCE_AGAIN * processors());
+        session.run_all(jobs.attempt(attempt, |name| undecided.contains(name))?, few)?;
+        judged = present::judge(&run_dir.path)?;
+    }
+    judged.tell(&run_dir.path, sinks)
 }
 
 /// The target, with what the command line says on top.
@@ -208,39 +225,51 @@ fn kernel() -> String {
         .map_or_else(|_| String::new(), |name| name.release().to_string_lossy().into_owned())
 }
 
-fn jobs(
-    target: &Target,
-    selection: &Selection,
-    manifest: &Manifest,
-    dir: &Path,
+/// What all jobs of a run have in common.
+struct Jobs<'a> {
+    target: &'a Target,
+    selection: &'a Selection,
+    manifest: &'a Manifest,
+    dir: &'a Path,
     own_network: bool,
-) -> Result<Vec<Job>, Failure> {
-    let limits = DeclaredLimits::resolve(&manifest.limits);
-    let origin = Origin::now(monotonic_ns());
-    let descriptor_limit = raise_descriptor_limit();
-    let mut jobs = Vec::new();
-    for ((scenario, _), entry) in selection.scenarios.iter().zip(&manifest.scenarios) {
-        if entry.unsupported.is_some() {
-            continue;
-        }
-        let own = dir.join("target").join(&scenario.name);
-        fs::create_dir_all(&own)
-            .map_err(|error| Failure::own(format!("failed to make {}: {error}", own.display())))?;
-        jobs.push(Job {
-            target: target.clone(),
-            plan: Plan::new(scenario, &target.endpoints, &limits, manifest.seed),
-            limits,
-            model: target.model,
-            dir: own,
-            history: dir.join("history").join(format!("{}.ndjson", scenario.name)),
-            output: dir.join("output").join(format!("{}.log", scenario.name)),
-            own_network,
-            origin,
-            seed: manifest.seed,
-            descriptor_limit,
+    origin: Origin,
+    descriptor_limit: Option<DescriptorLimit>,
+}
+
+impl Jobs<'_> {
+    /// One for each scenario that is wanted and that the target can be put through. Who waits longest comes first, so that
+    /// nobody is waited for in the end.
+    fn attempt(&self, attempt: u32, wanted: impl Fn(&str) -> bool) -> Result<Vec<Job>, Failure> {
+        let scenarios = self.selection.scenarios.iter().zip(&self.manifest.scenarios);
+        let mut jobs = scenarios
+            .filter(|(_, entry)| entry.unsupported.is_none() && wanted(&entry.name))
+            .map(|((scenario, _), entry)| Ok((entry, self.job(scenario, attempt)?)))
+            .collect::<Result<Vec<_>, Failure>>()?;
+        jobs.sort_by_key(|(entry, job)| {
+            std::cmp::Reverse(entry.waits.map(|waits| waits.least(job.plan.restarts)))
         });
+        Ok(jobs.into_iter().map(|(_, job)| job).collect())
     }
-    Ok(jobs)
+
+    fn job(&self, scenario: &Scenario, attempt: u32) -> Result<Job, Failure> {
+        let limits = self.manifest.limits.resolve();
+        let files = Files::of(self.dir, &scenario.name, attempt);
+        fs::create_dir_all(&files.target)
+            .map_err(|error| Failure::own(format!("failed to make {}: {error}", files.target.display())))?;
+        Ok(Job {
+            target: self.target.clone(),
+            plan: Plan::new(scenario, &self.target.endpoints, &limits, self.manifest.seed),
+            limits,
+            model: self.target.model,
+            dir: files.target,
+            history: files.history,
+            output: files.output,
+            own_network: self.own_network,
+            origin: self.origin,
+            seed: self.manifest.seed,
+            descriptor_limit: self.descriptor_limit,
+        })
+    }
 }
 
 /// Lanes need descriptors: raises our own soft limit, and returns what the target is to get.
@@ -256,6 +285,9 @@ fn at_once(args: &RunArgs, target: &Target, own_network: bool) -> usize {
     if !own_network && !target.names_address() {
         return 1;
     }
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    args.jobs.map_or(AT_ONCE * processors, usize::from)
+    args.jobs.map_or(AT_ONCE * processors(), usize::from)
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }

@@ -24,6 +24,28 @@ pub(super) struct RunDir {
     _lock: Flock<File>,
 }
 
+/// Where an attempt at a scenario is stored.
+pub(super) struct Files {
+    /// What was seen.
+    pub(super) history: PathBuf,
+    /// What the target wrote.
+    pub(super) output: PathBuf,
+    /// A directory of the target's own.
+    pub(super) target: PathBuf,
+}
+
+impl Files {
+    /// Attempts are counted from 1.
+    pub(super) fn of(run: &Path, scenario: &str, attempt: u32) -> Self {
+        let name = if attempt == 1 { scenario.to_owned() } else { format!("{scenario}.{attempt}") };
+        Self {
+            history: run.join("history").join(format!("{name}.ndjson")),
+            output: run.join("output").join(format!("{name}.log")),
+            target: run.join("target").join(name),
+        }
+    }
+}
+
 impl RunDir {
     /// Makes the directory that was asked for, or a new one among the user's runs.
     ///

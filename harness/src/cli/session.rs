@@ -1,4 +1,4 @@
-//! Runs the scenarios of a plan, several at a time, each on a thread of its own.
+//! Runs scenarios, several at a time, each on a thread of its own.
 
 use std::collections::VecDeque;
 use std::io::IsTerminal;
@@ -12,12 +12,35 @@ use tokio::sync::watch;
 use crate::exit::{self, Failure};
 use crate::scenario::runner::{self, Job, Progress};
 
-/// Runs all jobs, at most `at_once` at a time. A first Ctrl-C (or SIGTERM) breaks them off in order, a second at once.
-///
-/// # Errors
-/// A history could not be written, or a thread could not be had.
-pub(super) fn run_all(jobs: Vec<Job>, at_once: usize) -> Result<(), Failure> {
-    let interrupt = watch_signals()?;
+/// While it lasts, a first Ctrl-C (or SIGTERM) breaks what runs off in order, a second at once.
+pub(super) struct Session {
+    interrupt: watch::Receiver<bool>,
+}
+
+impl Session {
+    /// Watches for signals from now on. There is one in a process.
+    ///
+    /// # Errors
+    /// They can't be watched for.
+    pub(super) fn begin() -> Result<Self, Failure> {
+        Ok(Self { interrupt: watch_signals()? })
+    }
+
+    /// Whether it was broken off.
+    pub(super) fn is_broken_off(&self) -> bool {
+        *self.interrupt.borrow()
+    }
+
+    /// Runs all jobs, at most `at_once` at a time.
+    ///
+    /// # Errors
+    /// A history could not be written, or a thread could not be had.
+    pub(super) fn run_all(&self, jobs: Vec<Job>, at_once: usize) -> Result<(), Failure> {
+        run_all(jobs, at_once, &self.interrupt)
+    }
+}
+
+fn run_all(jobs: Vec<Job>, at_once: usize, interrupt: &watch::Receiver<bool>) -> Result<(), Failure> {
     let (sender, progress) = mpsc::channel();
     let mut waiting: VecDeque<Job> = jobs.into();
     let mut bar = Bar::new(waiting.len());

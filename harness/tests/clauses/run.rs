@@ -7,7 +7,7 @@ use hotspec::clause::registry;
 use hotspec::clause::result::{RunVerdict, Verdict};
 use hotspec::declaration::Profile;
 use hotspec::history::What;
-use hotspec::history::event::Stop;
+use hotspec::history::event::{ConnectTrouble, Stop};
 use hotspec::manifest::Waits;
 use hotspec::scenario::builtin;
 use hotspec::scenario::file::SuccessorStart;
@@ -214,6 +214,47 @@ fn a_scenario_takes_as_long_as_its_histories_and_at_least_what_its_waits_and_its
         assert_eq!((time.name.as_str(), time.took_us, result.took_us), ("idle-last-request", took, took));
         assert_eq!(time.least_us, Some(4_000_000 + restart_us.max(500_000 + own + 7_000)));
     }
+}
+
+/// `availability.not-refused` after these attempts at one scenario, in their order.
+fn attempted(attempts: &[&Story]) -> (Verdict, Vec<String>) {
+    let mut manifest = attempts[0].manifest();
+    manifest.clauses = vec!["availability.not-refused".to_owned()];
+    let recorded: Vec<Recorded<'_>> = attempts
+        .iter()
+        .map(|story| Recorded { entry: &manifest.scenarios[0], events: story.history() })
+        .collect();
+    let clause = judge(&manifest, &recorded).clauses.remove(0);
+    assert_eq!(clause.id, "availability.not-refused");
+    (clause.verdict, clause.undecided_in)
+}
+
+#[test]
+fn an_attempt_decides_what_an_earlier_one_left_open_and_no_breach_is_forgotten() {
+    let decided = correct("new-connections");
+    let mut open = correct("new-connections");
+    open.lane("new", BORN + 20).not_connected(ConnectTrouble::Local, 99);
+    let mut broken = correct("new-connections");
+    broken.lane("new", BORN + 20).refused();
+    let still_open = (Verdict::Inconclusive, vec!["new-connections".to_owned()]);
+    assert_eq!(attempted(&[&open]), still_open);
+    assert_eq!(attempted(&[&open, &decided]), (Verdict::Pass, vec![]));
+    assert_eq!(attempted(&[&open, &open, &decided]).0, Verdict::Pass);
+    assert_eq!(attempted(&[&open, &open]), still_open);
+    // Whatever came before decides nothing of what comes later.
+    assert_eq!(attempted(&[&decided, &open]), still_open);
+    for attempts in [[&broken, &decided], [&open, &broken], [&broken, &open]] {
+        assert_eq!(attempted(&attempts).0, Verdict::Fail);
+    }
+    // Broken off before it came to anything.
+    let mut cut = decided.history();
+    cut.truncate(3);
+    let manifest = decided.manifest();
+    let entry = &manifest.scenarios[0];
+    let recorded = [Recorded { entry, events: open.history() }, Recorded { entry, events: cut }];
+    let result = judge(&manifest, &recorded);
+    assert_eq!(verdict(&result, "availability.not-refused"), Verdict::Inconclusive);
+    assert!(result.interrupted);
 }
 
 #[test]

@@ -49,25 +49,30 @@ struct Row<'a> {
     time: Option<&'a ScenarioTime>,
 }
 
-/// Restarts of one scenario stand together and are numbered.
+/// Restarts of one scenario stand together, and those of one attempt are numbered.
 fn rows(run: &RunResult) -> Vec<Row<'_>> {
-    let mut totals: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut totals: BTreeMap<(&str, u32), usize> = BTreeMap::new();
     for restart in &run.restarts {
-        *totals.entry(&restart.scenario).or_default() += 1;
+        *totals.entry((&restart.scenario, restart.attempt)).or_default() += 1;
     }
-    let without = run.scenarios.iter().filter(|time| !totals.contains_key(time.name.as_str()));
+    let restarted = |name: &str| run.restarts.iter().any(|restart| restart.scenario == name);
+    let without = run.scenarios.iter().filter(|time| !restarted(&time.name));
     let without: Vec<Row<'_>> =
         without.map(|time| Row { name: time.name.clone(), restart: None, time: Some(time) }).collect();
-    let mut begun: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut begun: BTreeMap<(&str, u32), usize> = BTreeMap::new();
     run.restarts
         .iter()
         .map(|restart| {
             let scenario = restart.scenario.as_str();
-            let total = totals.get(scenario).copied().unwrap_or(1);
-            let number = begun.entry(scenario).or_default();
+            let one = (scenario, restart.attempt);
+            let is_first = !begun.keys().any(|(begun, _)| *begun == scenario);
+            let number = begun.entry(one).or_default();
             *number += 1;
-            let name = if total == 1 { scenario.to_owned() } else { format!("{scenario} {number}/{total}") };
-            let time = run.scenarios.iter().find(|time| time.name == scenario).filter(|_| *number == 1);
+            let again = if restart.attempt > 1 { " again" } else { "" };
+            let total = totals.get(&one).copied().unwrap_or(1);
+            let place = if total > 1 { format!(" {number}/{total}") } else { String::new() };
+            let name = format!("{scenario}{again}{place}");
+            let time = run.scenarios.iter().find(|time| time.name == scenario).filter(|_| is_first);
             Row { name, restart: Some(restart), time }
         })
         .chain(without)
@@ -167,7 +172,8 @@ mod tests {
     fn restarts_of_one_scenario_are_numbered_and_its_times_told_once() {
         let mut run = sample::passing();
         let again = run.restarts[0].clone();
-        run.restarts.insert(1, Restart { round: 2, ..again });
+        run.restarts.insert(1, Restart { round: 2, ..again.clone() });
+        run.restarts.insert(2, Restart { attempt: 2, ..again });
         let none = ScenarioTime { name: "played-parent".to_owned(), took_us: 1_000_000, least_us: None };
         run.scenarios.push(none);
         let rows = rows(&run);
@@ -179,10 +185,11 @@ mod tests {
         let names: Vec<(&str, bool)> =
             rows.iter().map(|row| (row.name.as_str(), row.time.is_some())).collect();
         assert_eq!(
-            names[..3],
+            names[..4],
             [
                 ("idle-last-request 1/2", true),
                 ("idle-last-request 2/2", false),
+                ("idle-last-request again", false),
                 ("keep-alive-traffic", false),
             ]
         );

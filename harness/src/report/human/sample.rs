@@ -121,12 +121,14 @@ fn clause(id: &str, level: Level, verdict: Verdict) -> ClauseResult {
         violations: Vec::new(),
         known: Vec::new(),
         reasons: Vec::new(),
+        undecided_in: Vec::new(),
     }
 }
 
 fn restart(scenario: &str, unprobed: Micros) -> Restart {
     Restart {
         scenario: scenario.to_owned(),
+        attempt: 1,
         round: 1,
         t0_us: Some(Interval::new(1_000_000, 1_000_100)),
         tr_us: Some(Interval::new(1_012_000, 1_062_000)),
