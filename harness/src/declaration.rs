@@ -119,13 +119,20 @@ pub struct Limits {
     pub hard_limit: Option<Micros>,
 }
 
-/// A start that is slowed takes so many times `stall_max`.
+/// A start that is slowed takes so many times `stall_max`, but no more than half of `ready_max`.
 const SLOW_TIMES: Micros = 5;
+/// The longest answer that a scenario asks for comes so long after `idle_max`, and so much more is waited for it.
+const LONGEST_ANSWER: Micros = 5_000_000;
 
 impl Limits {
     /// How long a start takes that is slowed, from T0 on.
     pub fn slow_start(&self) -> Micros {
-        SLOW_TIMES.saturating_mul(self.stall_max)
+        SLOW_TIMES.saturating_mul(self.stall_max).min(self.ready_max / 2)
+    }
+
+    /// The longest that a lane waits for an answer.
+    pub fn patience(&self) -> Micros {
+        self.drain_max.max(self.idle_max.saturating_add(LONGEST_ANSWER))
     }
 
     /// The longest that a drain may be watched: beyond its declared end and its hard limit, by what tolerances may take.

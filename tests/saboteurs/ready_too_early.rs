@@ -1,7 +1,7 @@
 //! A saboteur: a hot restart in which the successor says that it is ready before it does anything else.
 //!
-//! Its start-up takes a while: a table of prime numbers, here. The old process believes it and stops accepting,
-//! and whoever connects meanwhile waits in the queue. With a table that is quickly made nobody would notice.
+//! Its start-up takes a while, as that of a server that fills a cache or waits for its database. The old process
+//! believes it and stops accepting, and whoever connects meanwhile waits in the queue. If it were quick nobody would notice.
 //!
 //! clause: process.readiness-signal
 //! falls-with: availability.no-stall, availability.answered, process.ready-before-drain, process.new-generation, keep-alive.not-before-ready, drain.starts, load.new-connections, load.latency, availability.same-listener
@@ -11,32 +11,21 @@
 mod common;
 
 use std::io;
+use std::time::Duration;
 
 use common::{Args, Rules, Server};
+
+/// Four times the stall that the profile allows.
+const START_UP: Duration = Duration::from_secs(4);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> io::Result<()> {
     // The fault: this belongs after all that follows.
     Args::parse()?.tell_predecessor();
 
-    eprintln!("{} prime numbers", primes(24_000_000).len());
+    std::thread::sleep(START_UP);
     let mut server = Server::begin(Rules::default())?;
     server.serve().await;
     server.drain().await;
     Ok(())
-}
-
-/// By the sieve of Eratosthenes.
-fn primes(below: usize) -> Vec<usize> {
-    let mut is_prime = vec![true; below];
-    let mut primes = Vec::new();
-    for number in 2..below {
-        if is_prime[number] {
-            primes.push(number);
-            for multiple in (2 * number..below).step_by(number) {
-                is_prime[multiple] = false;
-            }
-        }
-    }
-    primes
 }

@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use super::lineage::{self, name};
 use super::observed::End;
 use super::{Case, Clause, Tally};
-use crate::declaration::Span;
+use crate::declaration::{Profile, Span};
 use crate::history::event::Counted;
 use crate::history::generation::Proc;
 use crate::history::{Interval, Micros, Model, ProcId};
@@ -120,12 +120,19 @@ fn describe(end: End) -> String {
     }
 }
 
+/// What a helper is given to go once those that it helped are gone, in microseconds: they are counted after a second.
+const TIME_TO_GO: Micros = 800_000;
+const NO_TIME: &str =
+    "the machine stood still after Tx, so what is left had no time to go; a quieter machine would help";
+
 /// Who was there before the trigger, and who is left.
 struct Stock<'a> {
     before: &'a [Counted],
     after: &'a [Counted],
     before_at: Micros,
     at: Micros,
+    /// Whoever was there had most of a second since Tx in which the machine let others run.
+    had_time: bool,
 }
 
 /// The last count before the trigger, and the first one after Tx. In place nobody goes: there it is the first after Tr.
@@ -135,7 +142,8 @@ fn stock<'a>(case: &'a Case<'_>, tally: &mut Tally) -> Option<Stock<'a>> {
         tally.withhold(why);
         return None;
     }
-    let in_place = case.generations.model == Model::InPlace;
+    let alone = case.profile == Profile::InPlace && case.generations.successors.is_empty();
+    let in_place = case.generations.model == Model::InPlace || alone;
     let since = if in_place { case.timeline.tr() } else { case.timeline.tx() };
     let Some(since) = since else {
         tally.doubt(case, "the old generation was not seen to go");
@@ -148,7 +156,8 @@ fn stock<'a>(case: &'a Case<'_>, tally: &mut Tally) -> Option<Stock<'a>> {
         tally.doubt(case, "processes were not counted before the trigger and after Tx");
         return None;
     };
-    Some(Stock { before, after, before_at: *before_at, at: *at })
+    let ran = at.saturating_sub(since.hi).saturating_sub(case.own_gaps(since.hi, *at));
+    Some(Stock { before, after, before_at: *before_at, at: *at, had_time: ran >= TIME_TO_GO })
 }
 
 /// The process of this number at an instant.
@@ -253,6 +262,10 @@ fn left_behind(case: &Case<'_>, tally: &mut Tally, stock: &Stock<'_>) {
             continue;
         }
         if let Some(own) = stock.after.iter().find(of_successor) {
+            if !stock.had_time {
+                tally.doubt(case, NO_TIME);
+                continue;
+            }
             let seen = format!(
                 "`{}` {} of the old generation is there beside the successor's own, {}",
                 helper.name, helper.pid, own.pid
@@ -315,6 +328,10 @@ fn strays(case: &Case<'_>, tally: &mut Tally, stock: &Stock<'_>) {
             || !born_after(case, proc.id)
             || !belongs(case, proc)
         {
+            continue;
+        }
+        if !stock.had_time {
+            tally.doubt(case, NO_TIME);
             continue;
         }
         let seen = format!(

@@ -174,11 +174,14 @@ fn queue_kept(case: &Case<'_>, tally: &mut Tally) {
 fn doubt_overlong_stop(case: &Case<'_>, tally: &mut Tally) -> bool {
     let stood = case.overlong_stop();
     if let Some(stood) = stood {
-        let stood = Span(stood);
-        tally
-            .doubt(case, format!("the old generation stood still for {stood}; a quieter machine would help"));
+        doubt_stop(case, stood, tally);
     }
     stood.is_some()
+}
+
+fn doubt_stop(case: &Case<'_>, stood: Micros, tally: &mut Tally) {
+    let stood = Span(stood);
+    tally.doubt(case, format!("the old generation stood still for {stood}; a quieter machine would help"));
 }
 
 fn accepted_unread(case: &Case<'_>, tally: &mut Tally) {
@@ -197,11 +200,7 @@ fn accepted_unread(case: &Case<'_>, tally: &mut Tally) {
         // Whoever stands still for as long finds its idle limit run out when it goes on.
         let opened = lane.connected.unwrap_or(lane.opened);
         if !exchange.answered() && stop.hi.saturating_sub(opened.max(t0)) > case.limits.idle_max / 2 {
-            let stood = Span(stop.hi.saturating_sub(stop.lo));
-            tally.doubt(
-                case,
-                format!("the old generation stood still for {stood}; a quieter machine would help"),
-            );
+            doubt_stop(case, stop.hi.saturating_sub(stop.lo), tally);
             continue;
         }
         if timed_out_unused(case, lane) {

@@ -7,7 +7,7 @@ use super::observed::Observed;
 use crate::declaration::{Documented, Limits, Profile};
 use crate::history::event::{Event, ListenerRow, Owner, Phase, What};
 use crate::history::generation::{Generations, Proc};
-use crate::history::{Exchange, Interval, Lane, LaneId, Micros, Model, ProcId, Timeline, lane};
+use crate::history::{self, Exchange, Interval, Lane, LaneId, Micros, Model, ProcId, Timeline, lane};
 
 /// The least that δ is.
 pub(super) const DELTA_MIN: Micros = 100_000;
@@ -95,18 +95,14 @@ impl<'a> Case<'a> {
         model: Model,
         events: &[Event],
     ) -> Vec<Self> {
-        let restarts = |(_, event): &(usize, &Event)| event.what == What::Phase { phase: Phase::Restart };
-        let later = events.iter().enumerate().filter(restarts).map(|(index, _)| index).skip(1);
-        let ends: Vec<usize> = later.chain([events.len()]).collect();
-        let case = |(number, end): (u32, &usize)| {
-            let seen = events.get(..*end).unwrap_or(events);
+        let case = |(number, seen): (u32, &[Event])| {
             let mut case = Self::new(scenario, profile, limits, model, seen);
             case.round = number;
             // What the next restart follows on was seen to its end.
-            case.interrupted &= *end == events.len();
+            case.interrupted &= seen.len() == events.len();
             case
         };
-        (1..).zip(&ends).map(case).collect()
+        (1..).zip(history::restarts(events)).map(case).collect()
     }
 
     /// Folds a history, up to its last restart.

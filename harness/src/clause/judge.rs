@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::attempts::{self, Judged, Unjudged};
 use super::result::{ClauseResult, LimitsShown, Problem, Restart, RunResult, RunVerdict, Verdict};
 use super::tally::{BROKEN_OFF, Violation};
 use super::{Case, Clause, Level, Tally, registry, times};
-use crate::declaration::{Frequency, Known, Limits};
+use crate::declaration::{Frequency, Known};
 use crate::history::event::{Event, Stop, What};
 use crate::history::{Interval, Micros};
 use crate::manifest::{Manifest, ScenarioEntry};
@@ -21,54 +22,28 @@ pub struct Recorded<'a> {
 
 /// Judges a run.
 pub fn judge(manifest: &Manifest, recorded: &[Recorded<'_>]) -> RunResult {
-    let limits = manifest.limits.resolve();
-    let mut attempts: BTreeMap<&str, u32> = BTreeMap::new();
-    let mut cases: Vec<(&ScenarioEntry, Case<'_>)> = Vec::new();
-    for one in recorded {
-        let attempt = attempts.entry(&one.entry.name).or_default();
-        *attempt += 1;
-        for mut case in Case::rounds(&one.entry.name, manifest.profile, limits, manifest.model, &one.events) {
-            case.documented = manifest.successor.clone();
-            case.attempt = *attempt;
-            cases.push((one.entry, case));
-        }
-    }
-    let problems = problems(recorded, &cases);
-    let ruled_out = ruled_out(manifest, &cases);
-    let broken: BTreeSet<&str> = problems
-        .iter()
-        .map(|problem| &problem.scenario)
-        .chain(ruled_out.keys())
-        .map(String::as_str)
-        .collect();
-    let judged: Vec<&(&ScenarioEntry, Case<'_>)> =
-        cases.iter().filter(|(entry, _)| !broken.contains(entry.name.as_str())).collect();
-    let mut clauses = Vec::new();
+    let cases = attempts::cases(manifest, recorded);
+    let unjudged = Unjudged::of(manifest, recorded, &cases);
+    let judged: Vec<&Judged<'_>> = cases.iter().filter(|one| unjudged.spares(one)).collect();
     let mut stale = Vec::new();
-    for clause in registry::all() {
-        let Some(level) = clause.level(manifest.profile) else { continue };
-        if !manifest.clauses.iter().any(|id| id == clause.id) {
-            continue;
-        }
-        let mut tally = tally(clause, &judged, manifest, &ruled_out);
-        if let Ok(tally) = &mut tally {
-            let missed = not_run(manifest, recorded);
-            let missed = missed.filter(|entry| entry.clauses.iter().any(|id| id == clause.id));
-            missed.for_each(|entry| tally.not_run(&entry.name));
-        }
-        let mut result = conclude(clause, level, tally, manifest, &mut stale);
-        if result.verdict == Verdict::Inconclusive && result.undecided_in.is_empty() {
-            let exercise = recorded.iter().filter(|one| one.entry.clauses.iter().any(|id| id == clause.id));
-            let names: BTreeSet<&String> = exercise.map(|one| &one.entry.name).collect();
-            result.undecided_in = names.into_iter().cloned().collect();
-        }
-        clauses.push(result);
-    }
+    let clauses: Vec<ClauseResult> = registry::all()
+        .into_iter()
+        .filter(|clause| manifest.clauses.iter().any(|id| id == clause.id))
+        .filter_map(|clause| {
+            let level = clause.level(manifest.profile)?;
+            let mut tally = tally(clause, &judged, manifest, &unjudged.ruled_out);
+            if let Ok(tally) = &mut tally {
+                let missed = not_run(manifest, recorded);
+                let missed = missed.filter(|entry| entry.clauses.iter().any(|id| id == clause.id));
+                missed.for_each(|entry| tally.not_run(&entry.name));
+            }
+            Some(conclude(clause, level, tally, manifest, &mut stale))
+        })
+        .collect();
     let interrupted =
-        cases.iter().any(|(_, case)| case.interrupted) || not_run(manifest, recorded).next().is_some();
-    let verdict = run_verdict(&clauses, &problems, &stale, manifest.level, interrupted);
-    let restarts: Vec<Restart> =
-        cases.iter().filter(|(_, case)| case.t0().is_some()).map(|(_, case)| restart(case)).collect();
+        cases.iter().any(|one| one.case.interrupted) || not_run(manifest, recorded).next().is_some();
+    let verdict = run_verdict(&clauses, &unjudged.problems, &stale, manifest.level, interrupted);
+    let restarted = cases.iter().map(|one| &one.case).filter(|case| case.t0().is_some());
     RunResult {
         schema: crate::manifest::SCHEMA,
         hotspec: manifest.hotspec.clone(),
@@ -79,16 +54,16 @@ pub fn judge(manifest: &Manifest, recorded: &[Recorded<'_>]) -> RunResult {
         seed: manifest.seed,
         isolation: manifest.isolation.clone(),
         evidence: evidence(manifest, &cases),
-        limits: limits_shown(limits, manifest),
+        limits: limits_shown(manifest),
         verdict,
-        problems,
         interrupted,
         clauses,
         stale,
-        restarts,
+        restarts: restarted.map(restart).collect(),
         scenarios: times::of_scenarios(manifest, recorded, &cases),
         took_us: times::of_run(recorded),
-        notes: notes(recorded),
+        notes: notes(recorded, &unjudged),
+        problems: unjudged.problems,
         typed: manifest.typed.clone(),
     }
 }
@@ -100,62 +75,29 @@ fn not_run<'a>(manifest: &'a Manifest, recorded: &[Recorded<'_>]) -> impl Iterat
     wanted.filter(move |entry| !recorded.contains(&entry.name))
 }
 
-/// Scenarios that the target can't be put through, and why: it lacks an endpoint, or control shows that one which was only
-/// assumed does not do what it would have to.
-fn ruled_out(manifest: &Manifest, cases: &[(&ScenarioEntry, Case<'_>)]) -> BTreeMap<String, String> {
-    let declared =
-        manifest.scenarios.iter().filter_map(|entry| Some((entry.name.clone(), entry.unsupported.clone()?)));
-    let shown = cases.iter().filter_map(|(entry, case)| {
-        let assumed = entry.assumed.as_ref()?;
-        let trouble = case.control.troubles.first().filter(|_| !early(case))?;
-        let why = format!(
-            "scenario {}: it takes {assumed}, which the target was not told to have, and without any restart: {trouble}",
-            entry.name
-        );
-        Some((entry.name.clone(), why))
-    });
-    declared.chain(shown).collect()
-}
-
 fn tally(
     clause: &Clause,
-    cases: &[&(&ScenarioEntry, Case<'_>)],
+    cases: &[&Judged<'_>],
     manifest: &Manifest,
     ruled_out: &BTreeMap<String, String>,
 ) -> Result<Tally, String> {
-    let mut total = Tally::default();
-    let Some(judge) = clause.judge else { return Ok(total) };
-    let mut attempts: Vec<(&str, u32, Tally)> = Vec::new();
-    for (_, case) in cases.iter().filter(|(entry, _)| entry.clauses.iter().any(|id| id == clause.id)) {
+    let Some(judge) = clause.judge else { return Ok(Tally::default()) };
+    let mut said = Vec::new();
+    let exercises = |entry: &ScenarioEntry| entry.clauses.iter().any(|id| id == clause.id);
+    for case in cases.iter().filter(|one| exercises(one.entry)).map(|one| &one.case) {
         let mut one = Tally::default();
         catch_unwind(AssertUnwindSafe(|| judge(case, &mut one)))
             .map_err(|_| format!("the checker of {} panicked on {}", clause.id, case.scenario))?;
-        if case.interrupted && one.violations.is_empty() {
-            one.exercised = 0;
+        if case.interrupted {
+            if one.violations.is_empty() {
+                one.exercised = 0;
+            }
             one.doubt(case, BROKEN_OFF);
         }
-        match attempts.last_mut() {
-            Some((scenario, attempt, all)) if (*scenario, *attempt) == (case.scenario, case.attempt) => {
-                all.add(one);
-            }
-            _ => attempts.push((case.scenario, case.attempt, one)),
-        }
+        said.push((case, one));
     }
-    // The last attempt at each scenario that left nothing in doubt.
-    let mut decided: BTreeMap<&str, u32> = BTreeMap::new();
-    for (scenario, attempt, one) in &mut attempts {
-        if one.exercised > 0 && one.doubts.is_empty() {
-            one.certain.insert((*scenario).to_owned());
-            decided.insert(scenario, *attempt);
-        }
-    }
-    for (scenario, attempt, mut one) in attempts {
-        if decided.get(scenario).is_some_and(|later| *later > attempt) {
-            one.settle();
-        }
-        total.add(one);
-    }
-    for entry in manifest.scenarios.iter().filter(|entry| entry.clauses.iter().any(|id| id == clause.id)) {
+    let mut total = attempts::add_up(said);
+    for entry in manifest.scenarios.iter().filter(|entry| exercises(entry)) {
         if let Some(why) = ruled_out.get(&entry.name) {
             total.rule_out(why.clone());
         }
@@ -197,22 +139,23 @@ fn conclude(
     stale.extend(unseen(clause.id, &known, &tally.certain, manifest));
     result.verdict = if !violations.is_empty() {
         Verdict::Fail
-    } else if !known.is_empty() {
-        Verdict::Known
     } else if !tally.doubts.is_empty() {
         result.reasons = tally.doubts;
         result.undecided_in = tally.open.into_iter().collect();
         Verdict::Inconclusive
+    } else if !known.is_empty() {
+        Verdict::Known
     } else if tally.exercised > 0 {
         Verdict::Pass
     } else if !tally.withheld.is_empty() {
         result.reasons = tally.withheld;
         Verdict::NoEvidence
-    } else if !tally.unsupported.is_empty() {
+    } else if tally.silent.is_empty() && !tally.unsupported.is_empty() {
         result.reasons = tally.unsupported;
         Verdict::Unsupported
     } else {
         result.reasons.push("no lane reached the state that it is about".to_owned());
+        result.undecided_in = tally.silent.into_iter().collect();
         Verdict::Inconclusive
     };
     result.violations = violations;
@@ -262,37 +205,6 @@ fn run_verdict(
     }
 }
 
-fn problems(recorded: &[Recorded<'_>], cases: &[(&ScenarioEntry, Case<'_>)]) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    // Control is the same for every restart of a history.
-    let firsts = cases.iter().filter(|(_, case)| case.round == 1);
-    for (one, (_, case)) in recorded.iter().zip(firsts) {
-        let scenario = one.entry.name.clone();
-        let failed = one.events.iter().find_map(|event| match &event.what {
-            What::Failed { stage, message } => Some((*stage, message.clone())),
-            _ => None,
-        });
-        if let Some((stage, message)) = failed {
-            problems.push(Problem { scenario, stage, message });
-        } else if let Some(first) =
-            case.control.troubles.first().filter(|_| one.entry.assumed.is_none() && !early(case))
-        {
-            let more = match case.control.troubles.len() - 1 {
-                0 => String::new(),
-                more => format!(" (and {more} more)"),
-            };
-            let message = format!("without any restart: {first}{more}");
-            problems.push(Problem { scenario, stage: Stop::Control, message });
-        }
-    }
-    problems
-}
-
-/// Control was broken off: what is missing of it is no trouble.
-fn early(case: &Case<'_>) -> bool {
-    case.interrupted && case.t0().is_none()
-}
-
 fn restart(case: &Case<'_>) -> Restart {
     let t0 = case.t0();
     let since = t0.map_or(Micros::MAX, |t0| t0.lo);
@@ -332,9 +244,9 @@ fn unprobed(case: &Case<'_>, t0: Option<Interval>) -> Option<Micros> {
     Some(longest.max(to.saturating_sub(until)))
 }
 
-fn evidence(manifest: &Manifest, cases: &[(&ScenarioEntry, Case<'_>)]) -> Vec<String> {
+fn evidence(manifest: &Manifest, cases: &[Judged<'_>]) -> Vec<String> {
     let mut evidence = vec!["client sockets".to_owned()];
-    let withheld: BTreeSet<&String> = cases.iter().flat_map(|(_, case)| &case.withheld).collect();
+    let withheld: BTreeSet<&String> = cases.iter().flat_map(|one| &one.case.withheld).collect();
     if withheld.is_empty() {
         evidence.push("socket table".to_owned());
         evidence.push("process table".to_owned());
@@ -346,7 +258,7 @@ fn evidence(manifest: &Manifest, cases: &[(&ScenarioEntry, Case<'_>)]) -> Vec<St
     evidence
 }
 
-fn notes(recorded: &[Recorded<'_>]) -> Vec<String> {
+fn notes(recorded: &[Recorded<'_>], unjudged: &Unjudged) -> Vec<String> {
     let mut notes: Vec<String> = Vec::new();
     for (number, one) in recorded.iter().enumerate() {
         let again = recorded[..number].iter().any(|earlier| earlier.entry.name == one.entry.name);
@@ -363,10 +275,17 @@ fn notes(recorded: &[Recorded<'_>]) -> Vec<String> {
             }
         }
     }
+    notes.extend(
+        unjudged
+            .dropped
+            .iter()
+            .map(|(scenario, _, why)| format!("{scenario}: an attempt is left out: {why}")),
+    );
     notes
 }
 
-fn limits_shown(limits: Limits, manifest: &Manifest) -> LimitsShown {
+fn limits_shown(manifest: &Manifest) -> LimitsShown {
+    let limits = manifest.limits.resolve();
     LimitsShown {
         ready_max_ms: limits.ready_max / 1000,
         idle_max_ms: limits.idle_max / 1000,

@@ -11,6 +11,7 @@
 //! - [`planned`]: what is in the catalogue and not built yet
 
 pub mod aftermath;
+mod attempts;
 pub mod availability;
 pub mod case;
 mod command_line;
@@ -22,6 +23,7 @@ pub mod idle;
 pub mod in_flight;
 pub mod judge;
 pub mod keep_alive;
+mod last_request;
 mod lineage;
 mod listeners;
 pub mod observed;

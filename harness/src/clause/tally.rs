@@ -48,6 +48,8 @@ pub struct Tally {
     pub certain: BTreeSet<String>,
     /// Scenarios in which something stayed in doubt.
     pub open: BTreeSet<String>,
+    /// Scenarios that were judged and of which there was nothing to say.
+    pub silent: BTreeSet<String>,
 }
 
 impl Tally {
@@ -118,7 +120,16 @@ impl Tally {
         push_once(&mut self.doubts, format!("{scenario}: the run was broken off before this scenario began"));
     }
 
-    /// What stayed in doubt was decided by a later attempt.
+    /// Nothing was put to the test, and nothing said of it.
+    pub(super) fn is_silent(&self) -> bool {
+        self.exercised == 0
+            && self.violations.is_empty()
+            && self.doubts.is_empty()
+            && self.withheld.is_empty()
+            && self.unsupported.is_empty()
+    }
+
+    /// What stayed in doubt was decided by another attempt.
     pub(super) fn settle(&mut self) {
         self.open.clear();
         self.doubts.clear();

@@ -1,6 +1,7 @@
 //! How long a run and its scenarios took, and the least that they could have taken.
 
 use super::Case;
+use super::attempts::Judged;
 use super::judge::Recorded;
 use super::result::ScenarioTime;
 use crate::history::{Event, Micros};
@@ -10,7 +11,7 @@ use crate::manifest::{Manifest, ScenarioEntry, Waits};
 pub(super) fn of_scenarios(
     manifest: &Manifest,
     recorded: &[Recorded<'_>],
-    cases: &[(&ScenarioEntry, Case<'_>)],
+    cases: &[Judged<'_>],
 ) -> Vec<ScenarioTime> {
     let one = |entry: &ScenarioEntry| {
         let took: Vec<Micros> = recorded
@@ -20,7 +21,7 @@ pub(super) fn of_scenarios(
             .map(|(first, last)| last.saturating_sub(first))
             .collect();
         let own: Vec<&Case<'_>> =
-            cases.iter().filter(|(other, _)| other.name == entry.name).map(|(_, case)| case).collect();
+            cases.iter().filter(|one| one.entry.name == entry.name).map(|one| &one.case).collect();
         (!took.is_empty()).then(|| ScenarioTime {
             name: entry.name.clone(),
             took_us: took.into_iter().fold(0, Micros::saturating_add),
@@ -52,10 +53,11 @@ fn least(waits: &Waits, cases: &[&Case<'_>]) -> Option<Micros> {
     }
     let of_case = |case: &&Case<'_>| {
         let gone = case.t0().zip(case.timeline.tx()).map(|(t0, tx)| tx.lo.saturating_sub(t0.hi));
-        let seen = gone.map_or(0, |gone| waits.lead_us + gone + waits.after_tx_us);
+        let seen =
+            gone.map_or(0, |gone| waits.lead_us.saturating_add(gone).saturating_add(waits.after_tx_us));
         let control = if case.round == 1 { waits.control_us } else { 0 };
         let settle = if case.settled.is_some() { waits.settle_us } else { 0 };
-        control + waits.restart_us.max(seen) + settle
+        control.saturating_add(waits.restart_us.max(seen)).saturating_add(settle)
     };
     Some(cases.iter().map(of_case).fold(0, Micros::saturating_add))
 }

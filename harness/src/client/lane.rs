@@ -1,5 +1,5 @@
-//! One connection driven by its steps, and everything that happens on it recorded. What comes in is
-//! in `receive`.
+//! One connection driven by its steps, and everything that happens on it recorded. What goes out is in
+//! `send`, what comes in in `receive`.
 //!
 //! A lane never judges. It takes care not to cause what it looks for: it reads all there is before
 //! it closes, closes at once on end of file, and sends nothing after an announced close.
@@ -14,10 +14,11 @@ use rand_chacha::ChaCha8Rng;
 use tokio::sync::watch;
 
 mod receive;
+mod send;
 
 use super::address::Address;
-use super::http1::{AnswerTo, Limits, Parser, Request, RequestBody, Version};
-use super::socket::{ConnectFailureKind, Ends, Options, SendFailureKind, Socket};
+use super::http1::{Limits, Parser};
+use super::socket::{ConnectFailureKind, Ends, Options, Socket};
 use super::step::{Anchor, Anchors, Ask, Do, LanePlan, Moment, Part};
 use crate::history::Recorder;
 use crate::history::event::{ConnectTrouble, LaneId, Micros, Owner, What};
@@ -51,6 +52,8 @@ pub struct Context {
     pub patience: Duration,
     /// Values of the target's marker, to be looked for in answers.
     pub markers: Rc<Vec<String>>,
+    /// Shared by all that is still open: as long as anybody has it, a connection may be.
+    pub presence: Rc<()>,
 }
 
 /// How far a lane has come, for whoever steers.
@@ -237,136 +240,6 @@ impl Lane {
         let looks = |lane: &Self| lane.context.owner.is_some() && lane.socket.is_some();
         while !self.look_up_owner() && looks(self) && Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    }
-
-    async fn send(&mut self, ask: &Ask, part: Part, count: u32) -> Flow {
-        let (mut bytes, head) = self.encode(ask);
-        for _ in 0..count {
-            let number = self.next;
-            self.next += 1;
-            let (endpoint, method) = (ask.endpoint.to_owned(), ask.method.to_owned());
-            self.record(What::Request { lane: self.id, request: number, endpoint, method });
-            self.outstanding.push_back(Outstanding { number, sent: false });
-            let parser = self.parser.get_or_insert_with(|| Parser::idle(Limits::default()));
-            // Bytes that came before they were asked for have been told as extra.
-            let _ = parser.next_request(AnswerTo::method(ask.method));
-        }
-        if count > 1 {
-            bytes = bytes.repeat(count as usize);
-        }
-        let first = match part {
-            Part::Whole => bytes.len(),
-            Part::Traced | Part::AllButLast => bytes.len() - 1,
-            Part::Half => head / 2,
-            Part::Head => head,
-        };
-        self.rest = bytes.split_off(first);
-        self.put(&bytes).await?;
-        match part {
-            Part::Whole => {
-                self.look_up_owner();
-                Ok(())
-            }
-            Part::Traced => {
-                self.watch_for_accept().await;
-                self.send_rest().await
-            }
-            Part::Half | Part::AllButLast | Part::Head => {
-                self.watch_for_accept().await;
-                Ok(())
-            }
-        }
-    }
-
-    /// The bytes of a request, and how many of them are its head.
-    fn encode(&self, ask: &Ask) -> (Vec<u8>, usize) {
-        let host = self.context.address.http_host();
-        let body = if ask.body > 0 { RequestBody::Length(ask.body) } else { RequestBody::None };
-        let version = if ask.http10 { Version::Http10 } else { Version::Http11 };
-        let id = format!("{}-{}", self.id, self.next);
-        let request = Request::new(ask.method, &ask.path, &host).version(version);
-        let request = request.connection(ask.connection).body(body);
-        match request.field(REQUEST_ID, &id).encode() {
-            Ok(encoded) => (encoded.bytes, encoded.head_length),
-            // Paths were checked when the plan was made: an empty request shows as one that can't be sent.
-            Err(_) => (vec![b'\r', b'\n'], 1),
-        }
-    }
-
-    async fn send_rest(&mut self) -> Flow {
-        self.look_up_owner();
-        let rest = std::mem::take(&mut self.rest);
-        self.put(&rest).await
-    }
-
-    /// Sends bytes; if they are the last of the outstanding requests, records that these were sent.
-    async fn put(&mut self, bytes: &[u8]) -> Flow {
-        let Some(socket) = &self.socket else { return Err(Broken) };
-        let before = self.context.recorder.now();
-        let deadline = Instant::now() + self.context.patience;
-        match socket.send_all(bytes, deadline).await {
-            Ok(at) => {
-                if self.rest.is_empty() {
-                    let at = self.context.recorder.at(at);
-                    for open in self.outstanding.iter_mut().filter(|open| !open.sent) {
-                        open.sent = true;
-                        let what = What::Sent { lane: self.id, request: open.number, from: before };
-                        self.context.recorder.record_at(at, what);
-                    }
-                }
-                Ok(())
-            }
-            Err(failure) => {
-                let why = match failure.kind {
-                    SendFailureKind::Broken => "broken pipe",
-                    SendFailureKind::Reset => "reset",
-                    SendFailureKind::TimedOut => "timed out",
-                    SendFailureKind::Other => "failed",
-                };
-                let request = self.outstanding.back().map_or(self.next, |open| open.number);
-                self.record_at(failure.at, What::SendFailed { lane: self.id, request, why: why.to_owned() });
-                // What the server had to say before it closed is still to be read.
-                self.await_end(self.context.patience).await
-            }
-        }
-    }
-
-    async fn upload(&mut self, pieces: u32, gap: Micros, last: Option<Moment>) -> Flow {
-        let mut body = std::mem::take(&mut self.rest);
-        for piece in 0..pieces {
-            let is_last = piece + 1 == pieces;
-            if piece > 0 {
-                self.pause(Duration::from_micros(gap)).await?;
-            }
-            if let Some(moment) = last.filter(|_| is_last) {
-                self.wait_trickling(moment, gap, &mut body).await?;
-            }
-            // One byte is held back for the end, and a few for trickling.
-            let take = if is_last { body.len() } else { (PIECE_BYTES / 2).min(body.len().saturating_sub(1)) };
-            let now: Vec<u8> = body.drain(..take).collect();
-            self.rest = if is_last { Vec::new() } else { vec![0] };
-            if is_last {
-                self.look_up_owner();
-            }
-            self.put(&now).await?;
-        }
-        Ok(())
-    }
-
-    /// Waits for a moment, and sends a byte every `gap` meanwhile so that the upload is never silent.
-    async fn wait_trickling(&mut self, moment: Moment, gap: Micros, body: &mut Vec<u8>) -> Flow {
-        loop {
-            let gap_over = tokio::time::sleep(Duration::from_micros(gap));
-            tokio::select! {
-                flow = self.wait(moment) => return flow,
-                () = gap_over => {}
-            }
-            if body.len() > 1 {
-                let byte: Vec<u8> = body.drain(..1).collect();
-                self.rest = vec![0];
-                self.put(&byte).await?;
-            }
         }
     }
 

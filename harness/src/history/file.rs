@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::event::{Event, SCHEMA, What};
+use super::event::{Event, Phase, SCHEMA, What};
+
+/// More restarts than this one history can't have: each is judged by all that came before it.
+const RESTARTS_MAX: u32 = 256;
 
 /// A history that was read.
 #[derive(Debug)]
@@ -64,9 +67,20 @@ pub fn parse(path: &Path, text: &str) -> Result<Stored, HistoryError> {
     let lines: Vec<&str> = text.lines().collect();
     check_schema(path, lines.first().copied().unwrap_or_default())?;
     let mut stored = Stored { events: Vec::with_capacity(lines.len()), cut: None };
+    let mut restarts = 0;
     for (index, line) in lines.iter().enumerate() {
         match serde_json::from_str::<Event>(line) {
-            Ok(event) => stored.events.push(event),
+            Ok(event) => {
+                restarts += u32::from(event.what == What::Phase { phase: Phase::Restart });
+                if restarts > RESTARTS_MAX {
+                    return Err(HistoryError::Line {
+                        path: path.to_owned(),
+                        line: index + 1,
+                        why: format!("found more than {RESTARTS_MAX} restarts; no scenario has so many"),
+                    });
+                }
+                stored.events.push(event);
+            }
             Err(_) if index + 1 == lines.len() && !complete => {
                 let shown = path.display();
                 stored.cut =

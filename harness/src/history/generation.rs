@@ -130,10 +130,14 @@ impl Timeline {
         let root = self.root().map(|root| root.id);
         let serves =
             |proc: &&&Proc| proc.lanes > 0 || proc.canaries > 0 || listened(proc) || Some(proc.id) == root;
+        let masters = match model {
+            Model::MasterWorkers => self.masters(root, &before, &after),
+            _ => Vec::new(),
+        };
         let mut generations = Generations { model, ..Generations::default() };
         for proc in before.iter().filter(serves) {
             let stays = match model {
-                Model::MasterWorkers => Some(proc.id) == root,
+                Model::MasterWorkers => masters.contains(&proc.id),
                 Model::InPlace => true,
                 _ => false,
             };
@@ -143,7 +147,9 @@ impl Timeline {
         for proc in after {
             let list = match model {
                 // The master may execute again in its place: it is another epoch then, and stays all the same.
-                Model::MasterWorkers if self.continues(proc, root) => &mut generations.permanent,
+                Model::MasterWorkers if masters.iter().any(|id| self.continues(proc, Some(*id))) => {
+                    &mut generations.permanent
+                }
                 // A master that is on its way out may still replace a worker that ended.
                 Model::NewMaster | Model::SecondInstance if self.is_worker_of(proc, &generations.old) => {
                     &mut generations.old
@@ -157,6 +163,23 @@ impl Timeline {
         let idle = idle.filter(|root| generations.old.contains(&root.id) && others());
         generations.idle = idle.map(|root| root.id).into_iter().collect();
         generations
+    }
+
+    /// Who stays where workers are replaced: the first process, and below one that only started it (a supervisor) the master
+    /// that forked a worker of the new generation, and serves nobody itself.
+    fn masters(&self, root: Option<ProcId>, before: &[&Proc], after: &[&Proc]) -> Vec<ProcId> {
+        let workers = || after.iter().filter(|proc| proc.lanes > 0);
+        let epochs_of = |master: &Proc| -> Vec<ProcId> {
+            let later = after.iter().filter(|proc| self.continues(proc, Some(master.id)));
+            std::iter::once(master.id).chain(later.map(|proc| proc.id)).collect()
+        };
+        let forked_one = |master: &&&Proc| {
+            let epochs = epochs_of(master);
+            workers().any(|proc| self.is_worker_of(proc, &epochs))
+        };
+        let serves_nobody = |proc: &&&Proc| proc.lanes == 0 && proc.canaries == 0 && Some(proc.id) != root;
+        let below = before.iter().filter(serves_nobody).filter(forked_one);
+        root.into_iter().chain(below.map(|proc| proc.id)).collect()
     }
 
     fn told_model(&self, before: &[&Proc], after: &[&Proc]) -> Model {
@@ -177,7 +200,9 @@ impl Timeline {
             let theirs = |proc: &&Proc| proc.pid == master.pid || proc.ppid == master.pid;
             after.iter().copied().filter(theirs).any(|proc| proc.lanes > 0)
         };
-        if after.iter().copied().filter(|proc| executed_by(proc, root)).any(serves) {
+        // A master below a supervisor that executes in its place is not another one.
+        let goes_on = |proc: &Proc| before.iter().any(|earlier| self.continues(proc, Some(earlier.id)));
+        if after.iter().copied().filter(|proc| executed_by(proc, root) && !goes_on(proc)).any(serves) {
             return Model::NewMaster;
         }
         if root.gone.is_none() { Model::MasterWorkers } else { Model::SecondInstance }

@@ -9,8 +9,6 @@ use super::event::{ConnectTrouble, Ending, Event, Interval, LaneId, Micros, Owne
 pub struct Exchange {
     /// The endpoint it asked for.
     pub endpoint: String,
-    /// GET, POST, …
-    pub method: String,
     /// Its first byte was sent after this.
     pub begun: Micros,
     /// Its last byte left within this, if it left.
@@ -120,16 +118,12 @@ pub struct Lane {
     pub connect_failed: Option<(Micros, ConnectTrouble, Option<i32>)>,
     /// Who holds the server's side: the first definite answer.
     pub owner: Owner,
-    /// It was seen waiting in an accept queue at this time.
-    pub queued: Option<Micros>,
     /// It reached the state that the scenario wants.
     pub armed: Option<Micros>,
     /// Its requests, in their order.
     pub exchanges: Vec<Exchange>,
     /// Bytes that nobody asked for, and when.
     pub extra: Option<(Micros, u64)>,
-    /// A wait that ran out: since when, until when, for what.
-    pub overdue: Option<(Micros, Micros, String)>,
     /// It closed its sending side.
     pub half_closed: Option<Micros>,
     /// How it ended.
@@ -149,11 +143,9 @@ impl Lane {
             retransmits: 0,
             connect_failed: None,
             owner: Owner::Unknown,
-            queued: None,
             armed: None,
             exchanges: Vec::new(),
             extra: None,
-            overdue: None,
             half_closed: None,
             end: None,
             fetches: Vec::new(),
@@ -184,18 +176,16 @@ impl Lane {
             }
             What::ConnectFailed { why, errno, .. } => self.connect_failed = Some((t, *why, *errno)),
             What::Owner { owner: Owner::Queued, .. } => {
-                self.queued.get_or_insert(t);
                 if self.owner == Owner::Unknown {
                     self.owner = Owner::Queued;
                 }
             }
             What::Owner { owner, .. } => self.owner = *owner,
             What::Armed { .. } => self.armed = Some(t),
-            What::Request { request, endpoint, method, .. } => {
+            What::Request { request, endpoint, .. } => {
                 let exchange = self.exchange(*request);
                 exchange.begun = t;
                 exchange.endpoint.clone_from(endpoint);
-                exchange.method.clone_from(method);
             }
             What::Sent { request, from, .. } => {
                 self.exchange(*request).sent = Some(Interval::new(*from, t));
@@ -231,7 +221,6 @@ impl Lane {
         let t = event.t;
         match &event.what {
             What::Extra { bytes, .. } => self.extra = Some((t, *bytes)),
-            What::Overdue { from, awaited, .. } => self.overdue = Some((*from, t, awaited.clone())),
             What::HalfClosed { .. } => self.half_closed = Some(t),
             What::End { how, errno, stage, .. } => {
                 self.end = Some(End { at: t, how: *how, errno: *errno, stage: *stage });

@@ -26,3 +26,13 @@ pub use generation::Model;
 pub use lane::{Exchange, Lane};
 pub use recorder::Recorder;
 pub use timeline::Timeline;
+
+use event::Phase;
+
+/// What each restart of a history is judged by: all up to the next one, since control is part of each. One whole where there
+/// is no restart.
+pub fn restarts(events: &[Event]) -> Vec<&[Event]> {
+    let restart = |(_, event): &(usize, &Event)| event.what == What::Phase { phase: Phase::Restart };
+    let later = events.iter().enumerate().filter(restart).map(|(place, _)| place).skip(1);
+    later.chain([events.len()]).filter_map(|end| events.get(..end)).collect()
+}

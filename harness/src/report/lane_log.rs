@@ -200,7 +200,7 @@ impl<'a> LaneLog<'a> {
             What::Open { address, .. } => format!("connects to {address}"),
             What::Connected { retransmits: 0, .. } => "connected".to_owned(),
             What::Connected { retransmits, .. } => {
-                format!("connected, its SYN sent {} times", retransmits + 1)
+                format!("connected, its SYN sent {} times", retransmits.saturating_add(1))
             }
             What::ConnectFailed { why, errno, .. } => {
                 format!("could not connect: {}{}", connect_trouble(*why), number(*errno))
@@ -284,16 +284,22 @@ fn awaited(stage: Stage) -> &'static str {
 fn exchange(what: &What) -> String {
     match what {
         What::Request { request, endpoint, method, .. } => {
-            format!("request {}: {method} {endpoint}", request + 1)
+            format!("request {}: {method} {endpoint}", request.saturating_add(1))
         }
-        What::Sent { request, .. } => format!("request {} sent whole", request + 1),
-        What::SendFailed { request, why, .. } => format!("request {} could not be sent: {why}", request + 1),
+        What::Sent { request, .. } => format!("request {} sent whole", request.saturating_add(1)),
+        What::SendFailed { request, why, .. } => {
+            format!("request {} could not be sent: {why}", request.saturating_add(1))
+        }
         What::Head { request, status, close, framing, .. } => {
             let close = if *close { "Connection: close" } else { "no close announced" };
-            format!("answer {}: status {status}, {close}, framing {framing}", request + 1)
+            format!("answer {}: status {status}, {close}, framing {framing}", request.saturating_add(1))
         }
-        What::Body { request, length, .. } => format!("answer {} whole: {length} bytes", request + 1),
-        What::Malformed { request, why, .. } => format!("answer {} is no HTTP: {why}", request + 1),
+        What::Body { request, length, .. } => {
+            format!("answer {} whole: {length} bytes", request.saturating_add(1))
+        }
+        What::Malformed { request, why, .. } => {
+            format!("answer {} is no HTTP: {why}", request.saturating_add(1))
+        }
         What::Extra { bytes, .. } => format!("{bytes} bytes that nobody asked for"),
         What::Overdue { awaited, .. } => format!("overdue: {awaited}"),
         What::Fetched { status, length, .. } => format!("answered: status {status}, {length} bytes"),

@@ -65,7 +65,7 @@ impl Conductor<'_> {
     pub(super) fn take_stock_before(&self) {
         self.record_facts();
         let all = self.monitor.below();
-        let zombie = |stat: &Stat| is_zombie(stat);
+        let zombie = Stat::ended;
         self.recorder
             .record(What::Census { processes: all.iter().map(|stat| count(stat, zombie)).collect() });
     }
@@ -86,17 +86,17 @@ impl Conductor<'_> {
         self.until(tx.saturating_add(COUNT_AFTER), |_| false).await?;
         self.record_facts();
         let dead: Vec<Epoch> =
-            self.monitor.below().iter().filter(|stat| is_zombie(stat)).map(|stat| stat.epoch).collect();
+            self.monitor.below().iter().filter(|stat| stat.ended()).map(|stat| stat.epoch).collect();
         // Every process is a zombie for a moment.
         let stays = |epoch: &Epoch| {
-            Stat::read(epoch.pid).is_some_and(|stat| stat.epoch.same_process(epoch) && is_zombie(&stat))
+            Stat::read(epoch.pid).is_some_and(|stat| stat.epoch.same_process(epoch) && stat.ended())
         };
         if !dead.is_empty() {
             self.until(self.recorder.now() + COUNT_AFTER, |_| !dead.iter().any(stays)).await?;
         }
-        let stays = |stat: &Stat| is_zombie(stat) && dead.iter().any(|epoch| epoch.same_process(&stat.epoch));
+        let stays = |stat: &Stat| stat.ended() && dead.iter().any(|epoch| epoch.same_process(&stat.epoch));
         let all = self.monitor.below();
-        let counted = all.iter().filter(|stat| stays(stat) || !is_zombie(stat));
+        let counted = all.iter().filter(|stat| stays(stat) || !stat.ended());
         self.recorder.record(What::Census { processes: counted.map(|stat| count(stat, stays)).collect() });
         Ok(())
     }
@@ -108,12 +108,6 @@ impl Conductor<'_> {
             }
         }
     }
-}
-
-/// It has ended and is not reaped. A process whose first thread has ended and whose others go on looks the same but for
-/// their number.
-fn is_zombie(stat: &Stat) -> bool {
-    stat.ended() && stat.threads <= 1
 }
 
 fn count(stat: &Stat, zombie: impl Fn(&Stat) -> bool) -> Counted {

@@ -23,11 +23,13 @@ use crate::client::step::{Anchor, Anchors};
 use crate::history::event::{Micros, What};
 use crate::history::{ProcId, Recorder};
 use crate::target::launch::{Circumstances, Launch};
-use crate::target::warden::{Event as WardenEvent, Warden, WardenError, WardenSpec};
+use crate::target::warden::{Event as WardenEvent, Step, Warden, WardenError, WardenSpec};
 use crate::witness::process::{Exit, Frozen, Redaction};
 
 /// From one look at processes and listening sockets to the next.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Lanes that were called off are closed within this.
+const LANES_GONE: Duration = Duration::from_secs(5);
 /// How often a condition that no event announces is looked at again.
 const CHECK_EVERY: Duration = Duration::from_millis(4);
 /// How often the history is handed to the system.
@@ -60,6 +62,8 @@ pub struct Conductor<'a> {
     /// How environments are told.
     pub(super) redaction: Redaction,
     anchors: watch::Sender<Anchors>,
+    /// Lanes that are open have it too.
+    pub(super) presence: Rc<()>,
     looked: Instant,
     flushed: Instant,
 }
@@ -93,13 +97,13 @@ impl<'a> Conductor<'a> {
         }
         let mut warden = Warden::start(&spec).map_err(|error| match error {
             WardenError::Setup { .. } => Halt::harness(error),
-            error => Halt::start(error),
+            error => not_started(error),
         })?;
         arranged.hand_over();
         let monitor = Rc::new(Monitor::new(Rc::clone(&recorder), warden.pid()).map_err(Halt::harness)?);
         monitor.set_flag(job.target.successor.flag.as_deref());
         told.listen(warden.pid()).map_err(Halt::harness)?;
-        let started = warden.start_command(0).await.map_err(Halt::start)?;
+        let started = warden.start_command(0).await.map_err(not_started)?;
         let command = spec.commands.first().ok_or_else(|| Halt::harness("no command starts the target"))?;
         let redaction = aftermath::redaction(command);
         let given = aftermath::given(command, spec.descriptor_limit, warden.pid(), started.pid, &redaction);
@@ -123,6 +127,7 @@ impl<'a> Conductor<'a> {
             arranged,
             redaction,
             anchors: watch::Sender::new(Anchors::default()),
+            presence: Rc::new(()),
             looked: Instant::now(),
             flushed: Instant::now(),
         };
@@ -261,6 +266,14 @@ impl<'a> Conductor<'a> {
         }
     }
 
+    /// Waits until all lanes are closed that were called off: what the target does when it is taken down is no fault of its.
+    pub async fn lanes_gone(&self) {
+        let deadline = Instant::now() + LANES_GONE;
+        while Rc::strong_count(&self.presence) > 1 && Instant::now() < deadline {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Takes the target down.
     ///
     /// # Errors
@@ -270,5 +283,16 @@ impl<'a> Conductor<'a> {
         self.frozen = None;
         self.told.end(&self.recorder, &self.monitor);
         self.warden.end().await.map_err(Halt::harness)
+    }
+}
+
+/// What the target can be blamed for, and what is the machine's or our own.
+pub(super) fn not_started(error: WardenError) -> Halt {
+    match &error {
+        WardenError::Command(_) | WardenError::Lost { .. } => Halt::start(error),
+        WardenError::NotStarted { step: Step::Execute | Step::Directory | Step::Output, .. } => {
+            Halt::start(error)
+        }
+        _ => Halt::harness(error),
     }
 }

@@ -37,8 +37,12 @@ const KNOCK_WITHIN: Duration = Duration::from_millis(200);
 pub(super) struct Orders {
     /// Where the target listens.
     pub(super) address: Address,
-    /// The warden and everything below it.
+    /// The warden and everything alive below it.
     pub(super) parents: Vec<i32>,
+    /// Everything that is there, the dead that nobody has reaped included.
+    pub(super) known: Vec<i32>,
+    /// The command that is the trigger: it is a child of the warden, and no successor.
+    pub(super) command: Vec<String>,
     /// Stop these when a child is born.
     pub(super) stop: Option<Vec<Epoch>>,
 }
@@ -142,7 +146,7 @@ struct Watch {
 
 impl Watch {
     fn new(orders: Orders, sights: mpsc::Sender<Sight>) -> Self {
-        let nursery = Nursery::new(orders.parents.clone());
+        let nursery = Nursery::new(&orders);
         let door = SocketTable::open().ok().and_then(|mut table| {
             let door = Door::of(&orders.address, &mut table).ok()?;
             Some((door, table))
@@ -193,31 +197,46 @@ struct Nursery {
     parents: Vec<i32>,
     known: BTreeSet<i32>,
     tree: Option<Tree>,
+    /// Command lines of what the warden starts: its own until that has executed the command, and the command's.
+    started: [Vec<u8>; 2],
 }
 
 impl Nursery {
-    fn new(parents: Vec<i32>) -> Self {
-        let known = parents.iter().copied().collect();
+    fn new(orders: &Orders) -> Self {
+        let parents = orders.parents.clone();
+        let known = parents.iter().chain(&orders.known).copied().collect();
+        let command: Vec<u8> =
+            orders.command.iter().flat_map(|word| word.bytes().chain(std::iter::once(0))).collect();
+        let started = [command_line(std::process::id() as i32), command];
         let root = parents.first().copied().unwrap_or(0);
         // Many kernels are built without the list of children; then the whole of /proc has to do.
         let tree = if children(root).is_some() { None } else { Tree::new(root).ok() };
-        Self { parents, known, tree }
+        Self { parents, known, tree, started }
     }
 
     fn has_newborn(&mut self) -> bool {
-        let known = &self.known;
-        match &mut self.tree {
+        let new: Vec<(i32, i32)> = match &mut self.tree {
             Some(tree) => {
-                tree.descendants().is_ok_and(|all| all.iter().any(|stat| !known.contains(&stat.epoch.pid)))
+                let all = tree.descendants().unwrap_or_default();
+                all.iter().map(|stat| (stat.ppid, stat.epoch.pid)).collect()
             }
-            None => self
-                .parents
-                .iter()
-                .filter_map(|pid| children(*pid))
-                .flatten()
-                .any(|pid| !known.contains(&pid)),
-        }
+            None => {
+                let of = |parent: &i32| children(*parent).map(|all| (*parent, all));
+                let all = self.parents.iter().filter_map(of);
+                all.flat_map(|(parent, all)| all.into_iter().map(move |pid| (parent, pid))).collect()
+            }
+        };
+        let new = new.into_iter().filter(|(_, pid)| !self.known.contains(pid));
+        let warden = self.parents.first().copied();
+        let is_started =
+            |parent: i32, pid: i32| Some(parent) == warden && self.started.contains(&command_line(pid));
+        new.into_iter().any(|(parent, pid)| !is_started(parent, pid))
     }
+}
+
+/// As the process was executed; empty if it has none (any more).
+fn command_line(pid: i32) -> Vec<u8> {
+    std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default()
 }
 
 /// The children of a process's first thread, as /proc/PID/task/PID/children lists them (proc_pid_task(5)).

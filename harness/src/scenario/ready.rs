@@ -37,8 +37,7 @@ impl Conductor<'_> {
             if let Some(address) = address {
                 // The last time that it is asked it gets a moment too: else what it does would show as silence.
                 let until = deadline.max(self.recorder.now() + LAST_ASKED);
-                let asked = ask_once(&address, &self.job.target.endpoints, self.recorder.instant(until));
-                match asked.await {
+                match self.ask(&address, until).await? {
                     Answer::Http => return Ok(address),
                     Answer::NotHttp(why) => {
                         let seen = format!("what listens on {address} speaks no HTTP/1.1: {why}");
@@ -50,6 +49,17 @@ impl Conductor<'_> {
             if self.recorder.now() > deadline {
                 return Err(Halt::start(self.never_ready(last)));
             }
+        }
+    }
+
+    /// Asks once, and goes on looking meanwhile.
+    async fn ask(&mut self, address: &Address, until: Micros) -> Result<Answer, Halt> {
+        let job = self.job;
+        let asked = ask_once(address, &job.target.endpoints, self.recorder.instant(until));
+        tokio::pin!(asked);
+        tokio::select! {
+            answer = &mut asked => Ok(answer),
+            broken_off = self.until(Micros::MAX, |_| false) => Err(broken_off.err().unwrap_or(Halt::Interrupted)),
         }
     }
 

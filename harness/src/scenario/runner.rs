@@ -131,6 +131,7 @@ fn drive(
         let mut conductor = Conductor::start(job, Rc::clone(recorder), interrupt, progress.clone()).await?;
         let conducted = conductor.conduct().await;
         heart.abort();
+        conductor.lanes_gone().await;
         let ended = conductor.end().await;
         conducted.and(ended)
     })

@@ -180,8 +180,9 @@ impl Conductor<'_> {
             anchors,
             address: self.address.clone(),
             owner: self.monitor.sees_owners().then_some(find),
-            patience: Duration::from_micros(self.job.limits.drain_max),
+            patience: Duration::from_micros(self.job.limits.patience()),
             markers: Rc::new(self.launch.markers.clone()),
+            presence: Rc::clone(&self.presence),
         };
         Lanes::new(context)
     }

@@ -78,6 +78,14 @@ impl Conductor<'_> {
             parents: std::iter::once(self.warden.pid())
                 .chain(alive.iter().map(|(_, epoch)| epoch.pid))
                 .collect(),
+            known: self.monitor.below().iter().map(|stat| stat.epoch.pid).collect(),
+            command: self
+                .job
+                .target
+                .restart
+                .first()
+                .and_then(|step| step.command.clone())
+                .unwrap_or_default(),
             stop: handover.then(|| old.iter().map(|(_, epoch)| *epoch).collect()),
         };
         self.stopped_in_time = false;
@@ -132,6 +140,14 @@ impl Conductor<'_> {
                 self.frozen = Some((frozen, procs));
             }
             Err(error) => {
+                if let FreezeError::NotStopped { waited, .. } = error {
+                    // Those that did stop stood still for so long.
+                    let (on, off) =
+                        (What::Frozen { procs: procs.clone(), on: true, listening: false }, false);
+                    let since = self.recorder.now().saturating_sub(waited.as_micros() as Micros);
+                    self.recorder.record_at(since, on);
+                    self.recorder.record(What::Frozen { procs, on: off, listening: false });
+                }
                 let text = format!("the old generation could not be stopped: {error}");
                 self.recorder.record(What::Note { text });
             }

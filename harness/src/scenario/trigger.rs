@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::conductor::Conductor;
+use super::conductor::{Conductor, not_started};
 use super::file::Stop as StopAt;
 use super::lanes::Lanes;
 use super::runner::Halt;
@@ -188,7 +188,7 @@ impl Conductor<'_> {
         step: &TriggerStep,
     ) -> Result<(), Halt> {
         let (from, what) = (self.recorder.now(), step.describe());
-        let started = self.warden.start_command(index).await.map_err(Halt::start)?;
+        let started = self.warden.start_command(index).await.map_err(not_started)?;
         self.recorder.record(What::Trigger { step: number, what: what.clone(), from, drain });
         if number == 0 {
             self.reach(Anchor::T0, self.recorder.now());

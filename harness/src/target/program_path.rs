@@ -23,13 +23,25 @@ pub struct ProgramPath {
     path: PathBuf,
     /// What it leads to.
     program: PathBuf,
+    /// What whoever is held reads from.
+    fifo: PathBuf,
+    /// What is put in the program's place. It was written long before: a descriptor that is open for writing may be copied
+    /// into a process that another thread forks, and the script could not be executed as long as that has it (ETXTBSY).
+    script: PathBuf,
+}
+
+impl Drop for ProgramPath {
+    fn drop(&mut self) {
+        // They are gone if the gate was opened.
+        let _ = fs::remove_file(&self.fifo);
+        let _ = fs::remove_file(&self.script);
+    }
 }
 
 /// A gate that stands in the program's place.
 #[derive(Debug)]
 pub struct Gate {
     behind: ProgramPath,
-    fifo: PathBuf,
     /// The end that lets one through: there once somebody waits at the other.
     held: Option<File>,
 }
@@ -49,39 +61,43 @@ impl ProgramPath {
         let dir = std::path::absolute(dir)?;
         let path = dir.join(name);
         symlink(&program, &path)?;
+        let beside = |ending: &str| {
+            let mut name = path.clone().into_os_string();
+            name.push(ending);
+            PathBuf::from(name)
+        };
+        let laid = Self { fifo: beside(".fifo"), script: beside(".gate"), path, program };
+        laid.make_gate()?;
         if command.program.as_bytes().contains(&b'/') {
-            command.program = path.clone().into_os_string();
+            command.program = laid.path.clone().into_os_string();
         } else {
             put_first_in_path(command, &dir);
         }
-        Ok(Self { path, program })
+        Ok(laid)
+    }
+
+    fn make_gate(&self) -> io::Result<()> {
+        nix::unistd::mkfifo(&self.fifo, Mode::S_IRUSR | Mode::S_IWUSR | Mode::S_IROTH | Mode::S_IWOTH)?;
+        // The mode of mkfifo is narrowed by the umask, and the target may have taken on another user's id.
+        fs::set_permissions(&self.fifo, Permissions::from_mode(0o666))?;
+        let text = [
+            b"#!/bin/sh\nread _ < ".as_slice(),
+            &quoted(&self.fifo),
+            b"\nexec ",
+            &quoted(&self.program),
+            b" \"$@\"\n",
+        ];
+        fs::write(&self.script, text.concat())?;
+        fs::set_permissions(&self.script, Permissions::from_mode(0o755))
     }
 
     /// Puts a gate in the program's place.
     ///
     /// # Errors
-    /// The files of the gate can't be made.
+    /// The link can't be replaced.
     pub fn close(self) -> io::Result<Gate> {
-        let beside = |ending: &str| {
-            let mut name = self.path.clone().into_os_string();
-            name.push(ending);
-            PathBuf::from(name)
-        };
-        let (fifo, script) = (beside(".fifo"), beside(".gate"));
-        nix::unistd::mkfifo(&fifo, Mode::S_IRUSR | Mode::S_IWUSR | Mode::S_IROTH | Mode::S_IWOTH)?;
-        // The mode of mkfifo is narrowed by the umask, and the target may have taken on another user's id.
-        fs::set_permissions(&fifo, Permissions::from_mode(0o666))?;
-        let text = [
-            b"#!/bin/sh\nread _ < ".as_slice(),
-            &quoted(&fifo),
-            b"\nexec ",
-            &quoted(&self.program),
-            b" \"$@\"\n",
-        ];
-        fs::write(&script, text.concat())?;
-        fs::set_permissions(&script, Permissions::from_mode(0o755))?;
-        fs::rename(&script, &self.path)?;
-        Ok(Gate { behind: self, fifo, held: None })
+        fs::rename(&self.script, &self.path)?;
+        Ok(Gate { behind: self, held: None })
     }
 }
 
@@ -90,7 +106,8 @@ impl Gate {
     pub fn holds(&mut self) -> bool {
         if self.held.is_none() {
             // A FIFO can be opened like this only while somebody has it open for reading; fifo(7).
-            self.held = OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(&self.fifo).ok();
+            self.held =
+                OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(&self.behind.fifo).ok();
         }
         self.held.is_some()
     }
@@ -110,6 +127,8 @@ impl Gate {
         {
             let _ = held.write_all(b"\n");
         }
+        // Whoever has executed the script and not come to the FIFO yet finds none, and goes on.
+        let _ = fs::remove_file(&self.behind.fifo);
         restored
     }
 }

@@ -203,6 +203,38 @@ fn a_master_that_stays_replaces_its_workers() {
 }
 
 #[test]
+fn a_master_below_a_supervisor_stays_too_and_one_that_is_replaced_does_not() {
+    // `tini -- server`: 9 only started it.
+    let begun = || {
+        Tale::begin()
+            .process(5, 9, (9, 1), 400, None)
+            .process(10, 10, (10, 9), 500, None)
+            .process(20, 11, (11, 10), 500, None)
+            .listens(30, 10)
+            .listens(30, 11)
+            .serves(100, 11)
+            .trigger()
+    };
+    let replaced = begun().process(1_050, 12, (12, 10), 500, None).listens(1_050, 12).serves(1_100, 12);
+    let executed = begun()
+        .born(10, 1_020, 12, (10, 9), 600, Some(10))
+        .process(1_050, 13, (13, 10), 600, None)
+        .listens(1_050, 13)
+        .serves(1_100, 13);
+    let upgraded = begun()
+        .process(1_030, 12, (20, 10), 600, None)
+        .process(1_050, 13, (21, 20), 600, None)
+        .listens(1_050, 13)
+        .serves(1_100, 13);
+    for model in [Model::Auto, Model::MasterWorkers] {
+        expect(&replaced.timeline(model), Model::MasterWorkers, &[11], &[9, 10], &[12], &[]);
+        expect(&executed.timeline(model), Model::MasterWorkers, &[11], &[9, 10, 12], &[13], &[]);
+        let old = upgraded.timeline(model).generations().old;
+        assert_eq!(old, [10, 11], "a master that brought another one goes");
+    }
+}
+
+#[test]
 fn a_master_that_executes_again_in_its_place_stays() {
     let tale = Tale::begin()
         .process(10, 0, (10, 1), 500, None)

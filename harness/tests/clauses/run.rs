@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use hotspec::clause::judge::{Recorded, judge};
 use hotspec::clause::registry;
 use hotspec::clause::result::{RunVerdict, Verdict};
-use hotspec::declaration::Profile;
+use hotspec::declaration::{Frequency, Known, Profile};
 use hotspec::history::What;
-use hotspec::history::event::{ConnectTrouble, Stop};
+use hotspec::history::event::{ConnectTrouble, Event, Stop};
 use hotspec::manifest::Waits;
 use hotspec::scenario::builtin;
 use hotspec::scenario::file::SuccessorStart;
@@ -230,7 +230,7 @@ fn attempted(attempts: &[&Story]) -> (Verdict, Vec<String>) {
 }
 
 #[test]
-fn an_attempt_decides_what_an_earlier_one_left_open_and_no_breach_is_forgotten() {
+fn an_attempt_decides_what_another_one_left_open_and_no_breach_is_forgotten() {
     let decided = correct("new-connections");
     let mut open = correct("new-connections");
     open.lane("new", BORN + 20).not_connected(ConnectTrouble::Local, 99);
@@ -241,8 +241,8 @@ fn an_attempt_decides_what_an_earlier_one_left_open_and_no_breach_is_forgotten()
     assert_eq!(attempted(&[&open, &decided]), (Verdict::Pass, vec![]));
     assert_eq!(attempted(&[&open, &open, &decided]).0, Verdict::Pass);
     assert_eq!(attempted(&[&open, &open]), still_open);
-    // Whatever came before decides nothing of what comes later.
-    assert_eq!(attempted(&[&decided, &open]), still_open);
+    // Nor does it matter which came first.
+    assert_eq!(attempted(&[&decided, &open]), (Verdict::Pass, vec![]));
     for attempts in [[&broken, &decided], [&open, &broken], [&broken, &open]] {
         assert_eq!(attempted(&attempts).0, Verdict::Fail);
     }
@@ -255,6 +255,40 @@ fn an_attempt_decides_what_an_earlier_one_left_open_and_no_breach_is_forgotten()
     let result = judge(&manifest, &recorded);
     assert_eq!(verdict(&result, "availability.not-refused"), Verdict::Inconclusive);
     assert!(result.interrupted);
+}
+
+#[test]
+fn an_attempt_that_fails_without_any_restart_is_left_out_where_another_one_did_not() {
+    let mut open = correct("new-connections");
+    open.lane("new", BORN + 20).not_connected(ConnectTrouble::Local, 99);
+    let manifest = open.manifest();
+    let entry = &manifest.scenarios[0];
+    let mut failed = correct("new-connections").history();
+    failed.insert(1, Event { t: 0, what: What::Failed { stage: Stop::Start, message: "no".to_owned() } });
+    let recorded = [Recorded { entry, events: open.history() }, Recorded { entry, events: failed.clone() }];
+    let result = judge(&manifest, &recorded);
+    assert_eq!(result.verdict, RunVerdict::Inconclusive, "the doubt stands: {:?}", result.problems);
+    assert!(result.notes.iter().any(|note| note.contains("left out")), "{:?}", result.notes);
+    let alone = judge(&manifest, &[Recorded { entry, events: failed }]);
+    assert_eq!(alone.verdict, RunVerdict::Invalid);
+}
+
+#[test]
+fn a_doubt_weighs_more_than_a_known_deviation_of_the_same_clause() {
+    let mut story = correct("new-connections");
+    story.lane("new", BORN + 20).refused();
+    story.lane("new", BORN + 20).not_connected(ConnectTrouble::Local, 99);
+    let mut manifest = story.manifest();
+    manifest.known.push(Known {
+        clause: "availability.not-refused".to_owned(),
+        scenario: "new-connections".to_owned(),
+        kind: "refused".to_owned(),
+        reason: "it is known".to_owned(),
+        source: "its manual".to_owned(),
+        frequency: Frequency::Always,
+    });
+    let result = story.judged_by(&manifest);
+    assert_eq!(verdict(&result, "availability.not-refused"), Verdict::Inconclusive);
 }
 
 #[test]

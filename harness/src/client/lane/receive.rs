@@ -70,10 +70,7 @@ impl Lane {
     fn stage(&self) -> Stage {
         match self.outstanding.front() {
             None => Stage::Idle,
-            Some(open) if self.in_body => {
-                debug_assert!(open.sent || !self.rest.is_empty());
-                Stage::InBody
-            }
+            Some(_) if self.in_body => Stage::InBody,
             Some(_) if self.first_byte.is_some() => Stage::InHead,
             Some(open) if open.sent => Stage::NoByte,
             Some(_) => Stage::HalfSent,

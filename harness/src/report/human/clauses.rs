@@ -3,6 +3,7 @@
 use super::super::page::Page;
 use super::super::style::{clean, count, wrap};
 use super::super::table::{Cell, Set, Table};
+use super::failures::name;
 use super::with;
 use crate::clause::Level;
 use crate::clause::result::{ClauseResult, RunResult, Verdict};
@@ -124,14 +125,6 @@ fn by_reasons<'a>(run: &'a RunResult, clauses: &[&'a ClauseResult]) -> Vec<(Vec<
         }
     }
     groups
-}
-
-/// SHOULD is said; MUST is the rule.
-fn name(clause: &ClauseResult) -> String {
-    match clause.level {
-        Level::Must => clause.id.clone(),
-        Level::Should => format!("{} (SHOULD)", clause.id),
-    }
 }
 
 fn known(page: &mut Page, run: &RunResult) {

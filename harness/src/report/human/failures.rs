@@ -136,9 +136,8 @@ impl<'a> Failures<'a, '_> {
         let scenario = violation.scenario.as_str();
         page.blank();
         let lane = violation.lane.as_deref().unwrap_or("no connection: seen from outside");
-        let attempt =
-            if loss.history > 0 { format!(", restart {}", loss.history + 1) } else { String::new() };
-        let text = format!("{lane} of {scenario}{attempt}; {}, {}", violation.process, violation.phase);
+        let which = self.recordings.which(scenario, loss.history);
+        let text = format!("{lane} of {scenario}{which}; {}, {}", violation.process, violation.phase);
         page.field(3, "example", LABEL, &text);
         self.log(page, loss);
         if output::is_there(self.evidence, scenario) && self.tails.insert(scenario) {
@@ -170,7 +169,7 @@ impl<'a> Failures<'a, '_> {
 }
 
 /// SHOULD is said; MUST is the rule.
-fn name(clause: &ClauseResult) -> String {
+pub(super) fn name(clause: &ClauseResult) -> String {
     match clause.level {
         crate::clause::Level::Must => clause.id.clone(),
         crate::clause::Level::Should => format!("{} (SHOULD)", clause.id),

@@ -68,15 +68,23 @@ fn rows(run: &RunResult) -> Vec<Row<'_>> {
             let is_first = !begun.keys().any(|(begun, _)| *begun == scenario);
             let number = begun.entry(one).or_default();
             *number += 1;
-            let again = if restart.attempt > 1 { " again" } else { "" };
             let total = totals.get(&one).copied().unwrap_or(1);
-            let place = if total > 1 { format!(" {number}/{total}") } else { String::new() };
-            let name = format!("{scenario}{again}{place}");
+            let name = format!("{scenario}{}", which(restart.attempt, *number, total));
             let time = run.scenarios.iter().find(|time| time.name == scenario).filter(|_| is_first);
             Row { name, restart: Some(restart), time }
         })
         .chain(without)
         .collect()
+}
+
+/// Which restart of a scenario it is, where it has several: ` again 2/5`.
+pub(super) fn which(attempt: u32, number: usize, total: usize) -> String {
+    let again = match attempt {
+        1 => String::new(),
+        2 => " again".to_owned(),
+        more => format!(" again ({more})"),
+    };
+    if total > 1 { format!("{again} {number}/{total}") } else { again }
 }
 
 fn table(rows: &[Row<'_>], all: bool) -> Table {
@@ -139,11 +147,13 @@ fn unsure(restart: &Restart) -> String {
 fn in_all(page: &mut Page, run: &RunResult) {
     let Some(longest) = run.scenarios.iter().max_by_key(|time| time.took_us) else { return };
     let least = longest.least_us.map_or_else(String::new, |least| format!(" of at least {}", Span(least)));
+    let sum = run.scenarios.iter().map(|time| time.took_us).fold(0, Micros::saturating_add);
+    let at_once = if run.took_us < sum { ", several scenarios at a time" } else { "" };
     let text = if run.scenarios.len() == 1 {
         format!("Took {} in all.", Span(run.took_us))
     } else {
         format!(
-            "Took {} in all, several scenarios at a time; the longest was {}, {}{least}.",
+            "Took {} in all{at_once}; the longest was {}, {}{least}.",
             Span(run.took_us),
             longest.name,
             Span(longest.took_us)

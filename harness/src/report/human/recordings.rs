@@ -4,14 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::Evidence;
 use super::super::lane_log::LaneLog;
+use super::phases::which;
 use crate::clause::result::{RunResult, Verdict};
 use crate::clause::tally::Violation;
-use crate::history::event::{Event, Phase, What};
-use crate::history::{LaneId, Micros};
+use crate::history::{self, LaneId, Micros};
 
 /// Folded histories by scenario: one for every restart of every attempt, in their order.
 pub(super) struct Recordings<'a> {
-    logs: BTreeMap<&'a str, Vec<(Micros, LaneLog<'a>)>>,
+    logs: BTreeMap<&'a str, Vec<Recording<'a>>>,
+}
+
+struct Recording<'a> {
+    end: Micros,
+    log: LaneLog<'a>,
+    /// ` again 2/5`.
+    which: String,
 }
 
 impl<'a> Recordings<'a> {
@@ -25,10 +32,14 @@ impl<'a> Recordings<'a> {
         let drain_start_max = run.limits.drain_start_max_ms.saturating_mul(1000);
         let folded = |name: &'a str| {
             let histories = evidence.histories.get(name)?;
-            let seen = histories.iter().flat_map(|events| seen_by_each(events));
-            let logs = seen.map(|seen| {
-                let end = seen.iter().map(|event| event.t).max().unwrap_or_default();
-                (end, LaneLog::new(seen, run.model, drain_start_max))
+            let logs = (1..).zip(histories).flat_map(|(attempt, events)| {
+                let rounds = history::restarts(events);
+                let total = rounds.len();
+                (1..).zip(rounds).map(move |(number, seen)| Recording {
+                    end: seen.iter().map(|event| event.t).max().unwrap_or_default(),
+                    log: LaneLog::new(seen, run.model, drain_start_max),
+                    which: which(attempt, number, total),
+                })
             });
             Some((name, logs.collect()))
         };
@@ -38,16 +49,15 @@ impl<'a> Recordings<'a> {
     /// The history that a breach is from, and its number. All share one clock: it is the first that reaches so far.
     pub(super) fn find(&self, violation: &Violation) -> Option<(usize, &LaneLog<'a>)> {
         let logs = self.logs.get(violation.scenario.as_str())?;
-        let number = logs.iter().position(|(end, _)| *end >= violation.at_us)?;
-        logs.get(number).map(|(_, log)| (number, log))
+        let number = logs.iter().position(|one| one.end >= violation.at_us)?;
+        logs.get(number).map(|one| (number, &one.log))
     }
-}
 
-/// What each restart of a history is judged by: all up to the next one, as lanes of one are not those of another.
-fn seen_by_each(events: &[Event]) -> Vec<&[Event]> {
-    let restart = |(_, event): &(usize, &Event)| event.what == What::Phase { phase: Phase::Restart };
-    let later = events.iter().enumerate().filter(restart).map(|(place, _)| place).skip(1);
-    later.chain([events.len()]).filter_map(|end| events.get(..end)).collect()
+    /// Which restart of its scenario that is, where there are several.
+    pub(super) fn which(&self, scenario: &str, number: usize) -> &str {
+        let logs = self.logs.get(scenario);
+        logs.and_then(|logs| logs.get(number)).map_or("", |one| one.which.as_str())
+    }
 }
 
 /// The number in `role#number`.
@@ -59,6 +69,7 @@ pub(super) fn lane_id(violation: &Violation) -> Option<LaneId> {
 mod tests {
     use super::super::sample;
     use super::*;
+    use crate::history::event::{Event, Phase, What};
     use std::path::Path;
 
     #[test]

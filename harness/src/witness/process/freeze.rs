@@ -18,7 +18,7 @@ pub enum FreezeError {
         /// Of pidfd_open(2) or pidfd_send_signal(2).
         source: io::Error,
     },
-    /// A process kept running, or waits in the kernel where it can't be stopped (state D).
+    /// A process kept running, or waits in the kernel where it can't be stopped (state D). The others stood still meanwhile.
     #[error("process {pid} was still in state {state} after {waited:?}, expected T (stopped)")]
     NotStopped {
         /// The process.

@@ -72,10 +72,11 @@ impl Stat {
         RawStat::read(proc_dir()?, pid, &mut buffer).ok().map(Self::from)
     }
 
-    /// Whether the process has ended and only waits to be reaped.
+    /// Whether the process has ended and only waits to be reaped. One whose first thread has ended while others go on
+    /// (pthread_exit(3) in `main`) shows the same state, and has not.
     #[must_use]
     pub fn ended(&self) -> bool {
-        matches!(self.state, 'Z' | 'X')
+        self.state == 'X' || (self.state == 'Z' && self.threads <= 1)
     }
 }
 
