@@ -102,6 +102,9 @@ pub struct ScenarioEntry {
     pub unsupported: Option<String>,
     /// It uses an endpoint that the target did not declare: where control fails, the scenario is ruled out.
     pub assumed: Option<String>,
+    /// The target is started through a link of the harness's own: where only that fails, the scenario is ruled out too.
+    #[serde(default)]
+    pub by_link: bool,
     /// How long its waits take at least.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits: Option<Waits>,

@@ -68,7 +68,8 @@ impl Unjudged {
             } else if let Some(assumed) = first.entry.assumed.as_ref().filter(|_| {
                 // That it starts at all, other scenarios show.
                 let starts = || troubles.iter().any(|(_, trouble)| trouble.is_none());
-                trouble.stage == Stop::Control || (trouble.stage == Stop::Start && starts())
+                trouble.stage == Stop::Control
+                    || (trouble.stage == Stop::Start && first.entry.by_link && starts())
             }) {
                 let why = format!(
                     "scenario {name}: it takes {assumed}, which the target was not told to have, and {message}"

@@ -11,6 +11,7 @@ use crate::clause::Level;
 use crate::clause::judge::{self, Recorded};
 use crate::clause::result::{ClauseResult, RunResult, RunVerdict};
 use crate::exit::{self, Failure};
+use crate::history::event::Stop;
 use crate::history::{Event, file};
 use crate::manifest::Manifest;
 use crate::report::{self, Evidence, Human};
@@ -102,8 +103,16 @@ pub(super) fn open(reports: &[ReportArg]) -> Result<Vec<Sink>, Failure> {
 }
 
 impl Judged {
-    /// Scenarios on which the verdict still hangs: none if it is no longer open.
+    /// Scenarios on which the verdict still hangs: none if it is no longer open. A target that did start in others may have
+    /// been too slow in one, or found its port taken.
     pub(super) fn undecided(&self) -> BTreeSet<String> {
+        let problems = &self.result.problems;
+        if problems.len() < self.result.scenarios.len()
+            && problems.iter().all(|problem| problem.stage == Stop::Start)
+            && !problems.is_empty()
+        {
+            return problems.iter().map(|problem| problem.scenario.clone()).collect();
+        }
         let open = self.result.verdict == RunVerdict::Inconclusive;
         let counts = |clause: &&ClauseResult| clause.level <= self.level;
         let clauses = self.result.clauses.iter().filter(|_| open).filter(counts);

@@ -14,7 +14,7 @@ use crate::exit::{self, Failure};
 use crate::history::recorder::Origin;
 use crate::manifest::{self, Manifest, ScenarioEntry, Waits};
 use crate::scenario::builtin;
-use crate::scenario::file::{EndpointName, Scenario};
+use crate::scenario::file::{EndpointName, Scenario, SuccessorStart};
 use crate::scenario::plan::{Plan, ask};
 use crate::scenario::runner::Job;
 use crate::target::builtin as targets;
@@ -186,6 +186,7 @@ fn manifest(
         clauses: clauses.clone(),
         unsupported: Plan::unsupported(scenario, target).or_else(|| machine_lacks(scenario)),
         assumed: assumed(scenario, target),
+        by_link: matches!(scenario.successor, Some(SuccessorStart::Slow | SuccessorStart::Orphaned)),
         waits: Some(Waits::of(scenario, &target.endpoints, &limits)),
     });
     Manifest {

@@ -3,6 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::{fs, io};
 
 use tempfile::TempDir;
@@ -11,6 +13,12 @@ use super::file::ListenKind;
 use super::launch::LaunchError;
 use crate::client::address::{Address, PATH_BYTES_MAX};
 
+/// The lowest port that is chosen, above those of well-known services.
+const PORT_MIN: u16 = 12_000;
+/// Where the kernel's own range begins unless it was changed.
+const EPHEMERAL: u16 = 32_768;
+/// So many ports are tried, and have to be there.
+const PORTS: usize = 1_000;
 /// The port in a network namespace of the run's own, where every port is free.
 const OWN_PORT: u16 = 8080;
 /// The name of a unix socket in its directory.
@@ -65,8 +73,22 @@ impl Place {
     }
 }
 
-/// A port that was free a moment ago. Whoever takes it meanwhile shows as a target that does not start.
+/// A port that was free a moment ago, and that the kernel gives to nobody who does not ask for it by number: clients of all
+/// the other scenarios get theirs from the range of ip_local_port_range (ip(7)). No two of one hotspec are the same.
 pub(super) fn free_port(host: IpAddr) -> Result<u16, LaunchError> {
+    static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| AtomicU16::new(rand::random()));
+    let given = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let first_given = given.split_ascii_whitespace().next().and_then(|text| text.parse().ok());
+    let range = PORT_MIN..first_given.unwrap_or(EPHEMERAL);
+    if range.len() >= PORTS {
+        for _ in 0..PORTS {
+            let offset = usize::from(NEXT.fetch_add(1, Ordering::Relaxed)) % range.len();
+            let Some(port) = range.clone().nth(offset) else { break };
+            if TcpListener::bind((host, port)).is_ok() {
+                return Ok(port);
+            }
+        }
+    }
     let port = |source| LaunchError::Port { host, source };
     let listener = TcpListener::bind((host, 0)).map_err(port)?;
     Ok(listener.local_addr().map_err(port)?.port())

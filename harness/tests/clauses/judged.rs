@@ -19,6 +19,7 @@ impl Story {
             clauses: self.scenario.clauses.clone(),
             unsupported: None,
             assumed: None,
+            by_link: false,
             waits: None,
         }
     }
