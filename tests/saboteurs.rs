@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         trials.push(fails(saboteur.clone()));
         trials.extend(saboteur.passes.clone().map(|profile| passes(saboteur.clone(), profile)));
     }
-    let code = run_trials(2, trials);
+    let code = run_trials(4, trials);
     if is_set("HOTSPEC_WRITE_TABLE") {
         write_table(&saboteurs);
     }
