@@ -41,10 +41,7 @@ pub(super) fn judge(dir: &Path) -> Result<Judged, Failure> {
     let mut recorded = Vec::new();
     for entry in manifest.scenarios.iter().filter(|entry| entry.unsupported.is_none()) {
         // No history if the run was broken off before this scenario began.
-        for files in (1..).map(|attempt| Files::of(dir, &entry.name, attempt)) {
-            if !files.history.exists() {
-                break;
-            }
+        for files in Files::made(dir, &entry.name) {
             let stored = file::read(&files.history).map_err(bad_file)?;
             if let Some(cut) = stored.cut {
                 anstream::eprintln!("hotspec: {}", report::style::clean(&cut));

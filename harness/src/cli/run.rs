@@ -60,15 +60,15 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
     };
     let session = Session::begin()?;
     let at_once = at_once(args, &target, own_network);
-    session.run_all(jobs.attempt(1, |_| true)?, at_once)?;
+    session.run_all(jobs.of(|_| true)?, at_once)?;
     let mut judged = present::judge(&run_dir.path)?;
-    for attempt in 2..=args.again + 1 {
+    for _ in 0..args.again {
         let undecided = judged.undecided();
         if undecided.is_empty() || session.is_broken_off() {
             break;
         }
         let few = at_once.min(AT_ONCE_AGAIN * processors());
-        session.run_all(jobs.attempt(attempt, |name| undecided.contains(name))?, few)?;
+        session.run_all(jobs.of(|name| undecided.contains(name))?, few)?;
         judged = present::judge(&run_dir.path)?;
     }
     judged.tell(&run_dir.path, sinks)
@@ -240,11 +240,11 @@ struct Jobs<'a> {
 impl Jobs<'_> {
     /// One for each scenario that is wanted and that the target can be put through. Who waits longest comes first, so that
     /// nobody is waited for in the end.
-    fn attempt(&self, attempt: u32, wanted: impl Fn(&str) -> bool) -> Result<Vec<Job>, Failure> {
+    fn of(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<Job>, Failure> {
         let scenarios = self.selection.scenarios.iter().zip(&self.manifest.scenarios);
         let mut jobs = scenarios
             .filter(|(_, entry)| entry.unsupported.is_none() && wanted(&entry.name))
-            .map(|((scenario, _), entry)| Ok((entry, self.job(scenario, attempt)?)))
+            .map(|((scenario, _), entry)| Ok((entry, self.job(scenario)?)))
             .collect::<Result<Vec<_>, Failure>>()?;
         jobs.sort_by_key(|(entry, job)| {
             std::cmp::Reverse(entry.waits.map(|waits| waits.least(job.plan.restarts)))
@@ -252,9 +252,9 @@ impl Jobs<'_> {
         Ok(jobs.into_iter().map(|(_, job)| job).collect())
     }
 
-    fn job(&self, scenario: &Scenario, attempt: u32) -> Result<Job, Failure> {
+    fn job(&self, scenario: &Scenario) -> Result<Job, Failure> {
         let limits = self.manifest.limits.resolve();
-        let files = Files::of(self.dir, &scenario.name, attempt);
+        let files = Files::next(self.dir, &scenario.name);
         fs::create_dir_all(&files.target)
             .map_err(|error| Failure::own(format!("failed to make {}: {error}", files.target.display())))?;
         Ok(Job {

@@ -35,8 +35,19 @@ pub(super) struct Files {
 }
 
 impl Files {
+    /// Of every attempt that was made, in their order.
+    pub(super) fn made(run: &Path, scenario: &str) -> impl Iterator<Item = Self> {
+        (1..).map(move |attempt| Self::of(run, scenario, attempt)).take_while(|files| files.history.exists())
+    }
+
+    /// Of the next attempt: a scenario's are numbered without a gap, whichever it was left out of.
+    pub(super) fn next(run: &Path, scenario: &str) -> Self {
+        let made = Self::made(run, scenario).count();
+        Self::of(run, scenario, made + 1)
+    }
+
     /// Attempts are counted from 1.
-    pub(super) fn of(run: &Path, scenario: &str, attempt: u32) -> Self {
+    fn of(run: &Path, scenario: &str, attempt: usize) -> Self {
         let name = if attempt == 1 { scenario.to_owned() } else { format!("{scenario}.{attempt}") };
         Self {
             history: run.join("history").join(format!("{name}.ndjson")),
@@ -153,4 +164,24 @@ fn size(dir: &Path) -> u64 {
             Err(_) => 0,
         })
         .sum()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_are_numbered_without_a_gap_and_all_are_found() {
+        let run = tempfile::tempdir().unwrap();
+        fs::create_dir(run.path().join("history")).unwrap();
+        for (made, name) in ["idle.ndjson", "idle.2.ndjson", "idle.3.ndjson"].into_iter().enumerate() {
+            assert_eq!(Files::made(run.path(), "idle").count(), made);
+            let next = Files::next(run.path(), "idle");
+            assert_eq!(next.history, run.path().join("history").join(name));
+            // Another scenario's are its own.
+            assert_eq!(Files::made(run.path(), "idle-silent").count(), 0);
+            fs::write(next.history, "").unwrap();
+        }
+    }
 }
