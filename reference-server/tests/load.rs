@@ -66,7 +66,6 @@ fn what_waits_in_the_accept_queue_is_served_by_the_successor() {
         client.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     }
     server.signal(Signal::SIGHUP);
-    std::thread::sleep(Duration::from_millis(20));
     server.signal(Signal::SIGCONT);
     for client in &mut waiting {
         assert_eq!(client.response().body, b"hello\n");

@@ -5,7 +5,7 @@ use super::in_flight::{Within, within};
 use super::{Case, Tally};
 use crate::declaration::Span;
 use crate::history::event::Ending;
-use crate::history::{Exchange, Lane, Micros};
+use crate::history::{Exchange, Interval, Lane, Micros};
 
 /// How long the lane had been idle at `at`, counted from its last answer.
 pub(super) fn idle_at(lane: &Lane, at: Micros) -> Option<Micros> {
@@ -18,15 +18,23 @@ fn late_request(lane: &Lane, td_lo: Micros) -> Option<(usize, &Exchange)> {
     lane.exchanges.iter().enumerate().find(|(_, exchange)| exchange.begun >= td_lo)
 }
 
+/// Lanes that the trigger found in their state, each with the drain of its owner. Whose owner is unknown is left out, and noted.
+fn found_by_the_trigger<'a>(case: &'a Case<'_>, tally: &mut Tally) -> Vec<(&'a Lane, Interval)> {
+    let Some(t0) = case.t0() else { return Vec::new() };
+    let mut found = Vec::new();
+    for lane in case.restart_lanes().filter(|lane| lane.armed.is_some_and(|at| at <= t0.hi)) {
+        match case.td_of(lane) {
+            Some(td) => found.push((lane, td)),
+            None => note_unknown_owner(case, lane, tally),
+        }
+    }
+    found
+}
+
 /// See `keep-alive.one-last-request`.
 pub(super) fn one_last_request(case: &Case<'_>, tally: &mut Tally) {
-    let Some(t0) = case.t0() else { return };
     let half = case.limits.idle_max / 2;
-    for lane in case.restart_lanes().filter(|lane| lane.armed.is_some_and(|at| at <= t0.hi)) {
-        let Some(td) = case.td_of(lane) else {
-            note_unknown_owner(case, lane, tally);
-            continue;
-        };
+    for (lane, td) in found_by_the_trigger(case, tally) {
         let Some(idle) = idle_at(lane, td.hi) else { continue };
         if idle > case.timeline.control_idle / 4 {
             tally.doubt(
@@ -74,13 +82,8 @@ fn closed_first(case: &Case<'_>, lane: &Lane, idle: Micros, half: Micros, tally:
 
 /// See `keep-alive.fresh-request`.
 pub(super) fn fresh_request(case: &Case<'_>, tally: &mut Tally) {
-    let Some(t0) = case.t0() else { return };
     let half = case.limits.idle_max / 2;
-    for lane in case.restart_lanes().filter(|lane| lane.armed.is_some_and(|at| at <= t0.hi)) {
-        let Some(td) = case.td_of(lane) else {
-            note_unknown_owner(case, lane, tally);
-            continue;
-        };
+    for (lane, td) in found_by_the_trigger(case, tally) {
         let first = lane.exchanges.first();
         if first.is_some_and(|first| first.begun < td.lo) {
             continue;
