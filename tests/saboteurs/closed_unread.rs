@@ -10,8 +10,6 @@
 //! profile: reload
 //! options: --socket-flag --socket
 
-mod common;
-
 use std::io;
 
 use common::{End, Rules, Server};

@@ -8,8 +8,6 @@
 //! profile: reload
 //! options: --socket-flag --socket
 
-mod common;
-
 use std::io;
 use std::time::Duration;
 

@@ -7,8 +7,6 @@
 //! profile: falcore
 //! options: --socket-flag --socket
 
-mod common;
-
 use std::io;
 use std::process::ExitCode;
 

@@ -9,8 +9,6 @@
 //! profile: falcore
 //! options: --socket-flag --socket
 
-mod common;
-
 use std::io;
 
 use common::{IDLE_MAX, Rules, Server};

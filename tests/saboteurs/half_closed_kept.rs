@@ -9,8 +9,6 @@
 //! profile: reload
 //! options: --socket-flag --socket --drain-max 12s
 
-mod common;
-
 use std::io;
 use std::time::Duration;
 

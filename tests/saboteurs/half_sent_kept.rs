@@ -8,8 +8,6 @@
 //! profile: reload
 //! options: --socket-flag --socket --drain-max 12s
 
-mod common;
-
 use std::io;
 
 use common::{IDLE_MAX, Rules, Server};

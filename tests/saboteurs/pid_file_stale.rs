@@ -8,8 +8,6 @@
 //! arguments: --pid-file {dir}/server.pid
 //! options: --socket-flag --socket --pid-file {dir}/server.pid
 
-mod common;
-
 use std::io;
 
 use common::{Rules, Server};

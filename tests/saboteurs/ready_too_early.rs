@@ -8,8 +8,6 @@
 //! profile: falcore
 //! options: --socket-flag --socket --jobs 4
 
-mod common;
-
 use std::io;
 use std::time::Duration;
 

@@ -12,8 +12,6 @@
 //! falls-with: availability.answered, in-flight.completes, availability.no-wire-reset, availability.same-listener, keep-alive.fin-not-reset, load.new-connections, load.closed-loop, load.idle-mass, repeat.many, repeat.double-trigger, repeat.while-draining, repeat.successor-triggered
 //! profile: reload
 
-mod common;
-
 use std::io;
 
 use common::{Args, Connections, Restart, Rules};

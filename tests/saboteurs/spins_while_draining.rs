@@ -8,8 +8,6 @@
 //! level: should
 //! options: --socket-flag --socket --jobs 4
 
-mod common;
-
 use std::io;
 
 use common::{Rules, Server};

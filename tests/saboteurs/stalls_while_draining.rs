@@ -9,8 +9,6 @@
 //! profile: reload
 //! options: --socket-flag --socket
 
-mod common;
-
 use std::io;
 
 use common::{Rules, Server};

@@ -10,8 +10,6 @@
 //! level: should
 //! options: --socket-flag --socket
 
-mod common;
-
 use std::io;
 
 use common::{Rules, Server};

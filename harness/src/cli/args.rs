@@ -63,6 +63,9 @@ pub(super) struct RunArgs {
     /// Clauses, groups or scenarios to leave out
     #[arg(long, value_name = "SELECTOR")]
     pub(super) exclude: Vec<String>,
+    /// Also the scenarios that take long by nature (tag `slow`)
+    #[arg(long)]
+    pub(super) all: bool,
     /// Whether SHOULD counts as well
     #[arg(long, value_enum, default_value = "must")]
     pub(super) level: Level,

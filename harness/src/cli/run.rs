@@ -38,8 +38,8 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
     if let Some(missing) = targets::missing(&target) {
         return Err(Failure::new(exit::INVALID, format!("target {} can't run here: {missing}", target.name)));
     }
-    let selection =
-        select(&args.selectors, &args.exclude, target.profile, builtin::scenarios().map_err(Failure::own)?)?;
+    let scenarios = builtin::scenarios().map_err(Failure::own)?;
+    let selection = select(&args.selectors, &args.exclude, args.all, target.profile, scenarios)?;
     let sinks = present::open(&args.report)?;
     let (own_network, isolation_why) = isolation(args.isolation)?;
     let seed = args.seed.unwrap_or_else(rand::random);

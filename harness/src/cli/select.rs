@@ -1,9 +1,11 @@
 //! From selectors to clauses and scenarios.
 
+use std::collections::BTreeSet;
+
 use crate::clause::{Clause, registry};
 use crate::declaration::Profile;
 use crate::exit::{self, Failure};
-use crate::scenario::file::Scenario;
+use crate::scenario::file::{Scenario, Tag};
 
 /// What is to be run and judged.
 #[derive(Debug)]
@@ -12,22 +14,27 @@ pub(super) struct Selection {
     pub(super) clauses: Vec<String>,
     /// The scenarios, with the clauses that each is judged by.
     pub(super) scenarios: Vec<(Scenario, Vec<String>)>,
+    /// Names of the scenarios that were left out because they take long by nature.
+    pub(super) slow: Vec<String>,
 }
 
-/// Selects.
+/// Selects. A scenario that takes long by nature is taken if all are (`every`), if it or its tag was named, or if a clause
+/// was named that no quick scenario exercises.
 ///
 /// # Errors
 /// A selector that names nothing (with the nearest names), or a selection that comes to nothing.
 pub(super) fn select(
     selectors: &[String],
     excluded: &[String],
+    every: bool,
     profile: Profile,
     scenarios: Vec<Scenario>,
 ) -> Result<Selection, Failure> {
     let clauses = registry::all();
     for selector in selectors.iter().chain(excluded) {
         let known = clauses.iter().any(|clause| names_clause(selector, clause))
-            || scenarios.iter().any(|scenario| matches(selector, &scenario.name));
+            || scenarios.iter().any(|scenario| names_scenario(selector, scenario))
+            || Tag::ALL.iter().any(|tag| tag.as_str() == selector);
         if !known {
             return Err(unknown(selector, &clauses, &scenarios));
         }
@@ -35,16 +42,33 @@ pub(super) fn select(
     let whole = selectors.is_empty();
     let left_out = |clause: &Clause| excluded.iter().any(|selector| names_clause(selector, clause));
     let chosen = |clause: &Clause| selectors.iter().any(|selector| names_clause(selector, clause));
-    let scenario_chosen = |name: &str| selectors.iter().any(|selector| matches(selector, name));
+    let scenario_chosen =
+        |scenario: &Scenario| selectors.iter().any(|selector| names_scenario(selector, scenario));
+    let quick: BTreeSet<String> = scenarios
+        .iter()
+        .filter(|scenario| !scenario.is_slow())
+        .flat_map(|scenario| scenario.clauses.iter().cloned())
+        .collect();
     let in_profile = |id: &str| {
         registry::find(id).is_some_and(|clause| clause.level(profile).is_some() && !left_out(clause))
     };
-    let mut selection = Selection { clauses: Vec::new(), scenarios: Vec::new() };
+    let mut selection = Selection { clauses: Vec::new(), scenarios: Vec::new(), slow: Vec::new() };
     for scenario in scenarios {
-        if excluded.iter().any(|selector| matches(selector, &scenario.name)) {
+        if excluded.iter().any(|selector| names_scenario(selector, &scenario)) {
             continue;
         }
-        let all = whole || scenario_chosen(&scenario.name);
+        let named = scenario_chosen(&scenario);
+        let all = whole || named;
+        if scenario.is_slow() && !every && !named {
+            let only_here = |id: &&String| !quick.contains(*id) && registry::find(id).is_some_and(&chosen);
+            let mut asked = scenario.clauses.iter().filter(|id| in_profile(id)).filter(only_here);
+            if asked.next().is_none() {
+                if whole && scenario.clauses.iter().any(|id| in_profile(id)) {
+                    selection.slow.push(scenario.name);
+                }
+                continue;
+            }
+        }
         let ids = scenario.clauses.iter().filter(|id| in_profile(id));
         let ids: Vec<String> =
             ids.filter(|id| all || registry::find(id).is_some_and(&chosen)).cloned().collect();
@@ -71,6 +95,11 @@ pub(super) fn select(
 /// A clause is named by its id, its group, or a pattern.
 fn names_clause(selector: &str, clause: &Clause) -> bool {
     matches(selector, clause.id) || selector == clause.group()
+}
+
+/// A scenario is named by its name, a pattern, or a tag.
+fn names_scenario(selector: &str, scenario: &Scenario) -> bool {
+    matches(selector, &scenario.name) || scenario.tags.iter().any(|tag| tag.as_str() == selector)
 }
 
 /// Whether a name matches a selector in which `*` stands for any part.
@@ -119,7 +148,13 @@ mod tests {
 
     fn selected(selectors: &[&str], excluded: &[&str], profile: Profile) -> Result<Selection, Failure> {
         let own = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
-        select(&own(selectors), &own(excluded), profile, builtin::scenarios().expect("scenarios parse"))
+        select(
+            &own(selectors),
+            &own(excluded),
+            false,
+            profile,
+            builtin::scenarios().expect("scenarios parse"),
+        )
     }
 
     #[test]

@@ -27,6 +27,9 @@ pub struct Scenario {
     /// What else the target must declare for it.
     #[serde(default)]
     pub declares: Vec<Declared>,
+    /// What it is like, for those who select.
+    #[serde(default)]
+    pub tags: Vec<Tag>,
     /// The kind of listening socket.
     #[serde(default)]
     pub listener: ListenKind,
@@ -57,6 +60,26 @@ fn yes() -> bool {
 
 fn once() -> u32 {
     1
+}
+
+/// What a scenario is like. Also a selector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tag {
+    /// It takes long by nature, and is left out unless it is asked for.
+    Slow,
+}
+
+impl Tag {
+    /// All of them.
+    pub const ALL: [Tag; 1] = [Tag::Slow];
+
+    /// Its name on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Tag::Slow => "slow",
+        }
+    }
 }
 
 /// Something that a target may declare and a scenario can't do without.
@@ -337,6 +360,11 @@ pub struct ScenarioError {
 }
 
 impl Scenario {
+    /// Whether it takes long by nature.
+    pub fn is_slow(&self) -> bool {
+        self.tags.contains(&Tag::Slow)
+    }
+
     /// Parses the text of a scenario file; `path` is for messages.
     ///
     /// # Errors

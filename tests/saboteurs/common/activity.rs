@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::rules::{IDLE_MAX, Rules};
 
 #[derive(Clone)]
-pub(crate) struct Activity(Arc<Shared>);
+pub struct Activity(Arc<Shared>);
 
 struct Shared {
     rules: Rules,
@@ -33,14 +33,14 @@ struct State {
 
 /// What silence has come to its end.
 #[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Silence {
+pub enum Silence {
     Idle,
     HalfSentHead,
     Upload,
 }
 
 impl Activity {
-    pub(crate) fn new(rules: Rules) -> Self {
+    pub fn new(rules: Rules) -> Self {
         let state = State {
             exchanges: 0,
             used: false,
@@ -58,7 +58,7 @@ impl Activity {
     }
 
     /// Until when the client may say nothing; unlimited while the server owes it something.
-    pub(crate) fn limit(&self, draining_since: Option<Instant>) -> Option<(Instant, Silence)> {
+    pub fn limit(&self, draining_since: Option<Instant>) -> Option<(Instant, Silence)> {
         let (state, rules) = (self.state(), &self.0.rules);
         if state.uploading
             && let (Some(drain), Some(upload)) = (draining_since, rules.upload)
@@ -82,11 +82,11 @@ impl Activity {
     }
 
     /// Returns when the limit may have become another.
-    pub(crate) async fn changed(&self) {
+    pub async fn changed(&self) {
         self.0.changed.notified().await;
     }
 
-    pub(crate) fn bytes_read(&self) {
+    pub fn bytes_read(&self) {
         let mut state = self.state();
         state.used = true;
         if state.exchanges == 0 && state.head_begun.is_none() {
@@ -95,7 +95,7 @@ impl Activity {
     }
 
     /// The client ended its side; says whether that is passed over.
-    pub(crate) fn end_read(&self) -> bool {
+    pub fn end_read(&self) -> bool {
         let mut state = self.state();
         let is_idle = state.exchanges == 0 && state.head_begun.is_none();
         let passed_over = self.0.rules.half_closed.is_some() && is_idle;
@@ -106,7 +106,7 @@ impl Activity {
         passed_over
     }
 
-    pub(crate) fn blocked(&self, blocked: bool) {
+    pub fn blocked(&self, blocked: bool) {
         let was_blocked = std::mem::replace(&mut self.state().blocked, blocked);
         if was_blocked && !blocked {
             self.0.changed.notify_one();
@@ -114,7 +114,7 @@ impl Activity {
     }
 
     /// A request has been read; until the exchange is dropped the server owes an answer.
-    pub(crate) fn begin_exchange(&self) -> Exchange {
+    pub fn begin_exchange(&self) -> Exchange {
         let mut state = self.state();
         state.exchanges += 1;
         state.head_begun = None;
@@ -123,10 +123,10 @@ impl Activity {
 }
 
 /// One request and its response, up to the last byte of it.
-pub(crate) struct Exchange(Activity);
+pub struct Exchange(Activity);
 
 impl Exchange {
-    pub(crate) fn uploading(&self, uploading: bool) {
+    pub fn uploading(&self, uploading: bool) {
         self.0.state().uploading = uploading;
         self.0.0.changed.notify_one();
     }

@@ -11,21 +11,21 @@ use nix::unistd::Pid;
 use super::predecessor;
 
 /// The command line: `[--listen ADDRESS] [--pid-file FILE]`, and what a predecessor adds to it.
-pub(crate) struct Args {
-    pub(crate) listen: SocketAddr,
+pub struct Args {
+    pub listen: SocketAddr,
     /// `--socket FD`: the listener, inherited.
-    pub(crate) socket: Option<RawFd>,
+    pub socket: Option<RawFd>,
     /// `--successor`: a predecessor waits to be told that this one is ready.
-    pub(crate) successor: bool,
-    pub(crate) pid_file: Option<PathBuf>,
+    pub successor: bool,
+    pub pid_file: Option<PathBuf>,
     /// The arguments as they were before a predecessor added its own.
-    pub(crate) plain: Vec<OsString>,
+    pub plain: Vec<OsString>,
     /// Who started this process, and is still there.
-    pub(crate) parent: Option<Pid>,
+    pub parent: Option<Pid>,
 }
 
 impl Args {
-    pub(crate) fn parse() -> io::Result<Self> {
+    pub fn parse() -> io::Result<Self> {
         let mut args = Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             socket: None,
@@ -56,7 +56,7 @@ impl Args {
     }
 
     /// Puts this process's own in the place of any other, in one step.
-    pub(crate) fn write_pid_file(&self) -> io::Result<()> {
+    pub fn write_pid_file(&self) -> io::Result<()> {
         let Some(path) = &self.pid_file else { return Ok(()) };
         let new = path.with_extension("new");
         std::fs::write(&new, format!("{}\n", std::process::id()))?;
@@ -64,12 +64,12 @@ impl Args {
     }
 
     /// Whether a predecessor started this process.
-    pub(crate) fn has_predecessor(&self) -> bool {
+    pub fn has_predecessor(&self) -> bool {
         self.successor || self.socket.is_some()
     }
 
     /// Tells the predecessor, if there is one and it still lives, that this process is ready.
-    pub(crate) fn tell_predecessor(&self) {
+    pub fn tell_predecessor(&self) {
         let still_there = |parent: &Pid| *parent == nix::unistd::getppid();
         if let Some(parent) = self.parent.filter(still_there)
             && self.has_predecessor()

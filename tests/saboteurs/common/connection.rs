@@ -24,20 +24,20 @@ use super::rules::{End, Rules};
 const LINGER: Duration = Duration::from_secs(2);
 
 /// Since when the server drains.
-pub(crate) type Draining = watch::Receiver<Option<Instant>>;
+pub type Draining = watch::Receiver<Option<Instant>>;
 
-pub(crate) struct Connections {
+pub struct Connections {
     draining: watch::Sender<Option<Instant>>,
     rules: Rules,
     tasks: JoinSet<()>,
 }
 
 impl Connections {
-    pub(crate) fn new(rules: Rules) -> Self {
+    pub fn new(rules: Rules) -> Self {
         Self { draining: watch::Sender::new(None), rules, tasks: JoinSet::new() }
     }
 
-    pub(crate) async fn serve(&mut self, accepted: io::Result<TcpStream>) {
+    pub async fn serve(&mut self, accepted: io::Result<TcpStream>) {
         while self.tasks.try_join_next().is_some() {}
         match accepted {
             Ok(stream) => {
@@ -52,22 +52,22 @@ impl Connections {
     }
 
     /// Lets everything in flight complete and the idle ones time out; returns when all are closed.
-    pub(crate) async fn drain(&mut self) {
+    pub async fn drain(&mut self) {
         self.begin_drain();
         self.closed().await;
     }
 
-    pub(crate) fn begin_drain(&mut self) {
+    pub fn begin_drain(&mut self) {
         self.draining.send_replace(Some(Instant::now()));
     }
 
     /// Returns when all connections are closed. Cancel safe.
-    pub(crate) async fn closed(&mut self) {
+    pub async fn closed(&mut self) {
         while self.tasks.join_next().await.is_some() {}
     }
 
     /// Whether all connections are closed by now.
-    pub(crate) fn are_closed(&mut self) -> bool {
+    pub fn are_closed(&mut self) -> bool {
         while self.tasks.try_join_next().is_some() {}
         self.tasks.is_empty()
     }

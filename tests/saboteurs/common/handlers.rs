@@ -27,7 +27,7 @@ static BLOCK: [u8; 16 << 10] = {
     block
 };
 
-pub(crate) async fn answer(
+pub async fn answer(
     request: Request<Incoming>,
     exchange: Exchange,
     draining: Draining,
@@ -94,7 +94,7 @@ fn whole(status: StatusCode, text: Bytes) -> (StatusCode, Bytes, u64) {
 }
 
 /// A body of a known length: one block, again and again.
-pub(crate) struct Payload {
+pub struct Payload {
     block: Bytes,
     sent: u64,
     length: u64,

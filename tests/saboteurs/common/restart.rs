@@ -20,11 +20,11 @@ use super::Args;
 /// A successor that is not ready by then is ended, and the next SIGHUP starts another.
 const READY_MAX: Duration = Duration::from_secs(10);
 
-pub(crate) struct Restart {
+pub struct Restart {
     program: CString,
     /// What the successor is executed with.
-    pub(crate) argv: Vec<CString>,
-    pub(crate) environment: Vec<CString>,
+    pub argv: Vec<CString>,
+    pub environment: Vec<CString>,
     /// The listener that the successor inherits.
     socket: Option<RawFd>,
     hangup: unix::Signal,
@@ -38,7 +38,7 @@ pub(crate) struct Restart {
 
 impl Restart {
     /// From here on SIGHUP restarts. The listener is the one to hand down, if one is handed down.
-    pub(crate) fn on_hangup(args: &Args, listener: Option<&TcpListener>) -> io::Result<Self> {
+    pub fn on_hangup(args: &Args, listener: Option<&TcpListener>) -> io::Result<Self> {
         let argv0 = std::env::args_os().next().unwrap_or_default();
         // The path as it was given, so that what a symbolic link leads to later is what runs then.
         let program = if argv0.as_encoded_bytes().contains(&b'/') {
@@ -67,7 +67,7 @@ impl Restart {
     }
 
     /// Restarts whenever asked to, and returns when a successor is ready. Cancel safe.
-    pub(crate) async fn successor_ready(&mut self) {
+    pub async fn successor_ready(&mut self) {
         loop {
             let overdue = self.successor.and_then(|(_, started)| Some(started? + READY_MAX));
             tokio::select! {
@@ -83,7 +83,7 @@ impl Restart {
     }
 
     /// Takes note of a successor's end for as long as this process drains.
-    pub(crate) async fn reap_while_draining(&mut self) {
+    pub async fn reap_while_draining(&mut self) {
         self.again = false;
         while self.child.recv().await.is_some() {
             self.reap();

@@ -6,30 +6,30 @@ use hyper::header::{CONNECTION, HeaderValue};
 use hyper::{HeaderMap, StatusCode, Version};
 
 /// How long an unused connection is kept at other times.
-pub(crate) const IDLE_MAX: Duration = Duration::from_secs(60);
+pub const IDLE_MAX: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy)]
-pub(crate) struct Rules {
+pub struct Rules {
     /// Completes the head of each response.
-    pub(crate) finish: fn(&mut Answer<'_>),
+    pub finish: fn(&mut Answer<'_>),
     /// While the server drains, requests are answered by 503.
-    pub(crate) unavailable: bool,
+    pub unavailable: bool,
     /// From the drain on, a connection that was used and is idle may stay so for so long.
-    pub(crate) idle: Duration,
+    pub idle: Duration,
     /// One that never brought a byte.
-    pub(crate) fresh: Duration,
+    pub fresh: Duration,
     /// One whose client has begun a request head, or does so later.
-    pub(crate) half_sent: Duration,
+    pub half_sent: Duration,
     /// One whose client has ended its side and is owed nothing; closed at once, if it is not said.
-    pub(crate) half_closed: Option<Duration>,
+    pub half_closed: Option<Duration>,
     /// An upload; as long as something comes, if it is not said.
-    pub(crate) upload: Option<Duration>,
+    pub upload: Option<Duration>,
     /// How much is read at a time.
-    pub(crate) read_size: usize,
+    pub read_size: usize,
     /// What becomes of a connection, while the server drains, that its client or the last answer has ended.
-    pub(crate) after_answer: End,
+    pub after_answer: End,
     /// And of one that was silent for too long.
-    pub(crate) after_silence: End,
+    pub after_silence: End,
 }
 
 impl Default for Rules {
@@ -50,37 +50,37 @@ impl Default for Rules {
 }
 
 /// The head of a response that is about to be written.
-pub(crate) struct Answer<'a> {
+pub struct Answer<'a> {
     /// Of the request.
-    pub(crate) version: Version,
-    pub(crate) head: &'a mut HeaderMap,
+    pub version: Version,
+    pub head: &'a mut HeaderMap,
     /// What the HTTP library goes by: see [`close`].
-    pub(crate) written_as: &'a mut Version,
-    pub(crate) status: StatusCode,
-    pub(crate) draining: bool,
+    pub written_as: &'a mut Version,
+    pub status: StatusCode,
+    pub draining: bool,
 }
 
 /// Says that the response is the last on its connection, which hyper then closes.
-pub(crate) fn close_while_draining(answer: &mut Answer<'_>) {
+pub fn close_while_draining(answer: &mut Answer<'_>) {
     if answer.draining {
         close(answer);
     }
 }
 
-pub(crate) fn close(answer: &mut Answer<'_>) {
+pub fn close(answer: &mut Answer<'_>) {
     say_close(answer.head);
     // To a client of HTTP/1.0 that asked for `keep-alive` hyper promises it whatever the header says, unless the response
     // is of that version too.
     *answer.written_as = answer.version;
 }
 
-pub(crate) fn say_close(head: &mut HeaderMap) {
+pub fn say_close(head: &mut HeaderMap) {
     head.insert(CONNECTION, HeaderValue::from_static("close"));
 }
 
 /// How a connection is closed.
 #[derive(Clone, Copy, PartialEq)]
-pub(crate) enum End {
+pub enum End {
     /// Our side first; then what still comes is read until the client ends its own, so that no late byte turns the end of
     /// file into a reset.
     Linger,

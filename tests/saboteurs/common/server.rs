@@ -6,16 +6,16 @@ use tokio::net::TcpListener;
 
 use super::{Args, Connections, Restart, Rules};
 
-pub(crate) struct Server {
-    pub(crate) args: Args,
-    pub(crate) listener: TcpListener,
-    pub(crate) restart: Restart,
-    pub(crate) connections: Connections,
+pub struct Server {
+    pub args: Args,
+    pub listener: TcpListener,
+    pub restart: Restart,
+    pub connections: Connections,
 }
 
 impl Server {
     /// Up to where it is ready.
-    pub(crate) fn begin(rules: Rules) -> io::Result<Self> {
+    pub fn begin(rules: Rules) -> io::Result<Self> {
         let args = Args::parse()?;
         let listener = super::bind_or_inherit(&args)?;
         let restart = Restart::on_hangup(&args, Some(&listener))?;
@@ -23,21 +23,21 @@ impl Server {
     }
 
     /// Says that it is ready, serves, restarts when asked to, drains, and returns.
-    pub(crate) async fn run(mut self) -> io::Result<()> {
+    pub async fn run(mut self) -> io::Result<()> {
         self.ready()?;
         self.serve().await;
         self.drain().await;
         Ok(())
     }
 
-    pub(crate) fn ready(&self) -> io::Result<()> {
+    pub fn ready(&self) -> io::Result<()> {
         self.args.write_pid_file()?;
         self.args.tell_predecessor();
         Ok(())
     }
 
     /// Serves until a successor is ready to.
-    pub(crate) async fn serve(&mut self) {
+    pub async fn serve(&mut self) {
         let Self { listener, restart, connections, .. } = self;
         loop {
             tokio::select! {
@@ -48,7 +48,7 @@ impl Server {
     }
 
     /// Accepts no more, and returns when all connections are closed.
-    pub(crate) async fn drain(self) {
+    pub async fn drain(self) {
         let Self { listener, mut restart, mut connections, .. } = self;
         drop(listener);
         tokio::select! {

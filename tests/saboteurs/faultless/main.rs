@@ -1,8 +1,5 @@
 //! No saboteur: the part that those written with hyper have in common, and do right, as a server of its own.
 
-#[path = "mod.rs"]
-mod common;
-
 use std::io;
 
 use common::{Rules, Server};

@@ -1,10 +1,6 @@
 //! The correct part of the saboteurs that are written with hyper: a small server, its restart, its drain.
 
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "each saboteur compiles this module as its own and leaves out what it does wrong"
-)]
+#![allow(missing_docs, reason = "each name is read beside its one use in a saboteur")]
 
 mod activity;
 mod args;
@@ -24,16 +20,16 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Pid;
 use tokio::net::{TcpListener, TcpSocket};
 
-pub(crate) use args::Args;
-pub(crate) use connection::Connections;
-pub(crate) use restart::Restart;
-pub(crate) use rules::{Answer, End, IDLE_MAX, Rules, close, close_while_draining, say_close};
-pub(crate) use server::Server;
+pub use args::Args;
+pub use connection::Connections;
+pub use restart::Restart;
+pub use rules::{Answer, End, IDLE_MAX, Rules, close, close_while_draining, say_close};
+pub use server::Server;
 
 const BACKLOG: u32 = 1024;
 
 /// Binds the address, or takes over the listener that a predecessor left open.
-pub(crate) fn bind_or_inherit(args: &Args) -> io::Result<TcpListener> {
+pub fn bind_or_inherit(args: &Args) -> io::Result<TcpListener> {
     let Some(fd) = args.socket else {
         let socket = socket_for(args.listen)?;
         socket.bind(args.listen)?;
@@ -50,7 +46,7 @@ pub(crate) fn bind_or_inherit(args: &Args) -> io::Result<TcpListener> {
 }
 
 /// Binds a listener of its own beside those of other processes.
-pub(crate) fn bind_beside(address: SocketAddr) -> io::Result<TcpListener> {
+pub fn bind_beside(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = socket_for(address)?;
     socket.set_reuseport(true)?;
     socket.bind(address)?;
@@ -58,7 +54,7 @@ pub(crate) fn bind_beside(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Waits until a process that is not a child of ours has ended.
-pub(crate) fn wait_for_end(process: Pid) -> io::Result<()> {
+pub fn wait_for_end(process: Pid) -> io::Result<()> {
     // SAFETY: pidfd_open takes a number and flags, and returns a new descriptor or -1.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, process.as_raw(), 0) };
     let Ok(fd @ 0..) = RawFd::try_from(fd) else {
