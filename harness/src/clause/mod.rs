@@ -9,7 +9,9 @@
 //! - one file per group: [`availability`], [`in_flight`], [`keep_alive`], [`idle`], [`drain`], [`process`] (with
 //!   [`handover`], [`aftermath`], [`identity`], [`told`]), [`protocol`]
 //! - [`planned`]: what is in the catalogue and not built yet
+//! - [`advice`]: by which witness each is seen, what usually breaks it, and how that is mended
 
+pub mod advice;
 pub mod aftermath;
 mod attempts;
 pub mod availability;

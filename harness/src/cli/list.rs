@@ -13,7 +13,9 @@ use crate::target::builtin as targets;
 /// Only the program's own faults.
 pub(super) fn list(args: &ListArgs) -> Result<u8, Failure> {
     let text = match (args.what, args.format) {
-        (Listed::Clauses, ListFormat::Markdown) => catalogue::clauses_markdown(),
+        (Listed::Clauses, ListFormat::Markdown) => {
+            catalogue::clauses_markdown(&builtin::scenarios().map_err(Failure::own)?)
+        }
         (_, ListFormat::Markdown) => return Err(Failure::usage("only clauses can be listed as Markdown")),
         (Listed::Clauses, ListFormat::Table) => catalogue::clauses_table(args.profile, present::width()),
         (Listed::Scenarios, ListFormat::Table) => {
