@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::control::Control;
 use super::observed::Observed;
 use crate::declaration::{Documented, Limits, Profile};
-use crate::history::event::{Event, ListenerRow, Owner, Phase, What};
+use crate::history::event::{Event, FileId, ListenerRow, Owner, Phase, What};
 use crate::history::generation::{Generations, Proc};
 use crate::history::{self, Exchange, Interval, Lane, LaneId, Micros, Model, ProcId, Timeline, lane};
 
@@ -78,6 +78,10 @@ pub struct Case<'a> {
     pub adopted: Option<(Micros, i32)>,
     /// The harness killed the old generation.
     pub killed: Option<Micros>,
+    /// The program was replaced: when, the file that it was, the file that it is.
+    pub replaced: Option<(Micros, FileId, FileId)>,
+    /// The files that processes were seen to execute while all was quiet.
+    pub executes: BTreeMap<ProcId, FileId>,
     /// Processes while all was quiet, and their ends.
     pub observed: Observed,
     /// What a generation tells the next one, as the target declares it.
@@ -138,6 +142,8 @@ impl<'a> Case<'a> {
             signals: Vec::new(),
             adopted: None,
             killed: None,
+            replaced: None,
+            executes: BTreeMap::new(),
             observed: Observed::default(),
             documented: Documented::default(),
             gaps: Vec::new(),
@@ -187,6 +193,10 @@ impl<'a> Case<'a> {
             What::Signalled { signo, pid } => self.signals.push((event.t, *signo, *pid)),
             What::Adopted { pid, .. } => self.adopted = Some((event.t, *pid)),
             What::Killed { .. } => self.killed = Some(event.t),
+            What::Replaced { former, file, .. } => self.replaced = Some((event.t, *former, *file)),
+            What::Executes { proc, file } => {
+                self.executes.insert(*proc, *file);
+            }
             _ => {}
         }
     }

@@ -33,7 +33,7 @@ pub(super) fn parent<'a>(case: &'a Case<'_>, proc: &Proc) -> Option<&'a Proc> {
 
 /// It executed a program since it was forked: the address of its stack is nobody's from before. Where addresses are told,
 /// one that has none was seen in the midst of it.
-fn executed(case: &Case<'_>, proc: &Proc) -> bool {
+pub(super) fn executed(case: &Case<'_>, proc: &Proc) -> bool {
     let mut others = case.timeline.procs.values().filter(|other| other.id < proc.id);
     proc.executed_from.is_some()
         || match proc.stack {

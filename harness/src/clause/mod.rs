@@ -31,6 +31,7 @@ mod listeners;
 pub mod observed;
 pub mod planned;
 pub mod process;
+pub mod program_replaced;
 pub mod protocol;
 pub mod registry;
 pub mod result;

@@ -130,12 +130,6 @@ pub const CLAUSES: &[Clause] = &[
         "When the program is missing, not executable or truncated, the old generation serves on without one error, and a good restart afterwards succeeds.",
     ),
     planned(
-        "failure.program-replaced",
-        "FRI",
-        "",
-        "When the program was replaced by rename, or behind a switched symbolic link whose old directory is gone, the restart runs the new program.",
-    ),
-    planned(
         "failure.no-resources",
         "FR",
         "",

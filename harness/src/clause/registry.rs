@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Case, Tally, aftermath, availability, drain, handover, identity, idle, in_flight, keep_alive, planned,
-    process, protocol, told,
+    process, program_replaced, protocol, told,
 };
 use crate::declaration::Profile;
 
@@ -81,6 +81,7 @@ pub fn all() -> Vec<&'static Clause> {
         identity::CLAUSES,
         told::CLAUSES,
         protocol::CLAUSES,
+        program_replaced::CLAUSES,
         planned::CLAUSES,
     ]
     .into_iter()

@@ -186,7 +186,8 @@ fn manifest(
         clauses: clauses.clone(),
         unsupported: Plan::unsupported(scenario, target).or_else(|| machine_lacks(scenario)),
         assumed: assumed(scenario, target),
-        by_link: matches!(scenario.successor, Some(SuccessorStart::Slow | SuccessorStart::Orphaned)),
+        by_link: scenario.program.is_some()
+            || matches!(scenario.successor, Some(SuccessorStart::Slow | SuccessorStart::Orphaned)),
         waits: Some(Waits::of(scenario, &target.endpoints, &limits)),
     });
     Manifest {

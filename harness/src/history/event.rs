@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use super::words::{
-    ConnectTrouble, Counted, Ending, Interval, ListenerRow, Owner, Phase, PidFileState, Stage, Stop,
+    ConnectTrouble, Counted, Ending, FileId, Interval, ListenerRow, Owner, Phase, PidFileState, Stage, Stop,
 };
 
 /// Microseconds of CLOCK_MONOTONIC since the run began.
@@ -220,6 +220,24 @@ pub enum What {
         procs: Vec<ProcId>,
         /// The moment before.
         from: Micros,
+    },
+    /// The path that the target was started by leads to another copy of its program from now on.
+    Replaced {
+        /// By rename, or behind a switched symbolic link.
+        how: String,
+        /// The file that it led to.
+        former: FileId,
+        /// The file that it leads to now.
+        file: FileId,
+        /// The moment before.
+        from: Micros,
+    },
+    /// The file that a process executes, looked at while all is quiet.
+    Executes {
+        /// The process.
+        proc: ProcId,
+        /// The file.
+        file: FileId,
     },
     /// The harness played the parent: it opened the listening socket itself, and executed the target with it.
     Adopted {

@@ -166,3 +166,12 @@ pub enum PidFileState {
     /// It holds something else.
     Other,
 }
+
+/// A file, told by where it lies: as long as it is there, no other has both numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileId {
+    /// The device's number.
+    pub device: u64,
+    /// The inode's.
+    pub inode: u64,
+}

@@ -2,12 +2,13 @@
 //! and after the old generation has gone, and who is left.
 
 use std::ffi::OsStr;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::conductor::Conductor;
 use super::runner::Halt;
 use crate::client::step::Anchor;
-use crate::history::event::{Counted, Micros, What};
+use crate::history::event::{Counted, FileId, Micros, What};
 use crate::history::words::STREAMS;
 use crate::target::warden::{CommandSpec, DescriptorLimit};
 use crate::witness::process::facts;
@@ -106,8 +107,19 @@ impl Conductor<'_> {
             if let Some(Facts { arguments, environment, properties }) = Facts::read(&epoch, &self.redaction) {
                 self.recorder.record(What::Facts { proc, arguments, environment, properties });
             }
+            // Where the program is not replaced nobody asks for it.
+            if let Some(file) = self.arranged.copy.as_ref().and_then(|_| executes(&epoch)) {
+                self.recorder.record(What::Executes { proc, file });
+            }
         }
     }
+}
+
+/// The file that a process executes, if this user may know.
+fn executes(epoch: &Epoch) -> Option<FileId> {
+    let file = std::fs::metadata(format!("/proc/{}/exe", epoch.pid)).ok()?;
+    let same = Stat::read(epoch.pid).is_some_and(|stat| stat.epoch == *epoch);
+    same.then(|| FileId { device: file.dev(), inode: file.ino() })
 }
 
 fn count(stat: &Stat, zombie: impl Fn(&Stat) -> bool) -> Counted {

@@ -37,6 +37,8 @@ const SCENARIOS: &[(&str, &str)] = &[
     ("http10", include_str!("../../scenarios/http10.toml")),
     ("http10-keep-alive", include_str!("../../scenarios/http10-keep-alive.toml")),
     ("pipelined", include_str!("../../scenarios/pipelined.toml")),
+    ("program-renamed", include_str!("../../scenarios/program-renamed.toml")),
+    ("program-switched", include_str!("../../scenarios/program-switched.toml")),
     ("five-restarts", include_str!("../../scenarios/five-restarts.toml")),
 ];
 

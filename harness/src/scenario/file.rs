@@ -8,6 +8,7 @@ use crate::client::step::{Anchor, Part};
 use crate::declaration::{Limits, Span};
 use crate::history::Micros;
 use crate::target::file::ListenKind;
+use crate::target::program_copy::Replacement;
 
 /// A scenario as its file says it.
 #[derive(Clone, Debug, Deserialize)]
@@ -38,6 +39,8 @@ pub struct Scenario {
     pub restarts: u32,
     /// What is done to the successor's start.
     pub successor: Option<SuccessorStart>,
+    /// How the program is replaced before the trigger.
+    pub program: Option<Replacement>,
     /// Load goes on after the old generation is gone.
     #[serde(default)]
     pub settle: bool,

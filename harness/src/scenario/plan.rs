@@ -12,6 +12,7 @@ use crate::client::step::{Anchor, Ask, Do, LanePlan, Moment, Slowly};
 use crate::declaration::Limits;
 use crate::history::Micros;
 use crate::target::file::{Endpoints, ListenKind, Target, fill};
+use crate::target::program_copy::Replacement;
 
 /// A body larger than what both kernels buffer, so that most of it waits in the server's memory.
 const LARGE_BYTES: u64 = 8 << 20;
@@ -35,6 +36,8 @@ pub struct Plan {
     pub listener: ListenKind,
     /// What is done to the successor's start.
     pub successor: Option<SuccessorStart>,
+    /// How the program is replaced before the trigger.
+    pub program: Option<Replacement>,
     /// Connections are kept on every old process.
     pub canaries: bool,
     /// New connections look for the successor.
@@ -55,6 +58,7 @@ impl Plan {
             restarts: scenario.restarts.clamp(1, 1_000),
             listener: scenario.listener,
             successor: scenario.successor,
+            program: scenario.program,
             canaries: scenario.canaries,
             probes: scenario.probes,
             settle: scenario.settle,

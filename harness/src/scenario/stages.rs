@@ -106,6 +106,7 @@ impl Conductor<'_> {
         }
         self.send_lookout().await?;
         self.close_road()?;
+        self.replace_program()?;
         let met = self.trigger(&lanes).await;
         if self.job.plan.successor == Some(SuccessorStart::Orphaned) {
             self.orphan().await?;

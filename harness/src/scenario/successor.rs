@@ -15,6 +15,7 @@ use crate::client::step::Anchor;
 use crate::history::Micros;
 use crate::history::event::{Phase, What};
 use crate::target::launch::Launch;
+use crate::target::program_copy::ProgramCopy;
 use crate::target::program_path::{Gate, ProgramPath};
 use crate::target::warden::WardenSpec;
 use crate::witness::process::Pidfd;
@@ -31,6 +32,8 @@ pub(super) const SIGNAL_WITHIN: Micros = 1_000_000;
 pub(super) struct Arranged {
     /// The path by which the next generation will be started.
     pub(super) road: Option<Road>,
+    /// Copies of the program, one of which is to take the other's place.
+    pub(super) copy: Option<ProgramCopy>,
     /// What an adopted target was told.
     pub(super) adopted: Option<Vec<String>>,
     /// The listening socket that the harness opened; the warden has a copy once it is started.
@@ -57,6 +60,10 @@ pub(super) enum Road {
 pub(super) fn arrange(job: &Job, launch: &Launch, spec: &mut WardenSpec) -> Result<Arranged, Halt> {
     let mut arranged = Arranged::default();
     let Some(command) = spec.commands.first_mut() else { return Ok(arranged) };
+    if let Some(way) = job.plan.program {
+        let copy = ProgramCopy::lay(&job.dir.join("program"), command, way).map_err(Halt::start)?;
+        arranged.copy = Some(copy);
+    }
     match job.plan.successor {
         None => {}
         Some(SuccessorStart::Slow | SuccessorStart::Orphaned) => {
@@ -100,6 +107,18 @@ impl Arranged {
 }
 
 impl Conductor<'_> {
+    /// The other copy takes the program's place, if the scenario says so.
+    pub(super) fn replace_program(&self) -> Result<(), Halt> {
+        let Some(copy) = &self.arranged.copy else { return Ok(()) };
+        let from = self.recorder.now();
+        copy.replace().map_err(|error| {
+            Halt::harness(format!("failed to replace the program {}: {error}", copy.describe()))
+        })?;
+        let how = copy.describe().to_owned();
+        self.recorder.record(What::Replaced { how, former: copy.former, file: copy.file, from });
+        Ok(())
+    }
+
     /// Puts the gate up: whoever is started by the program's path from now on waits there.
     pub(super) fn close_road(&mut self) -> Result<(), Halt> {
         self.arranged.road = match self.arranged.road.take() {

@@ -7,6 +7,7 @@ pub mod launch;
 pub mod listen;
 pub mod namespace;
 mod place;
+pub mod program_copy;
 pub mod program_path;
 mod values;
 pub mod warden;

@@ -54,12 +54,12 @@ impl ProgramPath {
     /// There is no such program, or the link can't be made.
     pub fn lay(dir: &Path, command: &mut CommandSpec) -> Result<Self, ProgramPathError> {
         let program = command.resolve()?;
-        let Some(name) = program.file_name() else {
+        let Some(name) = program.file_name().map(PathBuf::from) else {
             return Err(io::Error::from(io::ErrorKind::InvalidFilename).into());
         };
         fs::create_dir_all(dir)?;
         let dir = std::path::absolute(dir)?;
-        let path = dir.join(name);
+        let path = dir.join(&name);
         symlink(&program, &path)?;
         let beside = |ending: &str| {
             let mut name = path.clone().into_os_string();
@@ -68,11 +68,7 @@ impl ProgramPath {
         };
         let laid = Self { fifo: beside(".fifo"), script: beside(".gate"), path, program };
         laid.make_gate()?;
-        if command.program.as_bytes().contains(&b'/') {
-            command.program = laid.path.clone().into_os_string();
-        } else {
-            put_first_in_path(command, &dir);
-        }
+        lead_to(command, &dir, &name);
         Ok(laid)
     }
 
@@ -142,6 +138,15 @@ pub enum ProgramPathError {
     /// The link can't be made.
     #[error("failed to make a path of our own to the target's program: {0}")]
     Link(#[from] io::Error),
+}
+
+/// Makes a command start the program `name` in `dir`: by that path, or, if it names its program alone, by that name.
+pub(super) fn lead_to(command: &mut CommandSpec, dir: &Path, name: &Path) {
+    if command.program.as_bytes().contains(&b'/') {
+        command.program = dir.join(name).into_os_string();
+    } else {
+        put_first_in_path(command, dir);
+    }
 }
 
 fn put_first_in_path(command: &mut CommandSpec, dir: &Path) {

@@ -30,6 +30,7 @@ mod last_request;
 mod listeners;
 mod many_rounds;
 mod process;
+mod program_replaced;
 mod protocol;
 mod quiet;
 mod rounds;

@@ -354,6 +354,7 @@ fn is_of_witness(what: &What) -> bool {
             | What::Census { .. }
             | What::Ended { .. }
             | What::Named { .. }
+            | What::Executes { .. }
             | What::Used { .. }
             | What::Queue { .. }
     )

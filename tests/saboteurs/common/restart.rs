@@ -21,7 +21,8 @@ use super::Args;
 const READY_MAX: Duration = Duration::from_secs(10);
 
 pub struct Restart {
-    program: CString,
+    /// What the successor executes.
+    pub program: CString,
     /// What the successor is executed with.
     pub argv: Vec<CString>,
     pub environment: Vec<CString>,
