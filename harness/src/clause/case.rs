@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::control::Control;
 use super::observed::Observed;
+use super::wire::Wire;
 use crate::declaration::{Documented, Limits, Profile};
 use crate::history::event::{Event, FileId, ListenerRow, Owner, Phase, What};
 use crate::history::generation::{Generations, Proc};
@@ -82,6 +83,8 @@ pub struct Case<'a> {
     pub replaced: Option<(Micros, FileId, FileId)>,
     /// The files that processes were seen to execute while all was quiet.
     pub executes: BTreeMap<ProcId, FileId>,
+    /// What was heard on the wire.
+    pub wire: Wire,
     /// Processes while all was quiet, and their ends.
     pub observed: Observed,
     /// What a generation tells the next one, as the target declares it.
@@ -144,12 +147,14 @@ impl<'a> Case<'a> {
             killed: None,
             replaced: None,
             executes: BTreeMap::new(),
+            wire: Wire::default(),
             observed: Observed::default(),
             documented: Documented::default(),
             gaps: Vec::new(),
         };
         for event in events {
             case.observed.read(event);
+            case.wire.read(event);
             case.read(event);
         }
         let last = events.last().map(|event| &event.what);
@@ -162,6 +167,7 @@ impl<'a> Case<'a> {
         match &event.what {
             What::Phase { phase: Phase::Settle } => self.settled = Some(event.t),
             What::Phase { phase: Phase::Restart } => {
+                self.wire.begin_anew();
                 self.settled = None;
                 self.held = None;
                 self.killed = None;

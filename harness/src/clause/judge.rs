@@ -251,11 +251,32 @@ fn evidence(manifest: &Manifest, cases: &[Judged<'_>]) -> Vec<String> {
         evidence.push("socket table".to_owned());
         evidence.push("process table".to_owned());
     }
+    evidence.extend(resets(cases));
     evidence.extend(withheld.into_iter().map(|why| format!("withheld: {why}")));
     if let Some(why) = &manifest.isolation_why {
         evidence.push(format!("no network namespace of its own: {why}"));
     }
     evidence
+}
+
+/// Whether what is said of resets is proof or what clients happened to see. Nothing, if no restart was over TCP.
+fn resets(cases: &[Judged<'_>]) -> Option<String> {
+    let on_wire =
+        |case: &&Case<'_>| case.t0().is_some() && case.restart_lanes().any(|lane| lane.port.is_some());
+    let cases: Vec<&Case<'_>> = cases.iter().map(|one| &one.case).filter(on_wire).collect();
+    if let Some(why) = cases.iter().find_map(|case| case.wire.deaf.as_deref()) {
+        return Some(format!("resets by observation only: {why}"));
+    }
+    let proven = cases.iter().filter(|case| case.wire.is_proof()).count();
+    match cases.len() {
+        0 => None,
+        all if all == proven => {
+            let heard = cases.iter().filter_map(|case| case.wire.heard).map(|(segments, _)| segments);
+            let segments = heard.fold(0_u64, u64::saturating_add);
+            Some(format!("packets: proof for resets, {segments} SYN, FIN and RST heard and none lost"))
+        }
+        all => Some(format!("packets: proof for resets in {proven} of {all} restarts")),
+    }
 }
 
 fn notes(recorded: &[Recorded<'_>], unjudged: &Unjudged) -> Vec<String> {

@@ -7,7 +7,7 @@
 //! - [`registry`]: all clauses, their levels and sources
 //! - [`judge`]: from histories to results
 //! - one file per group: [`availability`], [`in_flight`], [`keep_alive`], [`idle`], [`drain`], [`process`] (with
-//!   [`handover`], [`aftermath`], [`identity`], [`told`]), [`protocol`]
+//!   [`handover`], [`aftermath`], [`identity`], [`told`]), [`protocol`]; [`wire`] has what packets decide
 //! - [`planned`]: what is in the catalogue and not built yet
 //! - [`advice`]: by which witness each is seen, what usually breaks it, and how that is mended
 
@@ -38,6 +38,7 @@ pub mod result;
 pub mod tally;
 mod times;
 pub mod told;
+pub mod wire;
 
 pub use case::Case;
 pub use registry::{Clause, Level};

@@ -22,12 +22,6 @@ const fn planned(
 /// The clauses that are planned.
 pub const CLAUSES: &[Clause] = &[
     planned(
-        "availability.no-wire-reset",
-        "FRI",
-        "",
-        "From a declared address no RST is sent to a lane that had sent nothing unanswered and nothing after the server's FIN, and had not reset the connection itself.",
-    ),
-    planned(
         "keep-alive.kept-on-failed-restart",
         "FRI",
         "",

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Case, Tally, aftermath, availability, drain, handover, identity, idle, in_flight, keep_alive, planned,
-    process, program_replaced, protocol, told,
+    process, program_replaced, protocol, told, wire,
 };
 use crate::declaration::Profile;
 
@@ -71,6 +71,7 @@ impl Clause {
 pub fn all() -> Vec<&'static Clause> {
     [
         availability::CLAUSES,
+        wire::CLAUSES,
         in_flight::CLAUSES,
         keep_alive::CLAUSES,
         idle::CLAUSES,

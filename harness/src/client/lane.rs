@@ -198,7 +198,8 @@ impl Lane {
         match Socket::connect_with(&self.context.address, &options, deadline).await {
             Ok(socket) => {
                 let retransmits = socket.retransmits().unwrap_or(0);
-                self.record_at(socket.opened().at, What::Connected { lane: self.id, retransmits });
+                let port = socket.port();
+                self.record_at(socket.opened().at, What::Connected { lane: self.id, retransmits, port });
                 self.socket = Some(socket);
                 self.parser = Some(Parser::idle(Limits::default()));
                 self.look_up_owner();

@@ -267,6 +267,32 @@ pub enum What {
         /// Microseconds.
         longest_gap: Micros,
     },
+    /// An RST between a lane and the target's address was heard on the wire; `t` is when the kernel saw it.
+    Reset {
+        /// The port of the lane's end.
+        port: u16,
+        /// The target's side sent it (true), or the lane's.
+        by_target: bool,
+        /// It has an acknowledgement, as one has that breaks a connection off. One without is the kernel's answer to a segment for a
+        /// connection that is no more (RFC 9293 §3.5.2).
+        ack: bool,
+        /// The lane's side had sent FIN or RST before.
+        lane_ended: bool,
+        /// The target's side had.
+        target_ended: bool,
+    },
+    /// How well the wire was heard since the phase began. Written when the phase is over; absent where nothing listens.
+    Heard {
+        /// Segments with SYN, FIN or RST between lanes and the target's address.
+        segments: u64,
+        /// Segments that the kernel could not hand over, of whomever.
+        lost: u64,
+    },
+    /// Nobody hears the wire.
+    Deaf {
+        /// Why.
+        why: String,
+    },
     /// The machine withholds a witness.
     Withheld {
         /// Which, and why.
@@ -314,6 +340,9 @@ pub enum What {
         lane: LaneId,
         /// Retransmissions that it took (TCP_INFO).
         retransmits: u32,
+        /// The port of the lane's own end, by which packets are told apart.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        port: Option<u16>,
     },
     /// It did not come about.
     ConnectFailed {

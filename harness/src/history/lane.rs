@@ -114,6 +114,8 @@ pub struct Lane {
     pub connected: Option<Micros>,
     /// It was connected with this many retransmissions.
     pub retransmits: u32,
+    /// The port of its own end, if it is a TCP connection.
+    pub port: Option<u16>,
     /// It could not connect: when, why, and the error number.
     pub connect_failed: Option<(Micros, ConnectTrouble, Option<i32>)>,
     /// Who holds the server's side: the first definite answer.
@@ -141,6 +143,7 @@ impl Lane {
             opened,
             connected: None,
             retransmits: 0,
+            port: None,
             connect_failed: None,
             owner: Owner::Unknown,
             armed: None,
@@ -170,9 +173,10 @@ impl Lane {
     fn feed(&mut self, event: &Event) {
         let t = event.t;
         match &event.what {
-            What::Connected { retransmits, .. } => {
+            What::Connected { retransmits, port, .. } => {
                 self.connected = Some(t);
                 self.retransmits = *retransmits;
+                self.port = *port;
             }
             What::ConnectFailed { why, errno, .. } => self.connect_failed = Some((t, *why, *errno)),
             What::Owner { owner: Owner::Queued, .. } => {

@@ -29,7 +29,7 @@ fn process(proc: ProcId, at: Micros) -> Event {
 fn answered(lane: u32, role: &str, owner: ProcId, at: Micros, close: bool) -> Vec<Event> {
     let whats = [
         What::Open { lane, role: role.to_owned(), address: "127.0.0.1:80".to_owned() },
-        What::Connected { lane, retransmits: 0 },
+        What::Connected { lane, retransmits: 0, port: None },
         What::Owner { lane, owner: Owner::Process(owner) },
         What::Request { lane, request: 0, endpoint: "fast".to_owned(), method: "GET".to_owned() },
         What::Sent { lane, request: 0, from: at + 3_000 },

@@ -18,6 +18,7 @@ use super::runner::{Halt, Job, Progress, tell};
 use super::stages::RESTARTS_EXTRA;
 use super::successor::{self, Arranged};
 use super::told::Told;
+use super::wire::Wire;
 use crate::client::address::Address;
 use crate::client::step::{Anchor, Anchors};
 use crate::history::event::{Micros, What};
@@ -51,6 +52,8 @@ pub struct Conductor<'a> {
     pub(super) frozen: Option<(Frozen, Vec<ProcId>)>,
     /// Pid file and notify socket.
     pub(super) told: Told,
+    /// What is on the wire.
+    pub(super) wire: Wire,
     /// The one who watches the handover.
     pub(super) lookout: Option<Lookout>,
     /// Whom the lookout is to stop.
@@ -121,6 +124,7 @@ impl<'a> Conductor<'a> {
             progress,
             frozen: None,
             told,
+            wire: Wire::default(),
             lookout: None,
             to_stop: Vec::new(),
             stopped_in_time: true,
@@ -149,6 +153,7 @@ impl<'a> Conductor<'a> {
             }
         };
         conductor.monitor.set_address(&conductor.address);
+        conductor.wire.begin(&conductor.address, &conductor.recorder);
         Ok(conductor)
     }
 
@@ -188,6 +193,7 @@ impl<'a> Conductor<'a> {
     pub(super) fn look_if_due(&mut self) {
         if self.looked.elapsed() >= LOOK_EVERY {
             self.monitor.look();
+            self.wire.hear(&self.recorder);
             self.looked = Instant::now();
         }
         if self.flushed.elapsed() >= FLUSH_EVERY {
@@ -281,6 +287,7 @@ impl<'a> Conductor<'a> {
     pub async fn end(&mut self) -> Result<(), Halt> {
         self.lookout = None;
         self.frozen = None;
+        self.wire.tell(&self.recorder);
         self.told.end(&self.recorder, &self.monitor);
         self.warden.end().await.map_err(Halt::harness)
     }

@@ -20,3 +20,4 @@ mod successor;
 mod told;
 mod trigger;
 mod waits;
+mod wire;

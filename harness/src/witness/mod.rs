@@ -1,8 +1,9 @@
-//! What else saw a restart: the process table, the socket table, the kernel's counters.
+//! What else saw a restart: the process table, the socket table, the kernel's counters, packets.
 //!
 //! * [`process`]: who runs, since when, in which image, below whom, and how it ended;
 //! * [`socket_table`]: listeners, their queues, and which process holds the server's side of a connection;
 //! * [`counters`]: what the network namespace counted: resets, drops, refusals;
+//! * [`packets`]: SYN, FIN and RST on the loopback;
 //! * [`pid_file`]: what becomes of a pid file; [`notify`]: what a service manager is told.
 
 #[cfg(not(target_os = "linux"))]
@@ -10,6 +11,7 @@ compile_error!("hotspec reads /proc, pidfds and netlink: it runs on Linux only")
 
 pub mod counters;
 pub mod notify;
+pub mod packets;
 pub mod pid_file;
 mod post;
 pub mod process;

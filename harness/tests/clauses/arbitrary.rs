@@ -212,7 +212,7 @@ fn of_opening() -> BoxedStrategy<What> {
     prop_oneof![
         4 => (number(), roles, any::<String>())
             .prop_map(|(lane, role, address)| What::Open { lane, role, address }),
-        2 => (number(), number()).prop_map(|(lane, retransmits)| What::Connected { lane, retransmits }),
+        2 => (number(), number()).prop_map(|(lane, retransmits)| What::Connected { lane, retransmits, port: None }),
         1 => (number(), trouble, option::of(any::<i32>()))
             .prop_map(|(lane, why, errno)| What::ConnectFailed { lane, why, errno }),
         3 => (number(), owner()).prop_map(|(lane, owner)| What::Owner { lane, owner }),

@@ -37,6 +37,11 @@ pub(crate) const HTTP10: Answer = Answer { version: 10, close: true, ..OPEN };
 /// To one that asked for keep-alive, and is promised it.
 pub(crate) const HTTP10_KEPT: Answer = Answer { version: 10, keep_alive: true, ..OPEN };
 
+/// The port that a lane's own end has in these stories.
+pub(crate) fn port_of(lane: LaneId) -> u16 {
+    40_000 + lane as u16
+}
+
 /// A connection that is being told; every step is a little later than the one before.
 pub(crate) struct Script<'s> {
     story: &'s mut Story,
@@ -73,13 +78,18 @@ impl<'s> Script<'s> {
         self
     }
 
+    /// Of its own end.
+    fn port(&self) -> u16 {
+        port_of(self.lane)
+    }
+
     pub(crate) fn connected(self) -> Self {
         self.connected_with(0)
     }
 
     /// Connected, after this many retransmissions.
     pub(crate) fn connected_with(mut self, retransmits: u32) -> Self {
-        self.record(What::Connected { lane: self.lane, retransmits });
+        self.record(What::Connected { lane: self.lane, retransmits, port: Some(self.port()) });
         self
     }
 

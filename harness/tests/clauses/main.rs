@@ -37,3 +37,4 @@ mod rounds;
 mod run;
 mod story;
 mod told;
+mod wire;

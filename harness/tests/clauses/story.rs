@@ -244,6 +244,11 @@ impl Story {
         self.events.insert(0, Event { t: 0, what: begin });
         let last = self.events.last().map_or(0, |event| event.t).max(END * 1_000);
         self.events.push(Event { t: last + 1_000, what: What::Sampled { longest_gap: 300 } });
+        let deaf =
+            self.events.iter().any(|event| matches!(event.what, What::Deaf { .. } | What::Heard { .. }));
+        if !deaf {
+            self.events.push(Event { t: last + 1_000, what: What::Heard { segments: 100, lost: 0 } });
+        }
         self.events
     }
 
@@ -357,6 +362,8 @@ fn is_of_witness(what: &What) -> bool {
             | What::Executes { .. }
             | What::Used { .. }
             | What::Queue { .. }
+            | What::Reset { .. }
+            | What::Heard { .. }
     )
 }
 

@@ -330,6 +330,12 @@ impl Socket {
         self.fd.get_ref().local_addr().ok()?.as_socket()
     }
 
+    /// Our end's port; `None` for a unix socket, and after a RST, which takes it away.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        self.local_address().map(|address| address.port()).filter(|port| *port != 0)
+    }
+
     /// The other end's address; `None` for a unix socket, and after a RST.
     #[must_use]
     pub fn peer_address(&self) -> Option<std::net::SocketAddr> {

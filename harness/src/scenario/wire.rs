@@ -1,0 +1,151 @@
+//! What is heard on the wire between lanes and the target, written down for a scenario.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use crate::client::address::Address;
+use crate::history::Recorder;
+use crate::history::event::What;
+use crate::witness::packets::{Segment, Tap};
+
+/// Whoever resets more connections than this in a phase is not listened to any further: a history has an end.
+const RESETS_MAX: u32 = 20_000;
+
+/// Hears the wire from the target's first answer on.
+#[derive(Debug, Default)]
+pub(super) struct Wire {
+    tap: Option<Tap>,
+    target: Option<SocketAddr>,
+    /// Of each connection, by the port of the lane's end.
+    ended: HashMap<u16, Ended>,
+    segments: u64,
+    lost_before: u64,
+    resets: u32,
+}
+
+/// Which sides of a connection have sent FIN or RST.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ended {
+    lane: bool,
+    target: bool,
+}
+
+impl Wire {
+    /// Begins to hear, in the calling thread's network namespace. What is on a unix socket is on no wire.
+    pub(super) fn begin(&mut self, address: &Address, recorder: &Recorder) {
+        let Address::Tcp(target) = address else { return };
+        match Tap::open() {
+            Ok(tap) => self.tap = Some(tap),
+            Err(error) => recorder.record(What::Deaf { why: format!("packets: {error}") }),
+        }
+        self.target = Some(*target);
+    }
+
+    /// Writes down the resets that came since the last time.
+    pub(super) fn hear(&mut self, recorder: &Recorder) {
+        let (Some(tap), Some(target)) = (self.tap.as_mut(), self.target) else { return };
+        for heard in tap.read() {
+            let segment = heard.segment;
+            let by_target = same(segment.source, target);
+            if !by_target && !same(segment.destination, target) {
+                continue;
+            }
+            self.segments += 1;
+            let port = if by_target { segment.destination.port() } else { segment.source.port() };
+            if let Some(reset) = note(self.ended.entry(port).or_default(), port, by_target, segment)
+                && self.resets < RESETS_MAX
+            {
+                self.resets += 1;
+                recorder.record_at(recorder.at(heard.at), reset);
+            }
+        }
+    }
+
+    /// A phase is over: writes down how well it was heard.
+    pub(super) fn tell(&mut self, recorder: &Recorder) {
+        self.hear(recorder);
+        let Some(tap) = self.tap.as_mut() else { return };
+        match tap.lost() {
+            Ok(lost) => {
+                let beyond = u64::from(self.resets == RESETS_MAX);
+                let lost_now = lost.saturating_sub(self.lost_before) + beyond;
+                recorder.record(What::Heard { segments: self.segments, lost: lost_now });
+                self.lost_before = lost;
+            }
+            Err(error) => recorder.record(What::Deaf { why: format!("packets: {error}") }),
+        }
+        (self.segments, self.resets) = (0, 0);
+    }
+}
+
+/// Whether a packet's end is the target's: whoever listens on every address answers from the one that was asked.
+fn same(end: SocketAddr, target: SocketAddr) -> bool {
+    end.port() == target.port() && (end.ip() == target.ip() || target.ip().is_unspecified())
+}
+
+/// Keeps which side has ended a connection; returns what is to be written down of the segment.
+fn note(ended: &mut Ended, port: u16, by_target: bool, segment: Segment) -> Option<What> {
+    let flags = segment.flags;
+    if flags.syn() && !by_target {
+        *ended = Ended::default();
+    }
+    let reset = flags.rst().then_some(What::Reset {
+        port,
+        by_target,
+        ack: flags.ack(),
+        lane_ended: ended.lane,
+        target_ended: ended.target,
+    });
+    if flags.fin() || flags.rst() {
+        if by_target {
+            ended.target = true;
+        } else {
+            ended.lane = true;
+        }
+    }
+    reset
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use crate::witness::packets::Flags;
+
+    const SYN: u8 = 0x02;
+    const FIN_ACK: u8 = 0x11;
+    const RST_ACK: u8 = 0x14;
+    const RST: u8 = 0x04;
+
+    fn fed(segments: &[(bool, u8)]) -> Vec<(bool, bool, bool, bool)> {
+        let (target, lane) = ("127.0.0.1:8080".parse().unwrap(), "127.0.0.1:40000".parse().unwrap());
+        let mut ended = Ended::default();
+        let mut written = Vec::new();
+        for (by_target, flags) in segments {
+            let (source, destination) = if *by_target { (target, lane) } else { (lane, target) };
+            let segment = Segment { source, destination, flags: Flags(*flags), sequence: 1 };
+            if let Some(What::Reset { by_target, ack, lane_ended, target_ended, .. }) =
+                note(&mut ended, 40_000, *by_target, segment)
+            {
+                written.push((by_target, ack, lane_ended, target_ended));
+            }
+        }
+        written
+    }
+
+    #[test]
+    fn a_reset_is_told_with_what_came_before_it() {
+        assert_eq!(fed(&[(false, SYN), (true, RST_ACK)]), [(true, true, false, false)]);
+        assert_eq!(fed(&[(true, FIN_ACK), (true, RST)]), [(true, false, false, true)]);
+        assert_eq!(fed(&[(false, FIN_ACK), (true, RST_ACK)]), [(true, true, true, false)]);
+        assert_eq!(
+            fed(&[(false, RST_ACK), (true, RST)]),
+            [(false, true, false, false), (true, false, true, false)]
+        );
+    }
+
+    #[test]
+    fn a_new_connection_on_the_same_port_begins_anew() {
+        assert_eq!(fed(&[(false, FIN_ACK), (false, SYN), (true, RST_ACK)]), [(true, true, false, false)]);
+    }
+}
