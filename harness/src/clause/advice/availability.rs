@@ -229,4 +229,25 @@ pub(super) const ADVICE: &[Advice] = &[
             ("Node.js", "server.listen({ port, backlog: 4096 }); its default is 511."),
         ],
     },
+    Advice {
+        clause: "availability.no-wire-reset",
+        seen: "A packet socket on the scenario's loopback, which hears every SYN, FIN and RST and is told by the kernel how many it lost. It needs CAP_NET_RAW there.",
+        breaks: &[
+            "close(2) with bytes of the client still unread: the kernel sends RST instead of FIN, and may throw the last answer away.",
+            "SO_LINGER with a time of zero, set to be spared TIME_WAIT.",
+            "The listening socket is closed with connections in its queue.",
+        ],
+        mend: &[
+            (
+                "any language",
+                "After the last answer shutdown(SHUT_WR), then read until the client ends its side or a few seconds have passed, then close(2).",
+            ),
+            (
+                "nginx",
+                "lingering_close on (the default); `reset_timedout_connection off`, which is the default too.",
+            ),
+            ("HAProxy", "Leave `option nolinger` out of frontends."),
+            ("Go", "net/http lingers by itself; don't call SetLinger(0) on its connections."),
+        ],
+    },
 ];
