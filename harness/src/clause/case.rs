@@ -79,6 +79,8 @@ pub struct Case<'a> {
     pub adopted: Option<(Micros, i32)>,
     /// The harness killed the old generation.
     pub killed: Option<Micros>,
+    /// The target got less than 5 % of a processor, in control too.
+    pub starved: bool,
     /// The program was replaced: when, the file that it was, the file that it is.
     pub replaced: Option<(Micros, FileId, FileId)>,
     /// The files that processes were seen to execute while all was quiet.
@@ -145,6 +147,7 @@ impl<'a> Case<'a> {
             signals: Vec::new(),
             adopted: None,
             killed: None,
+            starved: false,
             replaced: None,
             executes: BTreeMap::new(),
             wire: Wire::default(),
@@ -199,6 +202,7 @@ impl<'a> Case<'a> {
             What::Signalled { signo, pid } => self.signals.push((event.t, *signo, *pid)),
             What::Adopted { pid, .. } => self.adopted = Some((event.t, *pid)),
             What::Killed { .. } => self.killed = Some(event.t),
+            What::Starved { .. } => self.starved = true,
             What::Replaced { former, file, .. } => self.replaced = Some((event.t, *former, *file)),
             What::Executes { proc, file } => {
                 self.executes.insert(*proc, *file);

@@ -35,6 +35,7 @@ pub mod program_replaced;
 pub mod protocol;
 pub mod registry;
 pub mod result;
+pub mod starved;
 pub mod tally;
 mod times;
 pub mod told;

@@ -149,12 +149,6 @@ pub const CLAUSES: &[Clause] = &[
         "When the old generation is killed while a restart is under way, the successor comes up and serves.",
     ),
     planned(
-        "failure.starved",
-        "FRI",
-        "",
-        "With under 5 % of a processor, in control as in the restart, the availability clauses hold.",
-    ),
-    planned(
         "repeat.many",
         "FRI",
         "",

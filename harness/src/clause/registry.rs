@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Case, Tally, aftermath, availability, drain, handover, identity, idle, in_flight, keep_alive, planned,
-    process, program_replaced, protocol, told, wire,
+    process, program_replaced, protocol, starved, told, wire,
 };
 use crate::declaration::Profile;
 
@@ -83,6 +83,7 @@ pub fn all() -> Vec<&'static Clause> {
         told::CLAUSES,
         protocol::CLAUSES,
         program_replaced::CLAUSES,
+        starved::CLAUSES,
         planned::CLAUSES,
     ]
     .into_iter()

@@ -239,6 +239,11 @@ pub enum What {
         /// The file.
         file: FileId,
     },
+    /// From now on the target gets less than 5 % of a processor.
+    Starved {
+        /// By what.
+        how: String,
+    },
     /// The harness played the parent: it opened the listening socket itself, and executed the target with it.
     Adopted {
         /// The process id.

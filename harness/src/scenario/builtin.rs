@@ -39,6 +39,7 @@ const SCENARIOS: &[(&str, &str)] = &[
     ("pipelined", include_str!("../../scenarios/pipelined.toml")),
     ("program-renamed", include_str!("../../scenarios/program-renamed.toml")),
     ("program-switched", include_str!("../../scenarios/program-switched.toml")),
+    ("starved", include_str!("../../scenarios/starved.toml")),
     ("five-restarts", include_str!("../../scenarios/five-restarts.toml")),
 ];
 

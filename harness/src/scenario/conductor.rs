@@ -288,6 +288,7 @@ impl<'a> Conductor<'a> {
         self.lookout = None;
         self.frozen = None;
         self.wire.tell(&self.recorder);
+        self.feed();
         self.told.end(&self.recorder, &self.monitor);
         self.warden.end().await.map_err(Halt::harness)
     }

@@ -41,6 +41,9 @@ pub struct Scenario {
     pub successor: Option<SuccessorStart>,
     /// How the program is replaced before the trigger.
     pub program: Option<Replacement>,
+    /// The target gets less than 5 % of a processor, from before control on.
+    #[serde(default)]
+    pub starved: bool,
     /// Load goes on after the old generation is gone.
     #[serde(default)]
     pub settle: bool,

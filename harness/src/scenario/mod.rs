@@ -15,6 +15,7 @@ pub mod plan;
 mod ready;
 pub mod runner;
 mod stages;
+mod starved;
 mod stop;
 mod successor;
 mod told;

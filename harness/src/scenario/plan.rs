@@ -38,6 +38,8 @@ pub struct Plan {
     pub successor: Option<SuccessorStart>,
     /// How the program is replaced before the trigger.
     pub program: Option<Replacement>,
+    /// The target gets less than 5 % of a processor.
+    pub starved: bool,
     /// Connections are kept on every old process.
     pub canaries: bool,
     /// New connections look for the successor.
@@ -59,6 +61,7 @@ impl Plan {
             listener: scenario.listener,
             successor: scenario.successor,
             program: scenario.program,
+            starved: scenario.starved,
             canaries: scenario.canaries,
             probes: scenario.probes,
             settle: scenario.settle,

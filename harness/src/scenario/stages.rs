@@ -33,6 +33,7 @@ impl Conductor<'_> {
         if self.job.plan.successor == Some(SuccessorStart::Adopted) {
             return self.adopt().await;
         }
+        self.starve()?;
         tell(&self.progress, self.job, "control", false);
         self.control().await?;
         self.told.watch_pid_file(&self.launch, self.warden.pid(), &self.recorder);

@@ -10,6 +10,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::conductor::Conductor;
 use super::file::SuccessorStart;
 use super::runner::{Halt, Job, tell};
+use super::starved::Starvation;
 use crate::client::address::Address;
 use crate::client::step::Anchor;
 use crate::history::Micros;
@@ -34,6 +35,8 @@ pub(super) struct Arranged {
     pub(super) road: Option<Road>,
     /// Copies of the program, one of which is to take the other's place.
     pub(super) copy: Option<ProgramCopy>,
+    /// How the target is kept from processor time.
+    pub(super) starvation: Option<Starvation>,
     /// What an adopted target was told.
     pub(super) adopted: Option<Vec<String>>,
     /// The listening socket that the harness opened; the warden has a copy once it is started.
@@ -58,7 +61,8 @@ pub(super) enum Road {
 
 /// Arranges for the scenario's successor, and completes what the warden is to start.
 pub(super) fn arrange(job: &Job, launch: &Launch, spec: &mut WardenSpec) -> Result<Arranged, Halt> {
-    let mut arranged = Arranged::default();
+    let mut arranged =
+        Arranged { starvation: job.plan.starved.then(|| Starvation::arrange(spec)), ..Arranged::default() };
     let Some(command) = spec.commands.first_mut() else { return Ok(arranged) };
     if let Some(way) = job.plan.program {
         let copy = ProgramCopy::lay(&job.dir.join("program"), command, way).map_err(Halt::start)?;

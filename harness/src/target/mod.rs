@@ -9,5 +9,7 @@ pub mod namespace;
 mod place;
 pub mod program_copy;
 pub mod program_path;
+pub mod quota;
+pub mod refusal;
 mod values;
 pub mod warden;

@@ -41,6 +41,7 @@ pub(crate) fn lanes(story: &mut Story) {
         "hard-limit" | "slow-start" | "parent-killed" | "played-parent" => handover::lanes(story),
         "http10" | "http10-keep-alive" | "pipelined" => versions::lanes(story),
         "program-renamed" | "program-switched" => crate::program_replaced::lanes(story),
+        "starved" => crate::starved::lanes(story),
         "five-restarts" => five_restarts(story),
         other => panic!("no correct history is written for the scenario {other}"),
     }

@@ -35,6 +35,7 @@ mod protocol;
 mod quiet;
 mod rounds;
 mod run;
+mod starved;
 mod story;
 mod told;
 mod wire;

@@ -20,6 +20,11 @@ pub struct CommandSpec {
     pub output: PathBuf,
     /// The number, 16 or more, under which it gets the descriptor of [`super::WardenSpec::inherited`], if it is to have it.
     pub inherits_as: Option<i32>,
+    /// Before it executes, the kernel is told to ask about its forks and executions, by the descriptor of
+    /// [`super::WardenSpec::inherited`]; see [`crate::target::refusal`].
+    pub asked_about: bool,
+    /// A `cgroup.procs` that it is written to before it executes: so all that descends from it is in that group.
+    pub group: Option<PathBuf>,
 }
 
 impl CommandSpec {
@@ -32,6 +37,8 @@ impl CommandSpec {
             dir: PathBuf::from("."),
             output: PathBuf::from("/dev/null"),
             inherits_as: None,
+            asked_about: false,
+            group: None,
         }
     }
 
@@ -129,6 +136,8 @@ pub(super) struct Prepared {
     pub(super) dir: CString,
     pub(super) output: CString,
     pub(super) inherits_as: Option<i32>,
+    pub(super) asked_about: bool,
+    pub(super) group: Option<CString>,
     /// Into `argv` and `envp`, each list ended by a null pointer; the texts do not move with the vectors.
     argv_pointers: Vec<*const c_char>,
     envp_pointers: Vec<*const c_char>,
@@ -155,6 +164,11 @@ impl Prepared {
             argv_pointers: pointers(&argv),
             envp_pointers: pointers(&envp),
             inherits_as: spec.inherits_as,
+            asked_about: spec.asked_about,
+            group: match &spec.group {
+                Some(group) => Some(c_string("the control group", group.as_os_str())?),
+                None => None,
+            },
             path,
             argv,
             envp,

@@ -1,5 +1,7 @@
 //! Starting a prepared command from inside the warden: fork, arrange, execute. Allocation-free throughout.
 
+use std::ffi::CStr;
+
 use libc::c_int;
 
 use super::child::INHERITED;
@@ -7,6 +9,7 @@ use super::command::Prepared;
 use super::protocol::Step;
 use super::signals::Signals;
 use super::{DescriptorLimit, Failed};
+use crate::target::refusal;
 use crate::witness::process::raw::{close, errno, open_at};
 
 /// What became of a start.
@@ -109,14 +112,29 @@ fn become_command(command: &Prepared, limit: Option<DescriptorLimit>) -> Failed 
             return Failed::now(Step::Descriptors);
         }
     }
+    if command.group.as_ref().is_some_and(|group| !join(group)) {
+        return Failed::now(Step::Group);
+    }
     // SAFETY: dir is NUL-terminated.
     if unsafe { libc::chdir(command.dir.as_ptr()) } != 0 {
         return Failed::now(Step::Directory);
     }
     // Dispositions were set back to their defaults in the warden. Opened last, since a signal may come at once.
     Signals::unblock_all();
+    // The very last: from here on somebody else is asked about each execution.
+    if command.asked_about && !refusal::install(INHERITED) {
+        return Failed::now(Step::Descriptors);
+    }
     command.execute();
     Failed::now(Step::Execute)
+}
+
+/// Makes the calling process, which has one thread, a member of the control group whose `cgroup.procs` this is.
+fn join(group: &CStr) -> bool {
+    // SAFETY: group is NUL-terminated; the descriptor is closed by the execution at the latest.
+    let procs = unsafe { libc::open(group.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC) };
+    // SAFETY: one readable byte, which stands for the writer itself (cgroups(7)).
+    procs >= 0 && unsafe { libc::write(procs, c"0".as_ptr().cast(), 1) } == 1
 }
 
 /// fork(2) as the bare system call: handlers registered with pthread_atfork allocate and lock.

@@ -124,6 +124,8 @@ pub enum Step {
     DescriptorLimit,
     /// Opening the output file.
     Output,
+    /// Joining a control group, by writing to its `cgroup.procs`.
+    Group,
     /// Changing to the working directory.
     Directory,
     /// Executing the program: execve(2).
@@ -133,7 +135,7 @@ pub enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Pipe,
         Self::Fork,
         Self::Session,
@@ -144,6 +146,7 @@ impl Step {
         Self::Proc,
         Self::DescriptorLimit,
         Self::Output,
+        Self::Group,
         Self::Directory,
         Self::Execute,
     ];
@@ -170,6 +173,7 @@ impl std::fmt::Display for Step {
             Self::Proc => "opening /proc",
             Self::DescriptorLimit => "restoring the limit of open files",
             Self::Output => "opening the output file",
+            Self::Group => "joining a control group",
             Self::Directory => "changing to the working directory",
             Self::Execute => "executing the program",
             Self::Unknown => "an unknown step",
