@@ -19,6 +19,7 @@ fn main() -> ExitCode {
     trials
         .push(case("a malformed target file is named with its line and what was expected", bad_target_file));
     trials.push(case("a target file that is not there is named", no_target_file));
+    trials.push(case("a known deviation that no run could meet is told", impossible_known));
     trials.push(case("a report that can't be written is told before the run", unwritable_report));
     trials.push(case("a run directory that holds a run is refused", used_run_dir));
     trials.push(case("a run directory that can't be made is named", impossible_run_dir));
@@ -239,7 +240,27 @@ fn bad_target_file() {
         ("start = [\"x\"]\nstrat = 1\n[[restart]]\nsignal = \"HUP\"\n", 2, "expected one of"),
         ("start = [\"x\"]\n[limits]\nidle_max = \"soon\"\n", 3, "expected a length of time"),
     ];
-    for (text, line, said) in texts {
+    let head = "start = [\"x\"]\n[[restart]]\nsignal = \"HUP\"\n[[known]]\n";
+    let entry = "clause = \"drain.exits\"\nscenario = \"zero-traffic\"\nkind = \"late\"\n";
+    let because = "reason = \"r\"\nsource = \"s\"\n";
+    let known = [
+        (format!("{head}{entry}source = \"s\"\n"), 4, "missing field `reason`"),
+        (format!("{head}{entry}reason = \" \"\nsource = \"s\"\n"), 5, "its reason and its source"),
+        (format!("{head}{}{because}", entry.replace("drain.exits", "drain.*")), 5, "no wildcards"),
+        (format!("{head}{entry}{because}frequency = \"often\"\n"), 10, "expected `always` or `rare`"),
+        (format!("{head}{entry}{because}frequency = \"rare\"\n"), 5, "how rare"),
+        (
+            format!("{head}{entry}{because}frequency = \"rare\"\nseen = \"now and then\"\n"),
+            11,
+            "3 of 41 runs",
+        ),
+        (format!("{head}{entry}{because}seen = \"3 of 41 runs\"\n"), 5, "frequency = \"rare\""),
+        (format!("{head}{entry}{because}versions = \"2.6\"\n"), 5, "expected `version`"),
+        (format!("version = [\"x\"]\n{head}{entry}{because}versions = \"old\"\n"), 11, "expected versions"),
+        (format!("{head}{entry}{because}[[known]]\n{entry}{because}"), 5, "twice"),
+    ];
+    let known = known.iter().map(|(text, line, said)| (text.as_str(), *line, *said));
+    for (text, line, said) in texts.into_iter().chain(known) {
         let temp = tempdir();
         let path = temp.path().join("mine.toml");
         fs::write(&path, text).expect("a file of mine");
@@ -250,6 +271,25 @@ fn bad_target_file() {
         let place = format!("{}:{line}: ", path.display());
         assert!(stderr.contains(&place), "`{place}` is not said in: {stderr}");
         assert!(stderr.contains(said), "`{said}` is not said in: {stderr}");
+    }
+}
+
+/// A known deviation that no run could ever meet.
+fn impossible_known() {
+    for (clause, scenario, said) in [
+        ("drain.exit", "zero-traffic", "the nearest is drain.exits"),
+        ("drain.exits", "zero-trafic", "the nearest is zero-traffic"),
+        ("protocol.pipelined", "zero-traffic", "these do: pipelined"),
+    ] {
+        let temp = tempdir();
+        let path = temp.path().join("mine.toml");
+        let entry = format!("clause = \"{clause}\"\nscenario = \"{scenario}\"\nkind = \"late\"");
+        let text = format!(
+            "start = [\"sleep\", \"1\"]\n[[restart]]\nsignal = \"HUP\"\n[[known]]\n{entry}\nreason = \"r\"\nsource = \"s\"\n"
+        );
+        fs::write(&path, text).expect("a file of mine");
+        let wanted = predicate::str::contains(said).and(predicate::str::contains(path.display().to_string()));
+        hotspec(["run", "--target"]).arg(&path).timeout(SOON).assert().code(65).stdout("").stderr(wanted);
     }
 }
 

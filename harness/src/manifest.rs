@@ -42,8 +42,14 @@ pub struct Manifest {
     pub clauses: Vec<String>,
     /// The scenarios, in their order.
     pub scenarios: Vec<ScenarioEntry>,
+    /// Names of the scenarios that were left out because they take long by nature.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slow: Vec<String>,
     /// Deviations that are known.
     pub known: Vec<Known>,
+    /// What the target's program says of its version, if the target declares how it is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// What a generation tells the next one.
     #[serde(default)]
     pub successor: Documented,

@@ -7,6 +7,8 @@ use super::attempts::{self, Judged, Unjudged};
 use super::result::{ClauseResult, LimitsShown, Problem, Restart, RunResult, RunVerdict, Verdict};
 use super::tally::{BROKEN_OFF, Violation};
 use super::{Case, Clause, Level, Tally, registry, times};
+use crate::declaration::known::Applies;
+use crate::declaration::version::Version;
 use crate::declaration::{Frequency, Known};
 use crate::history::event::{Event, Stop, What};
 use crate::history::{Interval, Micros};
@@ -25,7 +27,8 @@ pub fn judge(manifest: &Manifest, recorded: &[Recorded<'_>]) -> RunResult {
     let cases = attempts::cases(manifest, recorded);
     let unjudged = Unjudged::of(manifest, recorded, &cases);
     let judged: Vec<&Judged<'_>> = cases.iter().filter(|one| unjudged.spares(one)).collect();
-    let mut stale = Vec::new();
+    let known = Admitted::of(manifest);
+    let (mut stale, mut admitted) = (Vec::new(), Vec::new());
     let clauses: Vec<ClauseResult> = registry::all()
         .into_iter()
         .filter(|clause| manifest.clauses.iter().any(|id| id == clause.id))
@@ -37,7 +40,11 @@ pub fn judge(manifest: &Manifest, recorded: &[Recorded<'_>]) -> RunResult {
                 let missed = missed.filter(|entry| entry.clauses.iter().any(|id| id == clause.id));
                 missed.for_each(|entry| tally.not_run(&entry.name));
             }
-            Some(conclude(clause, level, tally, manifest, &mut stale))
+            let certain = tally.as_ref().map(|tally| tally.certain.clone()).unwrap_or_default();
+            let result = conclude(clause, level, tally, &known);
+            stale.extend(known.unseen(clause.id, &result.known, &certain));
+            admitted.extend(known.seen(clause.id, &result.known));
+            Some(result)
         })
         .collect();
     let interrupted =
@@ -59,10 +66,13 @@ pub fn judge(manifest: &Manifest, recorded: &[Recorded<'_>]) -> RunResult {
         interrupted,
         clauses,
         stale,
+        admitted,
+        slow: manifest.slow.clone(),
+        version: manifest.version.clone(),
         restarts: restarted.map(restart).collect(),
         scenarios: times::of_scenarios(manifest, recorded, &cases),
         took_us: times::of_run(recorded),
-        notes: notes(recorded, &unjudged),
+        notes: notes(manifest, recorded, &unjudged),
         problems: unjudged.problems,
         typed: manifest.typed.clone(),
     }
@@ -109,8 +119,7 @@ fn conclude(
     clause: &Clause,
     level: Level,
     tally: Result<Tally, String>,
-    manifest: &Manifest,
-    stale: &mut Vec<Known>,
+    admitted: &Admitted<'_>,
 ) -> ClauseResult {
     let mut result = ClauseResult {
         id: clause.id.to_owned(),
@@ -135,8 +144,7 @@ fn conclude(
     }
     result.exercised = tally.exercised;
     let (known, violations): (Vec<Violation>, Vec<Violation>) =
-        tally.violations.into_iter().partition(|violation| is_known(clause.id, violation, manifest));
-    stale.extend(unseen(clause.id, &known, &tally.certain, manifest));
+        tally.violations.into_iter().partition(|violation| admitted.has(clause.id, violation));
     result.verdict = if !violations.is_empty() {
         Verdict::Fail
     } else if !tally.doubts.is_empty() {
@@ -163,21 +171,42 @@ fn conclude(
     result
 }
 
-fn is_known(clause: &str, violation: &Violation, manifest: &Manifest) -> bool {
-    manifest.known.iter().any(|known| {
-        known.clause == clause && known.scenario == violation.scenario && known.kind == violation.kind
-    })
+/// The known deviations that are about the version of the program that was run.
+struct Admitted<'a> {
+    entries: Vec<(&'a Known, Applies)>,
 }
 
-/// Entries that should have shown and did not.
-fn unseen(clause: &str, seen: &[Violation], certain: &BTreeSet<String>, manifest: &Manifest) -> Vec<Known> {
-    let of_clause =
-        manifest.known.iter().filter(|known| known.clause == clause && known.frequency == Frequency::Always);
-    of_clause
-        .filter(|known| certain.contains(&known.scenario))
-        .filter(|known| !seen.iter().any(|one| one.scenario == known.scenario && one.kind == known.kind))
-        .cloned()
-        .collect()
+impl<'a> Admitted<'a> {
+    fn of(manifest: &'a Manifest) -> Self {
+        let version = manifest.version.as_deref().and_then(Version::find);
+        let entries = manifest.known.iter().map(|known| (known, known.applies_to(version.as_ref())));
+        Self { entries: entries.filter(|(_, applies)| *applies != Applies::No).collect() }
+    }
+
+    fn has(&self, clause: &str, violation: &Violation) -> bool {
+        self.entries.iter().any(|(known, _)| known.clause == clause && is_of(known, violation))
+    }
+
+    /// Entries that showed.
+    fn seen(&self, clause: &str, seen: &[Violation]) -> Vec<Known> {
+        let of_clause = self.entries.iter().filter(|(known, _)| known.clause == clause);
+        let showed = of_clause.filter(|(known, _)| seen.iter().any(|one| is_of(known, one)));
+        showed.map(|(known, _)| (*known).clone()).collect()
+    }
+
+    /// Entries that should have shown and did not. One that may be about another version is held to nothing.
+    fn unseen(&self, clause: &str, seen: &[Violation], certain: &BTreeSet<String>) -> Vec<Known> {
+        let always = |known: &Known| known.clause == clause && known.frequency == Frequency::Always;
+        let owed = self.entries.iter().filter(|(known, applies)| *applies == Applies::Yes && always(known));
+        owed.filter(|(known, _)| certain.contains(&known.scenario))
+            .filter(|(known, _)| !seen.iter().any(|one| is_of(known, one)))
+            .map(|(known, _)| (*known).clone())
+            .collect()
+    }
+}
+
+fn is_of(known: &Known, violation: &Violation) -> bool {
+    known.scenario == violation.scenario && known.kind == violation.kind
 }
 
 fn run_verdict(
@@ -279,8 +308,15 @@ fn resets(cases: &[Judged<'_>]) -> Option<String> {
     }
 }
 
-fn notes(recorded: &[Recorded<'_>], unjudged: &Unjudged) -> Vec<String> {
+fn notes(manifest: &Manifest, recorded: &[Recorded<'_>], unjudged: &Unjudged) -> Vec<String> {
     let mut notes: Vec<String> = Vec::new();
+    let told = manifest.version.as_deref().is_some_and(|text| Version::find(text).is_some());
+    if !told && manifest.known.iter().any(|known| known.versions.is_some()) {
+        notes.push(
+            "the program's version could not be told: known deviations of some versions are admitted, and none of them is missed"
+                .to_owned(),
+        );
+    }
     for (number, one) in recorded.iter().enumerate() {
         let again = recorded[..number].iter().any(|earlier| earlier.entry.name == one.entry.name);
         let note = format!("{}: attempted again, as not all of it could be decided", one.entry.name);

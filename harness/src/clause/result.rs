@@ -187,6 +187,15 @@ pub struct RunResult {
     pub clauses: Vec<ClauseResult>,
     /// Entries of `[[known]]` that were exercised and not seen.
     pub stale: Vec<Known>,
+    /// Entries of `[[known]]` that showed.
+    #[serde(default)]
+    pub admitted: Vec<Known>,
+    /// Names of the scenarios that were left out because they take long by nature.
+    #[serde(default)]
+    pub slow: Vec<String>,
+    /// What the target's program says of its version, if the target declares how it is asked.
+    #[serde(default)]
+    pub version: Option<String>,
     /// The restarts.
     pub restarts: Vec<Restart>,
     /// Things worth knowing.

@@ -7,7 +7,7 @@ use super::args::{IsolationArg, RunArgs};
 use super::run_dir::{Files, RunDir};
 use super::select::{Selection, select};
 use super::session::Session;
-use super::{present, typed};
+use super::{known, present, typed};
 use crate::client::http1::Request;
 use crate::declaration::Documented;
 use crate::exit::{self, Failure};
@@ -21,6 +21,7 @@ use crate::target::builtin as targets;
 use crate::target::file::{Endpoints, Target, TriggerStep, parse_signal};
 use crate::target::listen::ListenKind;
 use crate::target::namespace::{self, Isolation};
+use crate::target::version;
 use crate::target::warden::DescriptorLimit;
 use crate::witness::process::monotonic_ns;
 
@@ -39,6 +40,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
         return Err(Failure::new(exit::INVALID, format!("target {} can't run here: {missing}", target.name)));
     }
     let scenarios = builtin::scenarios().map_err(Failure::own)?;
+    known::check(&target, &scenarios)?;
     let selection = select(&args.selectors, &args.exclude, args.all, target.profile, scenarios)?;
     let sinks = present::open(&args.report)?;
     let (own_network, isolation_why) = isolation(args.isolation)?;
@@ -205,7 +207,9 @@ fn manifest(
         level: args.level,
         clauses: selection.clauses.clone(),
         scenarios: scenarios.collect(),
+        slow: selection.slow.clone(),
         known: target.known.clone(),
+        version: version::ask(&target.version),
         successor: Documented {
             flag: target.successor.flag.clone(),
             arguments: target.successor.arguments.clone(),

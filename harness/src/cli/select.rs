@@ -44,9 +44,11 @@ pub(super) fn select(
     let chosen = |clause: &Clause| selectors.iter().any(|selector| names_clause(selector, clause));
     let scenario_chosen =
         |scenario: &Scenario| selectors.iter().any(|selector| names_scenario(selector, scenario));
+    let left_out_whole =
+        |scenario: &Scenario| excluded.iter().any(|selector| names_scenario(selector, scenario));
     let quick: BTreeSet<String> = scenarios
         .iter()
-        .filter(|scenario| !scenario.is_slow())
+        .filter(|scenario| !scenario.is_slow() && !left_out_whole(scenario))
         .flat_map(|scenario| scenario.clauses.iter().cloned())
         .collect();
     let in_profile = |id: &str| {
@@ -54,25 +56,21 @@ pub(super) fn select(
     };
     let mut selection = Selection { clauses: Vec::new(), scenarios: Vec::new(), slow: Vec::new() };
     for scenario in scenarios {
-        if excluded.iter().any(|selector| names_scenario(selector, &scenario)) {
+        if left_out_whole(&scenario) {
             continue;
         }
         let named = scenario_chosen(&scenario);
         let all = whole || named;
-        if scenario.is_slow() && !every && !named {
-            let only_here = |id: &&String| !quick.contains(*id) && registry::find(id).is_some_and(&chosen);
-            let mut asked = scenario.clauses.iter().filter(|id| in_profile(id)).filter(only_here);
-            if asked.next().is_none() {
-                if whole && scenario.clauses.iter().any(|id| in_profile(id)) {
-                    selection.slow.push(scenario.name);
-                }
-                continue;
-            }
-        }
         let ids = scenario.clauses.iter().filter(|id| in_profile(id));
         let ids: Vec<String> =
             ids.filter(|id| all || registry::find(id).is_some_and(&chosen)).cloned().collect();
-        if !ids.is_empty() {
+        if ids.is_empty() {
+            continue;
+        }
+        let only_here = ids.iter().any(|id| !quick.contains(id));
+        if scenario.is_slow() && !every && !named && (whole || !only_here) {
+            selection.slow.push(scenario.name);
+        } else {
             selection.scenarios.push((scenario, ids));
         }
     }
@@ -84,9 +82,14 @@ pub(super) fn select(
         }
     }
     if selection.scenarios.is_empty() {
-        let message = format!(
-            "nothing is left to run: no scenario exercises what was selected in profile {profile}; `hotspec list clauses --profile {profile}` shows what there is"
-        );
+        let why = if selection.slow.is_empty() {
+            format!(
+                "no scenario exercises what was selected in profile {profile}; `hotspec list clauses --profile {profile}` shows what there is"
+            )
+        } else {
+            format!("all that is left takes long ({}); --all runs it", selection.slow.join(", "))
+        };
+        let message = format!("nothing is left to run: {why}");
         return Err(Failure::new(exit::NOTHING_SELECTED, message));
     }
     Ok(selection)
@@ -143,18 +146,95 @@ fn likeness(selector: &str, name: &str) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::scenario::builtin;
 
     fn selected(selectors: &[&str], excluded: &[&str], profile: Profile) -> Result<Selection, Failure> {
-        let own = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
-        select(
-            &own(selectors),
-            &own(excluded),
-            false,
-            profile,
-            builtin::scenarios().expect("scenarios parse"),
-        )
+        let scenarios = builtin::scenarios().expect("scenarios parse");
+        select(&own(selectors), &own(excluded), false, profile, scenarios)
+    }
+
+    fn own(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|text| (*text).to_owned()).collect()
+    }
+
+    /// Two scenarios made up: `quick` exercises drain.exits, and `long`, which is slow, drain.exits and drain.waits.
+    fn selected_of_two(selectors: &[&str], excluded: &[&str], every: bool) -> Result<Selection, Failure> {
+        let scenario = |name: &str, more: &str| {
+            let text = format!("name = '{name}'\ntitle = 't'\n{more}\n");
+            Scenario::parse(Path::new("made-up.toml"), &text).expect("a scenario")
+        };
+        let quick = scenario("quick", "clauses = ['drain.exits']");
+        let long = scenario("long", "clauses = ['drain.exits', 'drain.waits']\ntags = ['slow']");
+        select(&own(selectors), &own(excluded), every, Profile::Reload, vec![quick, long])
+    }
+
+    fn names(selection: &Selection) -> Vec<String> {
+        selection.scenarios.iter().map(|(scenario, _)| scenario.name.clone()).collect()
+    }
+
+    #[test]
+    fn what_takes_long_is_left_out_and_named() {
+        let usual = selected_of_two(&[], &[], false).expect("a selection");
+        assert_eq!((names(&usual), usual.slow), (own(&["quick"]), own(&["long"])));
+        let one = selected_of_two(&["drain.exits"], &[], false).expect("a selection");
+        assert_eq!((names(&one), one.slow), (own(&["quick"]), own(&["long"])));
+    }
+
+    #[test]
+    fn what_takes_long_is_run_with_all_by_its_name_and_by_its_tag() {
+        let all = selected_of_two(&[], &[], true).expect("a selection");
+        assert_eq!((names(&all), all.slow), (own(&["quick", "long"]), own(&[])));
+        for selector in ["long", "slow", "lo*"] {
+            let one = selected_of_two(&[selector], &[], false).expect(selector);
+            assert_eq!((names(&one), one.slow), (own(&["long"]), own(&[])), "{selector}");
+            assert_eq!(one.clauses, ["drain.exits", "drain.waits"]);
+        }
+    }
+
+    #[test]
+    fn what_takes_long_is_run_where_nothing_quick_puts_a_clause_to_the_test_that_was_asked_for() {
+        for (selectors, excluded, judged) in [
+            (&["drain.waits"][..], &[][..], &["drain.waits"][..]),
+            (&["drain"], &[], &["drain.exits", "drain.waits"]),
+            (&["drain.exits"], &["quick"], &["drain.exits"]),
+        ] {
+            let selection = selected_of_two(selectors, excluded, false).expect("a selection");
+            assert!(names(&selection).contains(&"long".to_owned()), "{selectors:?}");
+            assert_eq!(selection.clauses, judged);
+        }
+    }
+
+    #[test]
+    fn exclusion_goes_before_all_the_rest() {
+        for excluded in ["slow", "long", "l*g"] {
+            let all = selected_of_two(&[], &[excluded], true).expect(excluded);
+            assert_eq!((names(&all), all.slow), (own(&["quick"]), own(&[])), "{excluded}");
+        }
+        let without = selected_of_two(&["drain"], &["drain.waits"], false).expect("a selection");
+        assert_eq!((names(&without), without.clauses), (own(&["quick"]), own(&["drain.exits"])));
+        assert!(selected_of_two(&["drain"], &["drain"], true).is_err());
+        let error = selected_of_two(&[], &["quick"], false).expect_err("what is left takes long");
+        assert!(error.message.contains("(long); --all runs it"), "{}", error.message);
+        assert!(selected_of_two(&["long"], &["slow"], true).is_err());
+    }
+
+    #[test]
+    fn a_pattern_may_stand_for_the_beginning_the_middle_and_the_end() {
+        for (pattern, name, yes) in [
+            ("drain.*", "drain.exits", true),
+            ("*.exits", "drain.exits", true),
+            ("d*.e*s", "drain.exits", true),
+            ("*", "drain.exits", true),
+            ("drain", "drain.exits", false),
+            ("*.exit", "drain.exits", false),
+            ("ab*ba", "aba", false),
+            ("drain.exits", "drain.exits", true),
+        ] {
+            assert_eq!(matches(pattern, name), yes, "{pattern} {name}");
+        }
     }
 
     #[test]

@@ -178,6 +178,19 @@ idle_max = "3s"
     }
 
     #[test]
+    fn known_deviations_are_taken_over_unless_the_file_has_its_own() {
+        let dir = tempfile::tempdir().expect("a directory");
+        write(dir.path(), "base.toml", BASE);
+        let own =
+            "[[known]]\nclause = \"x.y\"\nscenario = \"c\"\nkind = \"d\"\nreason = \"e\"\nsource = \"f\"\n";
+        for (text, clauses) in [("", vec!["a.b"]), (own, vec!["x.y"])] {
+            let path = write(dir.path(), "mine.toml", &format!("extends = \"./base.toml\"\n{text}"));
+            let target = Target::read(&path).expect("a target");
+            assert_eq!(target.known.iter().map(|known| known.clause.as_str()).collect::<Vec<_>>(), clauses);
+        }
+    }
+
+    #[test]
     fn a_builtin_target_can_be_extended_and_an_unknown_one_gets_a_hint() {
         let target = Target::parse(Path::new("mine.toml"), "extends = \"nginx\"\ntitle = \"mine\"\n");
         let target = target.expect("a target");

@@ -81,7 +81,11 @@ pub struct Target {
     /// It speaks to a service manager: it is given NOTIFY_SOCKET (sd_notify(3)).
     #[serde(default)]
     pub notify: bool,
-    /// Deviations that are known.
+    /// The command that tells the program's version, as `nginx -v`: the first number with a point in it is taken for it.
+    #[serde(default)]
+    pub version: Vec<String>,
+    /// Deviations that are known. Like every list, that of a target which is extended holds as a whole if this one has none,
+    /// and not at all if it has: what a variant admits stands in its own file.
     #[serde(default)]
     pub known: Vec<Known>,
     /// Where it is started; the run's own directory if it is not said.
@@ -264,14 +268,27 @@ impl Target {
             }
         }
         self.check_listen().map_err(|message| ("[listen]".to_owned(), message))?;
-        for known in &self.known {
-            if known.reason.trim().is_empty() || known.source.trim().is_empty() {
-                let message = "expected a known deviation to say its reason and its source";
-                return Err(("[[known]]".to_owned(), message.to_owned()));
+        self.check_known()?;
+        Ok(())
+    }
+
+    /// The deviations that it admits: each by itself, and whether one is there twice.
+    fn check_known(&self) -> Result<(), (String, String)> {
+        for (number, known) in self.known.iter().enumerate() {
+            let wrong = |message: String| {
+                (known.clause.clone(), format!("[[known]] {}: {message}", known.describe()))
+            };
+            known.check().map_err(wrong)?;
+            if known.versions.is_some() && self.version.is_empty() {
+                let message = "expected `version`, the command that tells the program's version, where an entry names versions";
+                return Err(wrong(message.to_owned()));
             }
-            if known.clause.contains('*') || known.scenario.contains('*') || known.kind.contains('*') {
-                let message = "expected one clause, one scenario and one kind: no wildcards";
-                return Err((known.clause.clone(), message.to_owned()));
+            let same = |other: &Known| {
+                (&other.clause, &other.scenario, &other.kind, &other.versions)
+                    == (&known.clause, &known.scenario, &known.kind, &known.versions)
+            };
+            if self.known[..number].iter().any(same) {
+                return Err(wrong("it is there twice".to_owned()));
             }
         }
         Ok(())

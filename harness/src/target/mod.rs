@@ -12,4 +12,5 @@ pub mod program_path;
 pub mod quota;
 pub mod refusal;
 mod values;
+pub mod version;
 pub mod warden;

@@ -60,7 +60,12 @@ impl Target {
             .iter_mut()
             .flat_map(|step| step.command.iter_mut().flatten().chain(step.pid_file.iter_mut()));
         let files = self.files.iter_mut().flat_map(|file| [&mut file.path, &mut file.text]);
-        let lists = self.start.iter_mut().chain(&mut self.requires).chain(&mut self.directories);
+        let lists = self
+            .start
+            .iter_mut()
+            .chain(&mut self.version)
+            .chain(&mut self.requires)
+            .chain(&mut self.directories);
         let maps = self.environment.values_mut().chain(self.listen.values_mut());
         lists.chain(maps).chain(files).chain(steps).chain(paths.into_iter().flatten())
     }

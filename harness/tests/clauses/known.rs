@@ -2,6 +2,7 @@
 
 use hotspec::clause::judge::{Recorded, judge};
 use hotspec::clause::result::{RunResult, RunVerdict, Verdict};
+use hotspec::declaration::known::Seen;
 use hotspec::declaration::{Frequency, Known};
 
 use crate::judged::{failing, manifest, verdict};
@@ -23,12 +24,19 @@ fn admitted(clause: &str, scenario: &str, kind: &str, frequency: Frequency) -> K
         reason: "it closes its listener first".to_owned(),
         source: "its manual".to_owned(),
         frequency,
+        seen: (frequency == Frequency::Rare).then_some(Seen { times: 1, runs: 20 }),
+        versions: None,
     }
 }
 
 fn judged(stories: &[&Story], known: Known) -> RunResult {
+    judged_of_version(stories, known, None)
+}
+
+fn judged_of_version(stories: &[&Story], known: Known, version: Option<&str>) -> RunResult {
     let mut manifest = manifest(stories);
     manifest.known = vec![known];
+    manifest.version = version.map(str::to_owned);
     let histories = stories.iter().map(|story| story.history());
     let recorded: Vec<Recorded<'_>> =
         manifest.scenarios.iter().zip(histories).map(|(entry, events)| Recorded { entry, events }).collect();
@@ -110,4 +118,54 @@ fn a_deviation_in_a_scenario_that_the_target_was_spared_is_not_stale() {
     ];
     let result = judge(&manifest, &recorded);
     assert_eq!((result.verdict, result.stale.len()), (RunVerdict::Pass, 0), "{:#?}", result.clauses);
+}
+
+fn of_versions(versions: &str) -> Known {
+    let entry = admitted(CLAUSE, "new-connections", "refused", Frequency::Always);
+    Known { versions: Some(versions.parse().unwrap()), ..entry }
+}
+
+#[test]
+fn a_deviation_of_some_versions_is_known_of_those_alone() {
+    let story = refusing("new-connections");
+    for (version, verdict_then, run_then) in [
+        ("server 2.6.12", Verdict::Known, RunVerdict::Pass),
+        ("server 2.8.0", Verdict::Fail, RunVerdict::Fail),
+    ] {
+        let result = judged_of_version(&[&story], of_versions(">=2.4, <2.8"), Some(version));
+        assert_eq!((verdict(&result, CLAUSE), result.verdict), (verdict_then, run_then), "{version}");
+        assert_eq!(result.admitted.len(), usize::from(verdict_then == Verdict::Known));
+    }
+}
+
+#[test]
+fn a_deviation_of_some_versions_is_stale_in_those_alone() {
+    let story = correct("new-connections");
+    let stale = |version| judged_of_version(&[&story], of_versions("2.6"), version).stale.len();
+    assert_eq!((stale(Some("server 2.6.12")), stale(Some("server 2.8.0"))), (1, 0));
+}
+
+#[test]
+fn where_the_version_cannot_be_told_a_deviation_of_some_is_admitted_and_not_missed_and_that_is_told() {
+    for version in [None, Some("server of mine")] {
+        let seen = judged_of_version(&[&refusing("new-connections")], of_versions("2.6"), version);
+        assert_eq!((verdict(&seen, CLAUSE), seen.verdict), (Verdict::Known, RunVerdict::Pass));
+        let unseen = judged_of_version(&[&correct("new-connections")], of_versions("2.6"), version);
+        assert_eq!((unseen.verdict, unseen.stale.len()), (RunVerdict::Pass, 0));
+        for result in [seen, unseen] {
+            assert!(
+                result.notes.iter().any(|note| note.contains("version could not be told")),
+                "{:?}",
+                result.notes
+            );
+        }
+    }
+}
+
+#[test]
+fn an_entry_that_showed_is_told_and_one_that_did_not_is_not() {
+    let entry = admitted(CLAUSE, "new-connections", "refused", Frequency::Rare);
+    let seen = judged(&[&refusing("new-connections")], entry.clone());
+    assert_eq!(seen.admitted, [entry.clone()]);
+    assert!(judged(&[&correct("new-connections")], entry).admitted.is_empty());
 }

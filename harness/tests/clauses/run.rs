@@ -287,6 +287,8 @@ fn a_doubt_weighs_more_than_a_known_deviation_of_the_same_clause() {
         reason: "it is known".to_owned(),
         source: "its manual".to_owned(),
         frequency: Frequency::Always,
+        seen: None,
+        versions: None,
     });
     let result = story.judged_by(&manifest);
     assert_eq!(verdict(&result, "availability.not-refused"), Verdict::Inconclusive);

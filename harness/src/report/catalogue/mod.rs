@@ -88,23 +88,32 @@ pub fn scenarios_table(scenarios: &[Scenario], width: usize) -> String {
         ("needs", Set::Left),
         ("what it does", Set::Wrapped),
     ]);
+    let what = |scenario: &Scenario| {
+        let slow = if scenario.is_slow() { " (takes long)" } else { "" };
+        format!("{}{slow}", scenario.title)
+    };
     for scenario in scenarios {
         table.row(vec![
             scenario.name.as_str().into(),
             scenario.clauses.len().to_string().into(),
             needs(scenario).into(),
-            scenario.title.as_str().into(),
+            what(scenario).into(),
         ]);
     }
     if !page.table(0, &table) {
         for scenario in scenarios {
             page.text(0, &scenario.name);
-            page.text(4, &scenario.title);
+            page.text(4, &what(scenario));
         }
     }
     page.blank();
     let number = count(scenarios.len(), "scenario", "scenarios");
-    page.text(0, &format!("{number}. One that needs an endpoint is skipped where the target has none."));
+    page.text(
+        0,
+        &format!(
+            "{number}. One that needs an endpoint is skipped where the target has none; one that takes long is run with --all, by its name, or by the tag slow."
+        ),
+    );
     page.finish()
 }
 

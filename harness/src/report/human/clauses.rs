@@ -7,6 +7,7 @@ use super::failures::name;
 use super::with;
 use crate::clause::Level;
 use crate::clause::result::{ClauseResult, RunResult, Verdict};
+use crate::declaration::Known;
 
 /// In the order in which they are told.
 const VERDICTS: [Verdict; 7] = [
@@ -36,6 +37,7 @@ pub(super) fn write(page: &mut Page, run: &RunResult) {
     stale(page, run);
     held(page, run);
     planned(page, run);
+    left_out(page, run);
 }
 
 fn counts(page: &mut Page, run: &RunResult) {
@@ -146,7 +148,21 @@ fn known(page: &mut Page, run: &RunResult) {
         }
         let kinds: Vec<String> = kinds.iter().map(|(kind, number)| format!("{kind} ×{number}")).collect();
         page.text(4, &format!("{}: {}", name(clause), kinds.join(", ")));
+        let mut said: Vec<String> = Vec::new();
+        for entry in run.admitted.iter().filter(|entry| entry.clause == clause.id) {
+            let reason = reason(entry);
+            if !said.contains(&reason) {
+                page.text(6, &reason);
+                said.push(reason);
+            }
+        }
     }
+}
+
+/// Why, where that can be read about, and how rare it is.
+fn reason(entry: &Known) -> String {
+    let rare = entry.seen.map(|seen| format!("; seen in {seen}")).unwrap_or_default();
+    format!("{} ({}{rare})", entry.reason, entry.source)
 }
 
 fn stale(page: &mut Page, run: &RunResult) {
@@ -157,11 +173,13 @@ fn stale(page: &mut Page, run: &RunResult) {
     let style = page.styles.bad;
     page.styled(2, style, "Out of date: exercised, and not broken as the target file says");
     for entry in &run.stale {
-        page.text(4, &format!("{}: {} in {}", entry.clause, entry.kind, entry.scenario));
-        let reason = format!("{} ({})", entry.reason, entry.source);
-        page.text(6, &reason);
+        page.text(4, &entry.describe());
+        page.text(6, &reason(entry));
     }
-    page.text(4, "Remove these entries of [[known]], or say frequency = \"rare\".");
+    page.text(
+        4,
+        "Remove these entries of [[known]], say which versions they are about, or, if they show now and then, frequency = \"rare\" and how rare.",
+    );
 }
 
 /// What holds, by group, and how often it was put to the test: those least often tested first, as they say least.
@@ -220,10 +238,56 @@ fn planned(page: &mut Page, run: &RunResult) {
     page.styled(2, style, &text);
 }
 
+/// What takes long, and was not asked for.
+fn left_out(page: &mut Page, run: &RunResult) {
+    if run.slow.is_empty() {
+        return;
+    }
+    page.blank();
+    let names = run.slow.join(", ");
+    let text = match run.slow.len() {
+        1 => format!("1 scenario that takes long was left out: {names}; --all runs it"),
+        number => format!("{number} scenarios that take long were left out: {names}; --all runs them"),
+    };
+    page.text(2, &text);
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::sample;
     use super::*;
+
+    fn section(run: &RunResult) -> String {
+        let mut page = Page::new(100, false);
+        write(&mut page, run);
+        page.finish()
+    }
+
+    #[test]
+    fn what_takes_long_and_was_left_out_is_told_in_a_line() {
+        let mut run = sample::passing();
+        assert!(!section(&run).contains("--all"));
+        run.slow = vec!["idle-mass".to_owned()];
+        assert!(
+            section(&run).contains("\n  1 scenario that takes long was left out: idle-mass; --all runs it\n")
+        );
+        run.slow.push("storm".to_owned());
+        let said = "\n  2 scenarios that take long were left out: idle-mass, storm; --all runs them\n";
+        assert!(section(&run).contains(said));
+    }
+
+    #[test]
+    fn what_is_known_is_told_with_its_reason_and_how_rare_it_is() {
+        let mut run = sample::failing();
+        run.admitted = sample::stale().stale;
+        run.admitted[0].clause = "in-flight.no-drain-errors".to_owned();
+        run.admitted[0].frequency = crate::declaration::Frequency::Rare;
+        run.admitted[0].seen = "3 of 41 runs".parse().ok();
+        let text = section(&run);
+        let said =
+            "it notices only with the next connection (https://example.org/issue/1; seen in 3 of 41 runs)";
+        assert!(text.contains(said), "{text}");
+    }
 
     #[test]
     fn what_several_scenarios_met_is_one_reason() {

@@ -177,6 +177,9 @@ pub(crate) fn passing() -> RunResult {
         interrupted: false,
         clauses: registry::all().iter().filter_map(of).collect(),
         stale: Vec::new(),
+        admitted: Vec::new(),
+        slow: Vec::new(),
+        version: None,
         restarts: ["idle-last-request", "keep-alive-traffic", "new-connections", "queued-at-handover"]
             .map(|name| restart(name, if name == "new-connections" { 18_400 } else { 212_000 }))
             .to_vec(),
@@ -310,6 +313,8 @@ pub(crate) fn stale() -> RunResult {
         reason: "it notices only with the next connection".to_owned(),
         source: "https://example.org/issue/1".to_owned(),
         frequency: Frequency::Always,
+        seen: None,
+        versions: None,
     }];
     run
 }

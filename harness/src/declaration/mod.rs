@@ -3,10 +3,15 @@
 //! Everything that judges reads these from the run's manifest, so that a stored run is judged
 //! again by what held when it was recorded.
 
+pub mod known;
+pub mod version;
+
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+pub use known::{Frequency, Known};
 
 use crate::history::Micros;
 
@@ -245,36 +250,6 @@ impl Documented {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
-}
-
-/// How often a known deviation shows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Frequency {
-    /// In every run that exercises it; not seen means that the entry is stale.
-    #[default]
-    Always,
-    /// In some runs.
-    Rare,
-}
-
-/// A deviation that a target file admits, with its reason and where it can be read about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Known {
-    /// The clause that is broken.
-    pub clause: String,
-    /// The scenario in which it is.
-    pub scenario: String,
-    /// The kind of violation: reset, refused, no-close, …
-    pub kind: String,
-    /// Why it is so.
-    pub reason: String,
-    /// Where that can be read about.
-    pub source: String,
-    /// How often it shows.
-    #[serde(default)]
-    pub frequency: Frequency,
 }
 
 #[cfg(test)]
