@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::control::Control;
 use super::observed::Observed;
+use super::trial::{Plain, Trial};
 use super::wire::Wire;
 use crate::declaration::{Documented, Limits, Profile};
 use crate::history::event::{Event, FileId, ListenerRow, Owner, Phase, What};
@@ -87,6 +88,8 @@ pub struct Case<'a> {
     pub executes: BTreeMap<ProcId, FileId>,
     /// What was heard on the wire.
     pub wire: Wire,
+    /// Restarts that had to fail.
+    pub trial: Trial,
     /// Processes while all was quiet, and their ends.
     pub observed: Observed,
     /// What a generation tells the next one, as the target declares it.
@@ -111,7 +114,15 @@ impl<'a> Case<'a> {
             case.interrupted &= seen.len() == events.len();
             case
         };
-        (1..).zip(history::restarts(events)).map(case).collect()
+        let mut cases: Vec<Self> = (1..).zip(history::restarts(events)).map(case).collect();
+        let plain = cases.first().filter(|first| first.trial.is_one).map(Plain::of);
+        for case in &mut cases {
+            case.trial.plain = plain;
+        }
+        if let Some(last) = cases.last_mut() {
+            last.trial.last = true;
+        }
+        cases
     }
 
     /// Folds a history, up to its last restart.
@@ -151,6 +162,7 @@ impl<'a> Case<'a> {
             replaced: None,
             executes: BTreeMap::new(),
             wire: Wire::default(),
+            trial: Trial::default(),
             observed: Observed::default(),
             documented: Documented::default(),
             gaps: Vec::new(),
@@ -158,6 +170,7 @@ impl<'a> Case<'a> {
         for event in events {
             case.observed.read(event);
             case.wire.read(event);
+            case.trial.read(event);
             case.read(event);
         }
         let last = events.last().map(|event| &event.what);

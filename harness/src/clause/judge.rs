@@ -50,7 +50,8 @@ pub fn judge(manifest: &Manifest, recorded: &[Recorded<'_>]) -> RunResult {
     let interrupted =
         cases.iter().any(|one| one.case.interrupted) || not_run(manifest, recorded).next().is_some();
     let verdict = run_verdict(&clauses, &unjudged.problems, &stale, manifest.level, interrupted);
-    let restarted = cases.iter().map(|one| &one.case).filter(|case| case.t0().is_some());
+    let restarted =
+        cases.iter().map(|one| &one.case).filter(|case| case.t0().is_some() && case.trial.fault.is_none());
     RunResult {
         schema: crate::manifest::SCHEMA,
         hotspec: manifest.hotspec.clone(),
@@ -94,7 +95,11 @@ fn tally(
     let Some(judge) = clause.judge else { return Ok(Tally::default()) };
     let mut said = Vec::new();
     let exercises = |entry: &ScenarioEntry| entry.clauses.iter().any(|id| id == clause.id);
-    for case in cases.iter().filter(|one| exercises(one.entry)).map(|one| &one.case) {
+    // What is asked of a restart is not asked of one that was made to fail.
+    let concerns = |case: &Case<'_>| case.trial.fault.is_none() || clause.judges_failures();
+    for case in
+        cases.iter().filter(|one| exercises(one.entry)).map(|one| &one.case).filter(|one| concerns(one))
+    {
         let mut one = Tally::default();
         catch_unwind(AssertUnwindSafe(|| judge(case, &mut one)))
             .map_err(|_| format!("the checker of {} panicked on {}", clause.id, case.scenario))?;

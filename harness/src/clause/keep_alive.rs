@@ -245,7 +245,7 @@ fn only_one(case: &Case<'_>, tally: &mut Tally) {
 }
 
 /// A client that asks for the close gets it announced at any time.
-fn asks_for_close(lane: &Lane) -> bool {
+pub(super) fn asks_for_close(lane: &Lane) -> bool {
     lane.role.ends_with("closing")
 }
 

@@ -7,7 +7,8 @@
 //! - [`registry`]: all clauses, their levels and sources
 //! - [`judge`]: from histories to results
 //! - one file per group: [`availability`], [`in_flight`], [`keep_alive`], [`idle`], [`drain`], [`process`] (with
-//!   [`handover`], [`aftermath`], [`identity`], [`told`]), [`protocol`]; [`wire`] has what packets decide
+//!   [`handover`], [`aftermath`], [`identity`], [`told`]), [`protocol`], [`failure`] (with [`trial`]); [`wire`] has
+//!   what packets decide
 //! - [`planned`]: what is in the catalogue and not built yet
 //! - [`advice`]: by which witness each is seen, what usually breaks it, and how that is mended
 
@@ -19,6 +20,7 @@ pub mod case;
 mod command_line;
 pub mod control;
 pub mod drain;
+pub mod failure;
 pub mod handover;
 pub mod identity;
 pub mod idle;
@@ -39,6 +41,7 @@ pub mod starved;
 pub mod tally;
 mod times;
 pub mod told;
+pub mod trial;
 pub mod wire;
 
 pub use case::Case;

@@ -22,12 +22,6 @@ const fn planned(
 /// The clauses that are planned.
 pub const CLAUSES: &[Clause] = &[
     planned(
-        "keep-alive.kept-on-failed-restart",
-        "FRI",
-        "",
-        "When a restart is given up, responses go on without `Connection: close`.",
-    ),
-    planned(
         "process.memory",
         "",
         "FRI",
@@ -116,12 +110,6 @@ pub const CLAUSES: &[Clause] = &[
         "FR",
         "",
         "When the successor never gets ready, the old generation serves on without one error and can be restarted again; it should end the successor after a documented time.",
-    ),
-    planned(
-        "failure.no-program",
-        "FR",
-        "",
-        "When the program is missing, not executable or truncated, the old generation serves on without one error, and a good restart afterwards succeeds.",
     ),
     planned(
         "failure.no-resources",

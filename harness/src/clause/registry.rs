@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Case, Tally, aftermath, availability, drain, handover, identity, idle, in_flight, keep_alive, planned,
-    process, program_replaced, protocol, starved, told, wire,
+    Case, Tally, aftermath, availability, drain, failure, handover, identity, idle, in_flight, keep_alive,
+    planned, process, program_replaced, protocol, starved, told, wire,
 };
 use crate::declaration::Profile;
 
@@ -61,6 +61,11 @@ impl Clause {
         }
     }
 
+    /// Whether it is about restarts that were made to fail, and what follows on them.
+    pub fn judges_failures(&self) -> bool {
+        self.group() == "failure" || self.id == "keep-alive.kept-on-failed-restart"
+    }
+
     /// The group: what stands before the point.
     pub fn group(&self) -> &'static str {
         self.id.split('.').next().unwrap_or(self.id)
@@ -74,6 +79,7 @@ pub fn all() -> Vec<&'static Clause> {
         wire::CLAUSES,
         in_flight::CLAUSES,
         keep_alive::CLAUSES,
+        failure::KEEP_ALIVE,
         idle::CLAUSES,
         drain::CLAUSES,
         process::CLAUSES,
@@ -82,6 +88,7 @@ pub fn all() -> Vec<&'static Clause> {
         identity::CLAUSES,
         told::CLAUSES,
         protocol::CLAUSES,
+        failure::CLAUSES,
         program_replaced::CLAUSES,
         starved::CLAUSES,
         planned::CLAUSES,

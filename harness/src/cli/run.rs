@@ -189,7 +189,8 @@ fn manifest(
         unsupported: Plan::unsupported(scenario, target).or_else(|| machine_lacks(scenario)),
         assumed: assumed(scenario, target),
         by_link: scenario.program.is_some()
-            || matches!(scenario.successor, Some(SuccessorStart::Slow | SuccessorStart::Orphaned)),
+            || matches!(scenario.successor, Some(SuccessorStart::Slow | SuccessorStart::Orphaned))
+            || scenario.failing.iter().any(|fault| fault.by_path()),
         waits: Some(Waits::of(scenario, &target.endpoints, &limits)),
     });
     Manifest {

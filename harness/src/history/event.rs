@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use super::words::{
-    ConnectTrouble, Counted, Ending, FileId, Interval, ListenerRow, Owner, Phase, PidFileState, Stage, Stop,
+    ConnectTrouble, Counted, Ending, Fault, FileId, Interval, ListenerRow, Owner, Phase, PidFileState, Stage,
+    Stop,
 };
 
 /// Microseconds of CLOCK_MONOTONIC since the run began.
@@ -213,6 +214,41 @@ pub enum What {
         on: bool,
         /// The look before.
         from: Micros,
+    },
+    /// The restart that begins is one of a scenario in which some have to fail.
+    Trial {
+        /// What keeps this one from succeeding; none if it is to succeed.
+        fault: Option<Fault>,
+    },
+    /// What keeps the restart from succeeding was put in place or taken away, between `from` and now.
+    Fault {
+        /// What.
+        fault: Fault,
+        /// In place (true) or taken away.
+        on: bool,
+        /// The moment before.
+        from: Micros,
+    },
+    /// The attempt at a restart that has to fail is over.
+    Attempt {
+        /// By what it was seen: gate, process, output, command. None: nothing of it was seen, and it was waited for in vain.
+        seen: Option<String>,
+    },
+    /// A step of the trigger that is a command has ended.
+    CommandEnded {
+        /// The step's number, from 0.
+        step: u32,
+        /// Exit status, if it exited.
+        code: Option<i32>,
+        /// Signal number, if one killed it.
+        signal: Option<i32>,
+    },
+    /// The target wrote lines to its output, or to a file that one of its processes has open for writing.
+    Said {
+        /// The file's name.
+        file: String,
+        /// What it wrote; long lines are cut.
+        lines: Vec<String>,
     },
     /// The harness killed processes (SIGKILL), between `from` and now.
     Killed {

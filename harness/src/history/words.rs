@@ -175,3 +175,48 @@ pub struct FileId {
     /// The inode's.
     pub inode: u64,
 }
+
+/// What keeps a restart from succeeding: how the successor's start fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fault {
+    /// There is no program.
+    Missing,
+    /// The program is a file that may not be executed.
+    NotExecutable,
+    /// The program breaks off in its midst, as one that was not copied whole.
+    Truncated,
+    /// It exits with status 1 before it does anything.
+    Exits,
+    /// It is killed by SIGSEGV before it does anything.
+    Crashes,
+    /// It is killed by SIGKILL before it does anything.
+    Killed,
+    /// It never gets ready, until the harness ends it.
+    Hangs,
+}
+
+impl Fault {
+    /// Its name in scenario files and histories.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Fault::Missing => "missing",
+            Fault::NotExecutable => "not-executable",
+            Fault::Truncated => "truncated",
+            Fault::Exits => "exits",
+            Fault::Crashes => "crashes",
+            Fault::Killed => "killed",
+            Fault::Hangs => "hangs",
+        }
+    }
+
+    /// Whether it lies on the path by which the program is started: a target that goes another way never meets it.
+    pub fn by_path(self) -> bool {
+        true
+    }
+
+    /// Whether whoever is started runs, and is met by the harness at the gate before the program.
+    pub fn at_gate(self) -> bool {
+        matches!(self, Fault::Exits | Fault::Crashes | Fault::Killed | Fault::Hangs)
+    }
+}

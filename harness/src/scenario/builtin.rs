@@ -40,6 +40,7 @@ const SCENARIOS: &[(&str, &str)] = &[
     ("program-renamed", include_str!("../../scenarios/program-renamed.toml")),
     ("program-switched", include_str!("../../scenarios/program-switched.toml")),
     ("starved", include_str!("../../scenarios/starved.toml")),
+    ("failing-program", include_str!("../../scenarios/failing-program.toml")),
     ("five-restarts", include_str!("../../scenarios/five-restarts.toml")),
 ];
 

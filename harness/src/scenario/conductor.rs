@@ -15,6 +15,7 @@ use super::aftermath;
 use super::lookout::Lookout;
 use super::monitor::Monitor;
 use super::runner::{Halt, Job, Progress, tell};
+use super::said::Said;
 use super::stages::RESTARTS_EXTRA;
 use super::successor::{self, Arranged};
 use super::told::Told;
@@ -62,6 +63,12 @@ pub struct Conductor<'a> {
     pub(super) stopped_in_time: bool,
     /// What is done to the successor's start.
     pub(super) arranged: Arranged,
+    /// What the target writes, in scenarios in which restarts have to fail.
+    pub(super) said: Option<Said>,
+    /// It wrote something since the last trigger.
+    pub(super) has_said: bool,
+    /// The command of a step failed since the last trigger.
+    pub(super) command_failed: bool,
     /// How environments are told.
     pub(super) redaction: Redaction,
     anchors: watch::Sender<Anchors>,
@@ -129,6 +136,9 @@ impl<'a> Conductor<'a> {
             to_stop: Vec::new(),
             stopped_in_time: true,
             arranged,
+            said: None,
+            has_said: false,
+            command_failed: false,
             redaction,
             anchors: watch::Sender::new(Anchors::default()),
             presence: Rc::new(()),
@@ -203,6 +213,9 @@ impl<'a> Conductor<'a> {
         self.hear_lookout();
         self.tend_road();
         self.told.hear(&self.recorder, &self.monitor);
+        if let Some(said) = &mut self.said {
+            self.has_said |= said.hear(&self.recorder);
+        }
         self.publish();
     }
 

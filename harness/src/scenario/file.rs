@@ -7,6 +7,7 @@ use serde::Deserialize;
 use crate::client::step::{Anchor, Part};
 use crate::declaration::{Limits, Span};
 use crate::history::Micros;
+use crate::history::event::Fault;
 use crate::target::file::ListenKind;
 use crate::target::program_copy::Replacement;
 
@@ -44,6 +45,9 @@ pub struct Scenario {
     /// The target gets less than 5 % of a processor, from before control on.
     #[serde(default)]
     pub starved: bool,
+    /// Restarts that have to fail, by what is wrong with each. A plain one comes first, and another one after each of them.
+    #[serde(default)]
+    pub failing: Vec<Fault>,
     /// Load goes on after the old generation is gone.
     #[serde(default)]
     pub settle: bool,

@@ -11,6 +11,7 @@ use crate::client::lane::PIECE_BYTES;
 use crate::client::step::{Anchor, Ask, Do, LanePlan, Moment, Slowly};
 use crate::declaration::Limits;
 use crate::history::Micros;
+use crate::history::event::Fault;
 use crate::target::file::{Endpoints, ListenKind, Target, fill};
 use crate::target::program_copy::Replacement;
 
@@ -40,6 +41,8 @@ pub struct Plan {
     pub program: Option<Replacement>,
     /// The target gets less than 5 % of a processor.
     pub starved: bool,
+    /// Restarts that have to fail.
+    pub failing: Vec<Fault>,
     /// Connections are kept on every old process.
     pub canaries: bool,
     /// New connections look for the successor.
@@ -57,11 +60,12 @@ impl Plan {
             lanes: Vec::new(),
             repeated: Vec::new(),
             stop: scenario.stop,
-            restarts: scenario.restarts.clamp(1, 1_000),
+            restarts: scenario.restarts.clamp(1, 1_000) + 2 * scenario.failing.len() as u32,
             listener: scenario.listener,
             successor: scenario.successor,
             program: scenario.program,
             starved: scenario.starved,
+            failing: scenario.failing.clone(),
             canaries: scenario.canaries,
             probes: scenario.probes,
             settle: scenario.settle,

@@ -37,7 +37,7 @@ impl Conductor<'_> {
         tell(&self.progress, self.job, "control", false);
         self.control().await?;
         self.told.watch_pid_file(&self.launch, self.warden.pid(), &self.recorder);
-        self.restarts().await
+        if self.job.plan.failing.is_empty() { self.restarts().await } else { self.trials().await }
     }
 
     /// As many restarts as the scenario asks for. One whose moment was missed is seen through, kept and judged like the
@@ -94,8 +94,9 @@ impl Conductor<'_> {
         self.wind_up(&mut lanes).await
     }
 
-    async fn restart(&mut self) -> Result<(), Halt> {
+    pub(super) async fn restart(&mut self) -> Result<(), Halt> {
         let mut lanes = self.lanes(Phase::Restart);
+        self.tell_trial(None);
         self.bring_about(&mut lanes).await?;
         self.monitor.look();
         self.take_stock_before();
@@ -121,7 +122,7 @@ impl Conductor<'_> {
     }
 
     /// Lanes are opened and brought into their states; canaries and probes stand by.
-    async fn bring_about(&mut self, lanes: &mut Lanes) -> Result<(), Halt> {
+    pub(super) async fn bring_about(&mut self, lanes: &mut Lanes) -> Result<(), Halt> {
         let plan = &self.job.plan;
         if plan.canaries {
             self.place_canaries(lanes).await?;

@@ -17,7 +17,7 @@ use crate::history::Micros;
 use crate::history::event::{Phase, What};
 use crate::target::launch::Launch;
 use crate::target::program_copy::ProgramCopy;
-use crate::target::program_path::{Gate, ProgramPath};
+use crate::target::program_path::{Fate, Gate, ProgramPath};
 use crate::target::warden::WardenSpec;
 use crate::witness::process::Pidfd;
 
@@ -28,6 +28,22 @@ const BACKLOG: i32 = 1024;
 /// A signal that comes when it should not comes within this of the time when it could have come.
 pub(super) const SIGNAL_WITHIN: Micros = 1_000_000;
 
+/// What becomes of those who come to the gate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Passage {
+    /// They are let through at once: that they came by is all that is to be seen.
+    Free,
+    /// They are let through when a start has taken as long as a slow one may.
+    Slow,
+    /// They stay until they are let through.
+    #[default]
+    Held,
+    /// They end at once.
+    End(Fate),
+    /// They hang, and end when a start has taken as long as a slow one may.
+    Hang,
+}
+
 /// What was arranged before the target was started.
 #[derive(Debug, Default)]
 pub(super) struct Arranged {
@@ -37,6 +53,12 @@ pub(super) struct Arranged {
     pub(super) copy: Option<ProgramCopy>,
     /// How the target is kept from processor time.
     pub(super) starvation: Option<Starvation>,
+    /// What becomes of those who come to the gate on it.
+    pub(super) passage: Passage,
+    /// Somebody came to the gate since it was put up.
+    pub(super) came: bool,
+    /// The latest one to come has been dealt with.
+    pub(super) dealt_with: bool,
     /// What an adopted target was told.
     pub(super) adopted: Option<Vec<String>>,
     /// The listening socket that the harness opened; the warden has a copy once it is started.
@@ -48,6 +70,8 @@ pub(super) struct Arranged {
 pub(super) enum Road {
     /// Whoever is started gets through.
     Free(ProgramPath),
+    /// Nobody is started: the program is spoilt.
+    Spoilt(ProgramPath),
     /// Whoever is started waits.
     Closed {
         /// The gate.
@@ -68,11 +92,23 @@ pub(super) fn arrange(job: &Job, launch: &Launch, spec: &mut WardenSpec) -> Resu
         let copy = ProgramCopy::lay(&job.dir.join("program"), command, way).map_err(Halt::start)?;
         arranged.copy = Some(copy);
     }
+    if job.plan.failing.iter().any(|fault| fault.by_path()) {
+        let path = ProgramPath::lay(&job.dir.join("program"), command).map_err(Halt::start)?;
+        for fault in &job.plan.failing {
+            path.prepare(*fault).map_err(|error| {
+                Halt::harness(format!("failed to prepare what spoils the program: {error}"))
+            })?;
+        }
+        arranged.road = Some(Road::Free(path));
+        return Ok(arranged);
+    }
     match job.plan.successor {
         None => {}
-        Some(SuccessorStart::Slow | SuccessorStart::Orphaned) => {
+        Some(start @ (SuccessorStart::Slow | SuccessorStart::Orphaned)) => {
             let path = ProgramPath::lay(&job.dir.join("program"), command).map_err(Halt::start)?;
             arranged.road = Some(Road::Free(path));
+            let slow = start == SuccessorStart::Slow;
+            arranged.passage = if slow { Passage::Slow } else { Passage::Held };
         }
         Some(SuccessorStart::Adopted) => {
             let flag = job.target.successor.flag.clone().unwrap_or_default();
@@ -125,6 +161,7 @@ impl Conductor<'_> {
 
     /// Puts the gate up: whoever is started by the program's path from now on waits there.
     pub(super) fn close_road(&mut self) -> Result<(), Halt> {
+        (self.arranged.came, self.arranged.dealt_with) = (false, false);
         self.arranged.road = match self.arranged.road.take() {
             Some(Road::Free(path)) => {
                 let gate = path
@@ -137,13 +174,14 @@ impl Conductor<'_> {
         Ok(())
     }
 
-    /// Looks who waits at the gate, and lets it through when its time has come.
+    /// Looks who waits at the gate, and deals with it when its time has come.
     pub(super) fn tend_road(&mut self) {
         let now = self.recorder.now();
         let Some(Road::Closed { gate, looked, held }) = &mut self.arranged.road else { return };
         if held.is_none() && gate.holds() {
             self.recorder.record(What::Held { on: true, from: *looked });
             *held = Some(now);
+            (self.arranged.came, self.arranged.dealt_with) = (true, false);
             // Its command line is to be seen while it stands there.
             self.monitor.look();
         }
@@ -151,19 +189,42 @@ impl Conductor<'_> {
             *looked = now;
             return;
         }
-        let slow = self.job.plan.successor == Some(SuccessorStart::Slow);
         let t0 = self.recorder.timeline(|timeline| timeline.t0);
-        let due = t0.map(|t0| t0.lo.saturating_add(self.job.limits.slow_start()));
-        if slow && due.is_some_and(|due| now >= due) {
-            self.open_road();
+        let due = t0.is_some_and(|t0| now >= t0.lo.saturating_add(self.job.limits.slow_start()));
+        match self.arranged.passage {
+            Passage::Free => self.open_road(),
+            Passage::Slow if due => self.open_road(),
+            Passage::End(fate) => self.turn_away(fate),
+            Passage::Hang if due => self.turn_away(Fate::Kill),
+            Passage::Slow | Passage::Hang | Passage::Held => {}
         }
     }
 
-    fn open_road(&mut self) {
-        let Some(Road::Closed { gate, .. }) = self.arranged.road.take() else { return };
+    fn turn_away(&mut self, fate: Fate) {
         let from = self.recorder.now();
-        let opened = gate.open();
+        let Some(Road::Closed { gate, looked, held }) = &mut self.arranged.road else { return };
+        gate.turn_away(fate);
+        (*looked, *held) = (from, None);
+        self.arranged.dealt_with = true;
         self.recorder.record(What::Held { on: false, from });
+    }
+
+    /// The gate is taken away. Whoever waits at it is let through.
+    pub(super) fn open_road(&mut self) {
+        let (gate, somebody) = match self.arranged.road.take() {
+            Some(Road::Closed { gate, held, .. }) => (gate, held.is_some()),
+            other => {
+                self.arranged.road = other;
+                return;
+            }
+        };
+        let from = self.recorder.now();
+        let (path, opened) = gate.open();
+        self.arranged.road = Some(Road::Free(path));
+        if somebody {
+            self.arranged.dealt_with = true;
+            self.recorder.record(What::Held { on: false, from });
+        }
         if let Err(error) = opened {
             let text = format!("the gate before the program could not be taken away: {error}");
             self.recorder.record(What::Note { text });

@@ -196,6 +196,15 @@ impl Conductor<'_> {
         let within = Duration::from_micros(step.timeout.unwrap_or(STEP_WITHIN).0);
         let deadline = self.recorder.now() + within.as_micros() as u64;
         let ended = tokio::time::timeout(within, self.exit_of(started.pid, from, deadline)).await;
+        let (code, signal) = match ended {
+            Ok(Ok(Some(Exit::Code(code)))) => (Some(code), None),
+            Ok(Ok(Some(Exit::Signal { signo, .. }))) => (None, Some(signo)),
+            _ => (None, None),
+        };
+        if code.is_some() || signal.is_some() {
+            self.recorder.record(What::CommandEnded { step: number, code, signal });
+            self.command_failed |= code != Some(0);
+        }
         let text = match ended {
             Ok(Ok(Some(Exit::Code(0)))) => return Ok(()),
             Ok(Ok(Some(Exit::Code(code)))) => format!("{what} ended with status {code}"),

@@ -1,13 +1,14 @@
 //! The path by which a target's program is started, under the harness's control: a symbolic link to the program, which can
 //! be replaced by a gate. Whatever is started by that path then waits there, with the arguments, the environment and the
-//! descriptors that it was given, until it is let through to the program.
+//! descriptors that it was given, until it is let through to the program, or ends there. Or the program is spoilt: then
+//! nothing is started by that path.
 //!
 //! It works for servers that execute themselves by the path that they were started by. One that executes what
 //! `/proc/self/exe` leads to never meets the gate, which is told as such.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -15,6 +16,10 @@ use std::path::{Path, PathBuf};
 use nix::sys::stat::Mode;
 
 use super::warden::{CommandError, CommandSpec};
+use crate::history::event::Fault;
+
+/// So much of a program is left where its copy broke off, at most: less than half of it in any case.
+const LEFT_MAX: u64 = 1 << 20;
 
 /// A program behind a path of our own.
 #[derive(Debug)]
@@ -28,13 +33,39 @@ pub struct ProgramPath {
     /// What is put in the program's place. It was written long before: a descriptor that is open for writing may be copied
     /// into a process that another thread forks, and the script could not be executed as long as that has it (ETXTBSY).
     script: PathBuf,
+    /// The program as a file that may not be executed.
+    plain: PathBuf,
+    /// The first part of the program.
+    part: PathBuf,
 }
 
 impl Drop for ProgramPath {
     fn drop(&mut self) {
-        // They are gone if the gate was opened.
-        let _ = fs::remove_file(&self.fifo);
-        let _ = fs::remove_file(&self.script);
+        // Not all of them are always there.
+        for path in [&self.fifo, &self.script, &self.plain, &self.part] {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// What becomes of one who waits at the gate, if it isn't let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It exits with status 1.
+    Exit,
+    /// It is killed by SIGSEGV.
+    Crash,
+    /// It is killed by SIGKILL.
+    Kill,
+}
+
+impl Fate {
+    fn word(self) -> &'static str {
+        match self {
+            Fate::Exit => "exit",
+            Fate::Crash => "crash",
+            Fate::Kill => "kill",
+        }
     }
 }
 
@@ -66,25 +97,74 @@ impl ProgramPath {
             name.push(ending);
             PathBuf::from(name)
         };
-        let laid = Self { fifo: beside(".fifo"), script: beside(".gate"), path, program };
+        let laid = Self {
+            fifo: beside(".fifo"),
+            script: beside(".gate"),
+            plain: beside(".plain"),
+            part: beside(".part"),
+            path,
+            program,
+        };
         laid.make_gate()?;
         lead_to(command, &dir, &name);
         Ok(laid)
     }
 
     fn make_gate(&self) -> io::Result<()> {
-        nix::unistd::mkfifo(&self.fifo, Mode::S_IRUSR | Mode::S_IWUSR | Mode::S_IROTH | Mode::S_IWOTH)?;
-        // The mode of mkfifo is narrowed by the umask, and the target may have taken on another user's id.
-        fs::set_permissions(&self.fifo, Permissions::from_mode(0o666))?;
+        self.make_fifo()?;
+        let fifo = quoted(&self.fifo);
+        // At the end of file, or with no word, one goes on; but only if the gate is open by then. The program is executed by
+        // the path that it knows, which leads to it again, so that it does not learn of another.
         let text = [
-            b"#!/bin/sh\nread _ < ".as_slice(),
-            &quoted(&self.fifo),
-            b"\nexec ",
-            &quoted(&self.program),
+            b"#!/bin/sh\nword=\nuntil read -r word < ".as_slice(),
+            &fifo,
+            b"; do [ -p ",
+            &fifo,
+            b" ] || break; done 2> /dev/null\ncase \"$word\" in\nexit) exit 1 ;;\n",
+            b"crash) ulimit -c 0; kill -SEGV $$ ;;\nkill) kill -KILL $$ ;;\nesac\nexec ",
+            &quoted(&self.path),
             b" \"$@\"\n",
         ];
         fs::write(&self.script, text.concat())?;
         fs::set_permissions(&self.script, Permissions::from_mode(0o755))
+    }
+
+    fn make_fifo(&self) -> io::Result<()> {
+        nix::unistd::mkfifo(&self.fifo, Mode::S_IRUSR | Mode::S_IWUSR | Mode::S_IROTH | Mode::S_IWOTH)?;
+        // The mode of mkfifo is narrowed by the umask, and the target may have taken on another user's id.
+        fs::set_permissions(&self.fifo, Permissions::from_mode(0o666))
+    }
+
+    /// Prepares what [`Self::spoil`] puts in the program's place; long before, as the gate is.
+    ///
+    /// # Errors
+    /// The program can't be read, or its part not be written.
+    pub fn prepare(&self, fault: Fault) -> io::Result<()> {
+        match fault {
+            Fault::NotExecutable => {
+                fs::write(&self.plain, self.first_part()?)?;
+                fs::set_permissions(&self.plain, Permissions::from_mode(0o644))
+            }
+            Fault::Truncated => {
+                fs::write(&self.part, self.first_part()?)?;
+                fs::set_permissions(&self.part, Permissions::from_mode(0o755))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The program, broken off in its midst. Of a script only the line is left that names its interpreter: what half of it
+    /// would do nobody knows.
+    fn first_part(&self) -> io::Result<Vec<u8>> {
+        let file = File::open(&self.program)?;
+        let half = file.metadata()?.len() / 2;
+        let mut part = Vec::new();
+        file.take(half.min(LEFT_MAX)).read_to_end(&mut part)?;
+        if part.starts_with(b"#!") {
+            let line = part.iter().position(|byte| *byte == b'\n').map_or(part.len(), |end| end + 1);
+            part.truncate(line);
+        }
+        Ok(part)
     }
 
     /// Puts a gate in the program's place.
@@ -92,8 +172,44 @@ impl ProgramPath {
     /// # Errors
     /// The link can't be replaced.
     pub fn close(self) -> io::Result<Gate> {
-        fs::rename(&self.script, &self.path)?;
+        if !self.fifo.exists() {
+            self.make_fifo()?;
+        }
+        self.put(&self.script)?;
         Ok(Gate { behind: self, held: None })
+    }
+
+    /// Takes the program away, or puts what was prepared in its place.
+    ///
+    /// # Errors
+    /// The link can't be replaced.
+    pub fn spoil(&self, fault: Fault) -> io::Result<()> {
+        match fault {
+            Fault::NotExecutable => self.put(&self.plain),
+            Fault::Truncated => self.put(&self.part),
+            _ => fs::remove_file(&self.path),
+        }
+    }
+
+    /// Puts the program back in its place.
+    ///
+    /// # Errors
+    /// The link can't be made.
+    pub fn restore(&self) -> io::Result<()> {
+        let link = self.aside();
+        symlink(&self.program, &link).and_then(|()| fs::rename(&link, &self.path))
+    }
+
+    /// In one step: at no time there is nothing by that name.
+    fn put(&self, file: &Path) -> io::Result<()> {
+        let link = self.aside();
+        fs::hard_link(file, &link).and_then(|()| fs::rename(&link, &self.path))
+    }
+
+    fn aside(&self) -> PathBuf {
+        let mut link = self.path.clone().into_os_string();
+        link.push(".link");
+        link.into()
     }
 }
 
@@ -108,24 +224,35 @@ impl Gate {
         self.held.is_some()
     }
 
-    /// Lets through whoever waits, and puts the program back in its place: nobody waits any more.
-    ///
-    /// # Errors
-    /// The link can't be made. Whoever waits is let through nevertheless.
-    pub fn open(mut self) -> io::Result<()> {
-        let mut link = self.behind.path.clone().into_os_string();
-        link.push(".link");
-        let restored =
-            symlink(&self.behind.program, &link).and_then(|()| fs::rename(&link, &self.behind.path));
-        // Closing it is what lets through those that came later: they read the end of file.
+    /// Whoever waits comes to this end. The next one will wait again.
+    pub fn turn_away(&mut self, fate: Fate) {
         if self.holds()
             && let Some(mut held) = self.held.take()
         {
-            let _ = held.write_all(b"\n");
+            // Nobody reads any more: then it has come to an end of its own.
+            let _ = held.write_all(format!("{}\n", fate.word()).as_bytes());
         }
+    }
+
+    /// Lets through whoever waits, and puts the program back in its place: nobody waits any more. The path can be used
+    /// again; what went wrong with its link is told beside.
+    pub fn open(mut self) -> (ProgramPath, io::Result<()>) {
+        let restored = self.behind.restore();
+        if restored.is_err() {
+            // The path still leads to the gate, and who went on would come back to it for ever.
+            self.turn_away(Fate::Exit);
+            return (self.behind, restored);
+        }
+        // As long as this is open, nobody is kept who opens the FIFO while it is being removed; fifo(7).
+        let both = OpenOptions::new().read(true).write(true).open(&self.behind.fifo);
         // Whoever has executed the script and not come to the FIFO yet finds none, and goes on.
         let _ = fs::remove_file(&self.behind.fifo);
-        restored
+        if let Some(mut held) = self.held.take() {
+            let _ = held.write_all(b"\n");
+        }
+        // Whoever came besides reads the end of file.
+        drop(both);
+        (self.behind, restored)
     }
 }
 
@@ -174,6 +301,7 @@ fn quoted(path: &Path) -> Vec<u8> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use std::os::unix::process::ExitStatusExt;
     use std::process::Command;
     use std::time::{Duration, Instant};
 
@@ -200,9 +328,70 @@ mod tests {
         let child =
             Command::new(&link).args(["a b", "c"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
         wait_until(|| gate.holds());
-        gate.open().unwrap();
+        let (path, opened) = gate.open();
+        opened.unwrap();
         assert_eq!(child.wait_with_output().unwrap().stdout, b"a b c\n");
         assert_eq!(Command::new(&link).arg("again").output().unwrap().stdout, b"again\n");
+        // Once more.
+        let mut gate = path.close().unwrap();
+        let child = Command::new(&link).args(["anew"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+        wait_until(|| gate.holds());
+        gate.open().1.unwrap();
+        assert_eq!(child.wait_with_output().unwrap().stdout, b"anew\n");
+    }
+
+    #[test]
+    fn who_is_turned_away_ends_as_told_and_the_next_one_waits_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut command = CommandSpec::new("/bin/echo");
+        let mut gate = ProgramPath::lay(dir.path(), &mut command).unwrap().close().unwrap();
+        for (fate, code, signal) in
+            [(Fate::Exit, Some(1), None), (Fate::Crash, None, Some(11)), (Fate::Kill, None, Some(9))]
+        {
+            let child = Command::new(&command.program)
+                .stdout(std::process::Stdio::piped())
+                .stderr(std::process::Stdio::piped())
+                .spawn()
+                .unwrap();
+            wait_until(|| gate.holds());
+            gate.turn_away(fate);
+            let output = child.wait_with_output().unwrap();
+            assert_eq!((output.status.code(), output.status.signal()), (code, signal));
+            assert_eq!((output.stdout, output.stderr), (Vec::new(), Vec::new()), "{fate:?} is silent");
+        }
+        gate.open().1.unwrap();
+        assert_eq!(Command::new(&command.program).arg("a").output().unwrap().stdout, b"a\n");
+    }
+
+    #[test]
+    fn a_spoilt_program_is_not_executed_until_it_is_restored() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut command = CommandSpec::new("/bin/echo");
+        let path = ProgramPath::lay(dir.path(), &mut command).unwrap();
+        let run = || Command::new(&command.program).arg("a").output();
+        for (fault, errno) in [(Fault::Missing, libc::ENOENT), (Fault::NotExecutable, libc::EACCES)] {
+            path.prepare(fault).unwrap();
+            path.spoil(fault).unwrap();
+            assert_eq!(run().unwrap_err().raw_os_error(), Some(errno), "{fault:?}");
+            path.restore().unwrap();
+            assert_eq!(run().unwrap().stdout, b"a\n");
+        }
+        path.prepare(Fault::Truncated).unwrap();
+        path.spoil(Fault::Truncated).unwrap();
+        let ended = run();
+        assert!(ended.is_err() || ended.is_ok_and(|output| !output.status.success()));
+        path.restore().unwrap();
+        assert_eq!(run().unwrap().stdout, b"a\n");
+    }
+
+    #[test]
+    fn of_a_script_only_its_interpreter_is_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let program = dir.path().join("script");
+        fs::write(&program, format!("#!/bin/sh\necho {}\n", "x".repeat(100))).unwrap();
+        fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+        let path = ProgramPath::lay(&dir.path().join("way"), &mut CommandSpec::new(program)).unwrap();
+        assert_eq!(path.first_part().unwrap(), b"#!/bin/sh\n");
     }
 
     #[test]

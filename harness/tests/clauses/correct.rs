@@ -9,6 +9,7 @@ use hotspec::history::event::{Owner, What};
 use crate::lane::{LAST, OPEN};
 use crate::story::{BORN, CONTROL, NEW, OLD, RESTART, Story, T0, TD, TR, frame};
 use crate::told::{NEW_PID, OLD_PID};
+use crate::trials;
 
 /// Lanes reach their state here.
 pub(crate) const ARMING: u64 = RESTART + 60;
@@ -43,6 +44,7 @@ pub(crate) fn lanes(story: &mut Story) {
         "program-renamed" | "program-switched" => crate::program_replaced::lanes(story),
         "starved" => crate::starved::lanes(story),
         "five-restarts" => five_restarts(story),
+        "failing-program" => trials::lanes(story),
         other => panic!("no correct history is written for the scenario {other}"),
     }
 }

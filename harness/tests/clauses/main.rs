@@ -5,6 +5,7 @@
 //! - [`quiet`]: what is seen of its processes while all is quiet, and of their ends
 //! - [`correct`]: what the lanes of each scenario see of a correct server
 //! - [`rounds`]: several restarts in one history, and what is done to the successor's start
+//! - [`trials`]: restarts that have to fail
 //! - [`judged`]: what a story comes to
 //! - one file per group of clauses, [`run`] for the verdict on a whole run, [`generated`] for properties
 
@@ -16,6 +17,7 @@ mod availability;
 mod correct;
 mod drain;
 mod drain_end;
+mod failure;
 mod generated;
 mod generations;
 mod handover;
@@ -38,4 +40,5 @@ mod run;
 mod starved;
 mod story;
 mod told;
+mod trials;
 mod wire;

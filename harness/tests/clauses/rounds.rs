@@ -69,12 +69,12 @@ impl Story {
     }
 }
 
-/// An event of the restart `number`, told as if it were the first: later by `shift`, and of processes and lanes that have
-/// other numbers.
-pub(crate) fn follow(event: &Event, shift: u64, number: u64) -> Event {
+/// An event of a restart, told as if it were the first: later by `shift`, and of lanes and processes that have other numbers,
+/// by that of the restart, and by how many have succeeded before.
+pub(crate) fn follow(event: &Event, shift: u64, restart: u64, number: u64) -> Event {
     let Ok(Value::Object(mut fields)) = serde_json::to_value(event) else { unreachable!() };
     for (name, by) in
-        [("t", shift), ("from", shift), ("lane", LANES * number), ("proc", number), ("pid", number)]
+        [("t", shift), ("from", shift), ("lane", LANES * restart), ("proc", number), ("pid", number)]
     {
         add(&mut fields, name, by);
     }

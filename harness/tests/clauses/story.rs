@@ -2,7 +2,7 @@
 
 use hotspec::declaration::{Documented, Profile};
 use hotspec::history::event::{
-    Event, Interval, LaneId, ListenerRow, Micros, Owner, Phase, ProcId, SCHEMA, What,
+    Event, Fault, Interval, LaneId, ListenerRow, Micros, Owner, Phase, ProcId, SCHEMA, What,
 };
 use hotspec::history::{Model, timeline};
 use hotspec::scenario::builtin;
@@ -10,7 +10,7 @@ use hotspec::scenario::file::{Scenario, Stop, SuccessorStart};
 
 use crate::lane::Script;
 use crate::quiet::{self, Quiet};
-use crate::{correct, rounds};
+use crate::{correct, rounds, trials};
 
 /// The process from before the trigger.
 pub(crate) const OLD: Owner = Owner::Process(0);
@@ -62,6 +62,10 @@ pub(crate) struct Server {
     pub(crate) let_through: Option<u64>,
     /// What its command line names while it stands there: the descriptor's inode, 0 for anything else.
     pub(crate) names: Option<u64>,
+    /// What keeps this restart from succeeding.
+    pub(crate) fault: Option<Fault>,
+    /// Somebody came by the path by which the program is started.
+    pub(crate) by_path: bool,
     /// The harness kills the old process then.
     pub(crate) killed: Option<u64>,
 }
@@ -154,6 +158,8 @@ pub(crate) fn frame(name: &str) -> Story {
         let_through: None,
         names: None,
         killed: None,
+        fault: None,
+        by_path: true,
     };
     let mut story = Story {
         scenario,
@@ -202,10 +208,13 @@ impl Story {
     /// The whole history, in the order of time.
     pub(crate) fn history(&self) -> Vec<Event> {
         let mut events = self.round();
+        let mut generation = u64::from(self.server.fault.is_none());
         for (number, later) in (1..).zip(&self.later) {
             let begins = events.last().map_or(0, |event| event.t) + 50_000;
             let restart = later.round().into_iter().filter(|event| event.t >= RESTART * 1_000);
-            events.extend(restart.map(|event| rounds::follow(&event, begins - RESTART * 1_000, number)));
+            let shift = begins - RESTART * 1_000;
+            events.extend(restart.map(|event| rounds::follow(&event, shift, number, generation)));
+            generation += u64::from(later.server.fault.is_none());
         }
         let last = events.last().map_or(0, |event| event.t);
         events.push(Event { t: last + 1_000, what: What::Phase { phase: Phase::End } });
@@ -226,6 +235,7 @@ impl Story {
         }
         all.tell(CONTROL, What::Phase { phase: Phase::Control });
         all.tell(RESTART, What::Phase { phase: Phase::Restart });
+        trials::tell(&mut all);
         all.tell_processes();
         if self.server.canaries {
             all.tell_canaries();

@@ -1,0 +1,114 @@
+//! Restarts that fail.
+
+use hotspec::clause::result::Verdict;
+use hotspec::history::What;
+use hotspec::history::event::Fault;
+
+use crate::story::{BORN, OLD, Story, T0, correct};
+use crate::trials::OVER;
+
+/// The restart of this story that fails by this fault.
+fn failed(story: &mut Story, fault: Fault) -> &mut Story {
+    story.later.iter_mut().find(|later| later.server.fault == Some(fault)).unwrap()
+}
+
+/// The one after it.
+fn after(story: &mut Story, fault: Fault) -> &mut Story {
+    let at = story.later.iter().position(|later| later.server.fault == Some(fault)).unwrap();
+    &mut story.later[at + 1]
+}
+
+#[test]
+fn a_refused_connection_while_the_program_is_missing_breaks_it() {
+    for fault in [Fault::Missing, Fault::NotExecutable, Fault::Truncated] {
+        let mut story = correct("failing-program");
+        failed(&mut story, fault).lane("new", BORN + 30).refused();
+        story.breaks("failure.no-program", &[]);
+    }
+}
+
+#[test]
+fn a_request_that_is_lost_and_a_connection_that_is_closed_break_it() {
+    let mut story = correct("failing-program");
+    failed(&mut story, Fault::Missing).lane("new", BORN + 30).accepted_by(OLD).asked().reset();
+    story.breaks("failure.no-program", &[]);
+    let mut story = correct("failing-program");
+    let idle = failed(&mut story, Fault::Missing).lane("idle", T0 - 200).accepted_by(OLD).asked().answered();
+    idle.at(T0 + 50).fin();
+    story.breaks("failure.no-program", &[]);
+    let mut story = correct("failing-program");
+    let idle = failed(&mut story, Fault::Missing).lane("idle", T0 - 200).accepted_by(OLD).asked().answered();
+    idle.at(T0 + 50).asked().gave_up();
+    story.breaks("failure.no-program", &[]);
+    // Before the trigger it is no affair of a restart.
+    let mut story = correct("failing-program");
+    let idle = failed(&mut story, Fault::Missing).lane("idle", T0 - 200).accepted_by(OLD).asked().answered();
+    idle.at(T0 - 50).fin();
+    story.holds("failure.no-program");
+}
+
+#[test]
+fn no_successor_in_the_restart_after_it_breaks_it() {
+    let mut story = correct("failing-program");
+    let next = after(&mut story, Fault::Truncated);
+    (next.server.born, next.server.answers) = (None, None);
+    assert_eq!(story.verdict("failure.no-program"), Verdict::Fail);
+    let mut story = correct("failing-program");
+    story.later.truncate(1);
+    story.breaks("failure.no-program", &[]);
+}
+
+#[test]
+fn whoever_goes_another_way_to_its_program_is_not_judged() {
+    let mut story = correct("failing-program");
+    story.later.clear();
+    story.server.by_path = false;
+    for clause in ["failure.no-program", "keep-alive.kept-on-failed-restart"] {
+        assert_eq!(story.verdict(clause), Verdict::Unsupported);
+    }
+}
+
+#[test]
+fn a_restart_that_goes_on_all_the_same_is_no_failed_one() {
+    let mut story = correct("failing-program");
+    for later in story.later.iter_mut().filter(|later| later.server.fault.is_some()) {
+        (later.server.born, later.server.answers) = (Some(BORN), Some(BORN + 100));
+        later.server.fault = Some(Fault::Missing);
+    }
+    assert_ne!(story.verdict("failure.no-program"), Verdict::Fail);
+}
+
+#[test]
+fn a_close_that_is_announced_when_the_restart_is_given_up_breaks_it() {
+    let mut story = correct("failing-program");
+    let lane = failed(&mut story, Fault::Missing).lane("busy", T0 - 200).accepted_by(OLD).asked().answered();
+    lane.at(OVER + 100).asked().answered_last().fin();
+    story.breaks("keep-alive.kept-on-failed-restart", &[]);
+    // While it is tried that is another clause's affair.
+    let mut story = correct("failing-program");
+    let lane = failed(&mut story, Fault::Missing).lane("busy", T0 - 200).accepted_by(OLD).asked().answered();
+    lane.at(OVER - 100).asked().answered_last().fin();
+    story.holds("keep-alive.kept-on-failed-restart");
+}
+
+#[test]
+fn a_loss_that_a_plain_restart_shows_too_is_not_laid_at_the_door_of_the_one_after() {
+    let mut story = correct("failing-program");
+    after(&mut story, Fault::Missing).lane("new", BORN + 30).refused();
+    story.breaks("failure.no-program", &[]);
+    story.lane("new", BORN + 30).refused();
+    story.holds("failure.no-program");
+}
+
+#[test]
+fn a_history_that_breaks_off_shows_nothing() {
+    let mut story = correct("failing-program");
+    story.later.truncate(1);
+    let mut events = story.history();
+    events.pop();
+    events.push(hotspec::history::Event { t: events.last().unwrap().t + 1, what: What::Interrupted });
+    let manifest = story.manifest();
+    let recorded = [hotspec::clause::judge::Recorded { entry: &manifest.scenarios[0], events }];
+    let result = hotspec::clause::judge::judge(&manifest, &recorded);
+    assert!(result.clauses.iter().all(|clause| clause.verdict != Verdict::Fail), "{:#?}", result.clauses);
+}
