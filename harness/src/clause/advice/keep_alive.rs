@@ -235,4 +235,20 @@ pub(super) const ADVICE: &[Advice] = &[
             ),
         ],
     },
+    Advice {
+        clause: "keep-alive.kept-on-failed-restart",
+        seen: "The program is spoilt on the path that it was started by, and a restart is tried; once it is seen to be over, connections of every age are asked on, and what their answers announce is compared with the control phase.",
+        breaks: &[
+            "The draining flag is set at the trigger, and nobody takes it back when the successor fails.",
+            "The server can begin to drain and has no way to end it, short of exiting.",
+        ],
+        mend: &[
+            ("any", "Begin to drain when the successor says that it is ready, and not a moment earlier."),
+            ("Go", "SetKeepAlivesEnabled(false) belongs after the successor's message, before Shutdown."),
+            (
+                "Rust, hyper",
+                "Call graceful_shutdown on connections when the successor is ready; it can't be taken back.",
+            ),
+        ],
+    },
 ];
