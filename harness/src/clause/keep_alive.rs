@@ -3,8 +3,8 @@
 use super::availability::{judge_exchange, note_unknown_owner, pool_stood_still};
 use super::last_request::{fresh_request, idle_at, one_last_request};
 use super::{Case, Clause, Tally};
-use crate::declaration::Span;
-use crate::history::event::{Ending, Owner, Stage};
+use crate::declaration::{Profile, Span};
+use crate::history::event::{Ending, Owner, Phase, Stage};
 use crate::history::{Exchange, Lane, Micros};
 
 /// From the last byte of an answer that announced the close to the FIN.
@@ -97,7 +97,7 @@ pub const CLAUSES: &[Clause] = &[
         id: "keep-alive.normal-otherwise",
         must: "FRI",
         should: "",
-        requirement: "Before T0, and on the successor's connections, keep-alive is as in control, request by request, idle timeout included.",
+        requirement: "Before T0, and on the successor's connections, keep-alive is as in control, request by request, idle timeout included (falcore: and control shows that connections are kept alive).",
         why: "A server that always closes would pass the rest.",
         source: "hotspec",
         judge: Some(normal_otherwise),
@@ -322,11 +322,25 @@ fn crossing_request(case: &Case<'_>, tally: &mut Tally) {
     }
 }
 
+/// Control shows no connection that was kept alive. Only falcore promises that there are any.
+fn never_keeps(case: &Case<'_>, tally: &mut Tally) {
+    let control = case.lanes.values().filter(|lane| lane.phase == Phase::Control && !asks_for_close(lane));
+    let closed = |lane: &&Lane| lane.exchanges.first().is_some_and(Exchange::closes);
+    match control.clone().find(closed).filter(|_| case.profile == Profile::Falcore) {
+        Some(lane) => {
+            tally.exercise();
+            let at = lane.exchanges.first().and_then(|first| first.head.as_ref()).map_or(0, |head| head.at);
+            let seen = "`Connection: close` on each first answer, with no restart at all".to_owned();
+            tally.break_on(case, lane, at, "always-closes", "connections are kept alive", seen);
+        }
+        None => tally.rule_out("control shows that the target never keeps a connection alive"),
+    }
+}
+
 fn normal_otherwise(case: &Case<'_>, tally: &mut Tally) {
     let Some(t0) = case.t0() else { return };
     if case.control.ordinals == 0 {
-        tally.rule_out("control shows that the target never keeps a connection alive");
-        return;
+        return never_keeps(case, tally);
     }
     for (lane, n, exchange) in case.exchanges() {
         let Some(head) = exchange.head.as_ref() else { continue };

@@ -1,10 +1,13 @@
 //! Connections that could be used again: told of their end, given it in order, and left alone otherwise.
 
+use hotspec::clause::judge::{Recorded, judge};
 use hotspec::clause::result::Verdict;
 use hotspec::declaration::Profile;
+use hotspec::history::What;
 use hotspec::history::event::Owner;
 
 use crate::correct::LATE;
+use crate::judged::verdict;
 use crate::lane::{LAST, Script};
 use crate::story::{BORN, IDLE_MAX, NEW, OLD, RESTART, Story, T0, TD, TR, correct, correct_in};
 
@@ -233,4 +236,26 @@ fn a_close_at_an_ordinal_that_control_never_reached_is_in_order() {
     busy.asked().answered_last().fin();
     story.holds("keep-alive.normal-otherwise");
     assert_eq!(story.verdict("keep-alive.close-honoured"), Verdict::Pass);
+}
+
+/// Others may never promise to keep a connection.
+#[test]
+fn a_server_that_closes_every_connection_in_control_too_breaks_normal_otherwise_in_falcore() {
+    for (profile, expected) in [
+        (Profile::Falcore, Verdict::Fail),
+        (Profile::Reload, Verdict::Unsupported),
+        (Profile::InPlace, Verdict::Unsupported),
+    ] {
+        let story = correct_in(profile, "keep-alive-traffic");
+        let mut events = story.history();
+        for event in &mut events {
+            if let What::Head { close, last, .. } = &mut event.what {
+                (*close, *last) = (true, true);
+            }
+        }
+        let manifest = story.manifest();
+        let recorded = Recorded { entry: &manifest.scenarios[0], events };
+        let result = judge(&manifest, &[recorded]);
+        assert_eq!(verdict(&result, "keep-alive.normal-otherwise"), expected, "{profile:?}");
+    }
 }

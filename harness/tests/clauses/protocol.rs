@@ -56,11 +56,11 @@ fn an_end_of_file_that_is_as_late_as_in_control_is_in_time_for_http10() {
 }
 
 #[test]
-fn a_harness_that_slept_while_the_end_was_awaited_accuses_nobody() {
+fn a_harness_that_slept_while_the_end_was_awaited_accuses_nobody_and_praises_nobody() {
     let mut story = correct("http10");
     story.lane("http10", BORN).accepted_by(OLD).asked().answered_as(HTTP10).after(1_500).fin();
     story.harness_slept(BORN + 5, BORN + 1_400);
-    story.holds("protocol.http10");
+    story.leaves_open("protocol.http10");
 }
 
 #[test]
