@@ -12,10 +12,12 @@
 
 use std::io;
 
-use common::{Rules, Server};
+use common::{Rules, Server, StatusCode};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> io::Result<()> {
     // The fault: the old process can answer as well as ever.
-    Server::begin(Rules { unavailable: true, ..Rules::default() })?.run().await
+    Server::begin(Rules { unavailable: Some(StatusCode::SERVICE_UNAVAILABLE), ..Rules::default() })?
+        .run()
+        .await
 }

@@ -22,6 +22,8 @@ struct State {
     used: bool,
     /// The body of a request is on its way.
     uploading: bool,
+    /// That of a response is.
+    sending: bool,
     /// The client ended its side, and was left to.
     half_closed: bool,
     /// Bytes came that no request has been made of yet.
@@ -29,6 +31,7 @@ struct State {
     /// The client takes no more for now.
     blocked: bool,
     quiet_since: Instant,
+    last_read: Instant,
 }
 
 /// What silence has come to its end.
@@ -36,7 +39,8 @@ struct State {
 pub enum Silence {
     Idle,
     HalfSentHead,
-    Upload,
+    /// Of a client, or of the server, amid an exchange.
+    Exchange,
 }
 
 impl Activity {
@@ -45,10 +49,12 @@ impl Activity {
             exchanges: 0,
             used: false,
             uploading: false,
+            sending: false,
             half_closed: false,
             head_begun: None,
             blocked: false,
             quiet_since: Instant::now(),
+            last_read: Instant::now(),
         };
         Self(Arc::new(Shared { rules, state: Mutex::new(state), changed: Notify::new() }))
     }
@@ -63,7 +69,17 @@ impl Activity {
         if state.uploading
             && let (Some(drain), Some(upload)) = (draining_since, rules.upload)
         {
-            return Some((drain + upload, Silence::Upload));
+            return Some((drain + upload, Silence::Exchange));
+        }
+        if state.sending
+            && let (Some(drain), Some(sending)) = (draining_since, rules.sending)
+        {
+            return Some((drain + sending, Silence::Exchange));
+        }
+        if state.exchanges > 0
+            && let (Some(drain), true) = (draining_since, rules.working_is_idle)
+        {
+            return Some((state.last_read.max(drain) + rules.idle, Silence::Exchange));
         }
         if state.exchanges > 0 || state.blocked {
             return None;
@@ -86,9 +102,15 @@ impl Activity {
         self.0.changed.notified().await;
     }
 
+    /// Nothing came from the client, as far as was read.
+    pub fn is_unused(&self) -> bool {
+        !self.state().used
+    }
+
     pub fn bytes_read(&self) {
         let mut state = self.state();
         state.used = true;
+        state.last_read = Instant::now();
         if state.exchanges == 0 && state.head_begun.is_none() {
             state.head_begun = Some(Instant::now());
         }
@@ -130,6 +152,11 @@ impl Exchange {
         self.0.state().uploading = uploading;
         self.0.0.changed.notify_one();
     }
+
+    pub fn sending(&self) {
+        self.0.state().sending = true;
+        self.0.0.changed.notify_one();
+    }
 }
 
 impl Drop for Exchange {
@@ -137,6 +164,7 @@ impl Drop for Exchange {
         let mut state = self.0.state();
         state.exchanges -= 1;
         state.uploading = false;
+        state.sending = false;
         state.quiet_since = Instant::now();
         drop(state);
         self.0.0.changed.notify_one();

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
+use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 
 use nix::unistd::Pid;
@@ -18,6 +19,10 @@ pub struct Args {
     /// `--successor`: a predecessor waits to be told that this one is ready.
     pub successor: bool,
     pub pid_file: Option<PathBuf>,
+    /// `--config FILE`: what it says is shown in each answer, by those that read it.
+    pub config: Option<PathBuf>,
+    /// `--close-first`: does not wait for clients to close.
+    pub close_first: bool,
     /// The arguments as they were before a predecessor added its own.
     pub plain: Vec<OsString>,
     /// Who started this process, and is still there.
@@ -31,6 +36,8 @@ impl Args {
             socket: None,
             successor: false,
             pid_file: None,
+            config: None,
+            close_first: false,
             plain: Vec::new(),
             parent: predecessor::parent(),
         };
@@ -47,6 +54,15 @@ impl Args {
                     args.pid_file = Some(value.clone().into());
                     args.plain.extend([flag, value]);
                 }
+                Some("--config") => {
+                    let value = given.next().unwrap_or_default();
+                    args.config = Some(value.clone().into());
+                    args.plain.extend([flag, value]);
+                }
+                Some("--close-first") => {
+                    args.close_first = true;
+                    args.plain.push(flag);
+                }
                 Some("--socket") => args.socket = Some(parse(&given.next().unwrap_or_default())?),
                 Some("--successor") => args.successor = true,
                 _ => return Err(usage(&flag)),
@@ -61,6 +77,13 @@ impl Args {
         let new = path.with_extension("new");
         std::fs::write(&new, format!("{}\n", std::process::id()))?;
         std::fs::rename(new, path)
+    }
+
+    /// Tells the service manager, if there is one; see sd_notify(3).
+    pub fn notify(&self, message: &str) -> io::Result<()> {
+        let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return Ok(()) };
+        UnixDatagram::unbound()?.send_to(message.as_bytes(), path)?;
+        Ok(())
     }
 
     /// Whether a predecessor started this process.

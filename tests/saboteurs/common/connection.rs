@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::activity::{Activity, Silence};
 use super::handlers;
-use super::rules::{End, Rules};
+use super::rules::{End, IDLE_MAX, Rules};
 
 /// How long a client that was told of the end may take to end its side.
 const LINGER: Duration = Duration::from_secs(2);
@@ -78,13 +78,15 @@ async fn serve(stream: TcpStream, draining: Draining, rules: Rules) {
     let stream = Arc::new(stream);
     let silent = exchange(Arc::clone(&stream), draining.clone(), rules).await;
     let end = match (draining.borrow().is_some(), silent) {
-        (false, _) => End::Linger,
+        (false, _) => rules.after_other,
         (true, false) => rules.after_answer,
         (true, true) => rules.after_silence,
     };
     match end {
         End::Linger => linger(&stream).await,
-        End::ByClient => end_of_client(&stream).await,
+        End::ByClient => {
+            end_of_client(&stream, if draining.borrow().is_some() { LINGER } else { IDLE_MAX }).await
+        }
         End::Close => {}
         // A linger time of zero makes a reset of the close.
         End::Reset => drop(socket2::SockRef::from(&*stream).set_linger(Some(Duration::ZERO))),
@@ -101,9 +103,17 @@ async fn exchange(stream: Arc<TcpStream>, mut draining: Draining, rules: Rules) 
         handlers::answer(request, activity.begin_exchange(), draining, rules)
     });
     let mut connection = pin!(http1::Builder::new().half_close(true).serve_connection(io, service));
+    let mut told = draining.clone();
     loop {
-        let limit = activity.limit(*draining.borrow_and_update());
+        let draining_since = *draining.borrow_and_update();
+        if rules.drops_unread && draining_since.is_some() && activity.is_unused() {
+            return true;
+        }
+        let limit = activity.limit(draining_since);
         tokio::select! {
+            // What has come is looked at before any silence ends.
+            biased;
+            _ = told.changed(), if rules.drops_unread => {}
             _ = connection.as_mut() => return false,
             () = activity.changed() => {}
             _ = draining.changed() => {}
@@ -136,11 +146,11 @@ async fn expiry(limit: Option<(Instant, Silence)>) -> Silence {
 /// the end of file into a reset.
 async fn linger(stream: &TcpStream) {
     let _ = socket2::SockRef::from(stream).shutdown(Shutdown::Write);
-    end_of_client(stream).await;
+    end_of_client(stream, LINGER).await;
 }
 
 /// Reads what still comes until the client ends its side, within the time for it.
-async fn end_of_client(stream: &TcpStream) {
+async fn end_of_client(stream: &TcpStream, within: Duration) {
     let rest = async {
         let mut scratch = [0; 4096];
         while stream.readable().await.is_ok() {
@@ -151,7 +161,7 @@ async fn end_of_client(stream: &TcpStream) {
             }
         }
     };
-    let _ = tokio::time::timeout(LINGER, rest).await;
+    let _ = tokio::time::timeout(within, rest).await;
 }
 
 /// The stream, with note taken of what comes and goes.

@@ -12,7 +12,7 @@ use hyper::{Request, Response, StatusCode};
 
 use super::activity::Exchange;
 use super::connection::Draining;
-use super::rules::{self, Answer, Rules};
+use super::rules::{self, Answer, Bodies, Rules};
 
 /// How long an upload may bring nothing.
 const BODY_SILENCE_MAX: Duration = Duration::from_secs(20);
@@ -33,22 +33,31 @@ pub async fn answer(
     draining: Draining,
     rules: Rules,
 ) -> Result<Response<Payload>, hyper::Error> {
-    let unavailable = rules.unavailable && draining.borrow().is_some();
+    let is_draining = || draining.borrow().is_some();
+    let draining_early = is_draining();
+    let unavailable = rules.unavailable.filter(|_| draining_early);
     let (head, body) = request.into_parts();
     exchange.uploading(true);
     let received = upload(body).await?;
     exchange.uploading(false);
-    let (status, block, length) = match received {
-        None => whole(StatusCode::REQUEST_TIMEOUT, Bytes::from_static(b"too slow\n")),
-        Some(_) if unavailable => {
-            whole(StatusCode::SERVICE_UNAVAILABLE, Bytes::from_static(b"shutting down\n"))
-        }
-        Some(received) => respond(head.uri.path(), head.uri.query(), received).await,
+    let (status, block, length) = match (received, unavailable) {
+        (None, _) => whole(StatusCode::REQUEST_TIMEOUT, Bytes::from_static(b"too slow\n")),
+        (Some(_), Some(status)) => whole(status, Bytes::from_static(b"shutting down\n")),
+        (Some(received), None) => respond(head.uri.path(), head.uri.query(), received).await,
     };
-    let mut response = Response::new(Payload { block, sent: 0, length, _exchange: exchange });
-    *response.status_mut() = status;
+    exchange.sending();
     // Asked last, so that it is true of the moment at which the head is written.
-    let draining = draining.borrow().is_some();
+    let begun_draining = is_draining();
+    let until = match rules.bodies {
+        Bodies::UntilDrain => true,
+        Bodies::BegunBeforeDrain => begun_draining,
+        Bodies::Whole => false,
+    };
+    let until = until.then(|| draining.clone());
+    let mut response =
+        Response::new(Payload { block, sent: 0, length, until, is_cut: false, _exchange: exchange });
+    *response.status_mut() = status;
+    let draining = if rules.decided_early { draining_early } else { begun_draining };
     let (mut parts, body) = response.into_parts();
     let (version, written_as) = (head.version, &mut parts.version);
     let mut answer = Answer { version, head: &mut parts.headers, written_as, status, draining };
@@ -98,6 +107,10 @@ pub struct Payload {
     block: Bytes,
     sent: u64,
     length: u64,
+    /// It ends with the beginning of this.
+    until: Option<Draining>,
+    /// Nothing more of it will come.
+    is_cut: bool,
     _exchange: Exchange,
 }
 
@@ -107,8 +120,18 @@ impl Body for Payload {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.until.as_ref().is_some_and(|draining| draining.borrow().is_some()) {
+            self.until = None;
+            self.is_cut = true;
+            // The head, and what is there of the body, has its turn.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if self.is_cut {
+            return Poll::Ready(None);
+        }
         let left = self.length - self.sent;
         if left == 0 {
             return Poll::Ready(None);

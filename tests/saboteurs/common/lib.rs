@@ -22,8 +22,9 @@ use tokio::net::{TcpListener, TcpSocket};
 
 pub use args::Args;
 pub use connection::Connections;
+pub use hyper::StatusCode;
 pub use restart::Restart;
-pub use rules::{Answer, End, IDLE_MAX, Rules, close, close_while_draining, say_close};
+pub use rules::{Answer, Bodies, End, IDLE_MAX, Rules, close, close_while_draining, say_close};
 pub use server::Server;
 
 const BACKLOG: u32 = 1024;

@@ -28,6 +28,10 @@ pub struct Restart {
     pub environment: Vec<CString>,
     /// The listener that the successor inherits.
     socket: Option<RawFd>,
+    /// The number that it gets there, if it is to be another one.
+    pub handed_as: Option<RawFd>,
+    /// Further steps between fork and execution.
+    pub before_exec: fn() -> nix::Result<()>,
     hangup: unix::Signal,
     ready: unix::Signal,
     child: unix::Signal,
@@ -59,6 +63,8 @@ impl Restart {
             argv: argv.iter().map(|arg| c_string(arg)).collect::<io::Result<_>>()?,
             environment: std::env::vars_os().map(variable).collect::<io::Result<_>>()?,
             socket,
+            handed_as: None,
+            before_exec: || Ok(()),
             hangup: unix::signal(SignalKind::hangup())?,
             ready: unix::signal(SignalKind::user_defined1())?,
             child: unix::signal(SignalKind::child())?,
@@ -91,7 +97,8 @@ impl Restart {
         }
     }
 
-    fn start(&mut self) {
+    /// Starts a successor, unless one is starting.
+    pub fn start(&mut self) {
         if self.successor.is_some() {
             self.again = true;
             return;
@@ -120,8 +127,13 @@ impl Restart {
         if let Some(fd) = self.socket {
             // SAFETY: the listener is open as long as restarts are begun, and fork has copied it.
             let listener = unsafe { BorrowedFd::borrow_raw(fd) };
-            fcntl(listener, FcntlArg::F_SETFD(FdFlag::empty()))?;
+            match self.handed_as.filter(|number| *number != fd) {
+                None => fcntl(listener, FcntlArg::F_SETFD(FdFlag::empty()))?,
+                // SAFETY: what else has that number goes with the execution in any case.
+                Some(number) => nix::errno::Errno::result(unsafe { libc::dup2(fd, number) })?,
+            };
         }
+        (self.before_exec)()?;
         execve(&self.program, &self.argv, &self.environment)
     }
 

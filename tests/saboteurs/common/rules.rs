@@ -12,12 +12,23 @@ pub const IDLE_MAX: Duration = Duration::from_secs(60);
 pub struct Rules {
     /// Completes the head of each response.
     pub finish: fn(&mut Answer<'_>),
-    /// While the server drains, requests are answered by 503.
-    pub unavailable: bool,
+    /// While the server drains, requests are answered by this status.
+    pub unavailable: Option<StatusCode>,
+    /// Whether a response is the last on its connection is decided when its request's head is there, and not when its own
+    /// is written.
+    pub decided_early: bool,
+    /// Up to when bodies are sent.
+    pub bodies: Bodies,
     /// From the drain on, a connection that was used and is idle may stay so for so long.
     pub idle: Duration,
     /// One that never brought a byte.
     pub fresh: Duration,
+    /// One of which no byte was read yet is closed when the drain begins, without a look at what may wait in it.
+    pub drops_unread: bool,
+    /// One whose request is being answered is idle too, if nothing comes from its client.
+    pub working_is_idle: bool,
+    /// From the drain on, a response may take so long to be sent; as long as its client takes some of it, if it is not said.
+    pub sending: Option<Duration>,
     /// One whose client has begun a request head, or does so later.
     pub half_sent: Duration,
     /// One whose client has ended its side and is owed nothing; closed at once, if it is not said.
@@ -30,21 +41,29 @@ pub struct Rules {
     pub after_answer: End,
     /// And of one that was silent for too long.
     pub after_silence: End,
+    /// And of one, at other times, that its client or the last answer has ended.
+    pub after_other: End,
 }
 
 impl Default for Rules {
     fn default() -> Self {
         Self {
             finish: close_while_draining,
-            unavailable: false,
+            unavailable: None,
+            decided_early: false,
+            bodies: Bodies::Whole,
             idle: Duration::from_secs(3),
             fresh: Duration::from_secs(3),
+            drops_unread: false,
+            working_is_idle: false,
+            sending: None,
             half_sent: Duration::from_secs(9),
             half_closed: None,
             upload: None,
             read_size: usize::MAX,
             after_answer: End::Linger,
             after_silence: End::Linger,
+            after_other: End::Linger,
         }
     }
 }
@@ -90,4 +109,15 @@ pub enum End {
     ByClient,
     /// By RST.
     Reset,
+}
+
+/// Up to when the bodies of responses are sent.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Bodies {
+    /// Up to their ends.
+    Whole,
+    /// Up to where they are when the drain begins.
+    UntilDrain,
+    /// Up to their ends, if the drain had not begun when their heads were written; else not at all.
+    BegunBeforeDrain,
 }

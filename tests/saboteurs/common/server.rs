@@ -16,7 +16,11 @@ pub struct Server {
 impl Server {
     /// Up to where it is ready.
     pub fn begin(rules: Rules) -> io::Result<Self> {
-        let args = Args::parse()?;
+        Self::with(Args::parse()?, rules)
+    }
+
+    /// The same with arguments that were read already.
+    pub fn with(args: Args, rules: Rules) -> io::Result<Self> {
         let listener = super::bind_or_inherit(&args)?;
         let restart = Restart::on_hangup(&args, Some(&listener))?;
         Ok(Self { args, listener, restart, connections: Connections::new(rules) })
