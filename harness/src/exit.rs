@@ -28,7 +28,12 @@ pub fn of_run(result: &RunResult) -> u8 {
     if result.interrupted {
         return INTERRUPTED;
     }
-    match result.verdict {
+    of_verdict(result.verdict)
+}
+
+/// The exit status for a verdict.
+pub fn of_verdict(verdict: RunVerdict) -> u8 {
+    match verdict {
         RunVerdict::Pass => CONFORMS,
         RunVerdict::Fail => BREAKS,
         RunVerdict::Inconclusive => INCONCLUSIVE,

@@ -38,6 +38,7 @@ pub mod protocol;
 pub mod registry;
 pub mod result;
 pub mod starved;
+pub mod sum;
 pub mod tally;
 mod times;
 pub mod told;

@@ -211,6 +211,17 @@ pub struct RunResult {
     pub typed: Option<Typed>,
 }
 
+impl RunResult {
+    /// Whether a restart says how rare losses are. One that brought nobody up is none that could have lost anything, and one
+    /// that left something undecided, or was attempted again, none that is known not to have.
+    pub fn is_decided(&self, restart: &Restart) -> bool {
+        let mut same = self.restarts.iter().filter(|other| other.scenario == restart.scenario);
+        let last = same.all(|other| other.attempt <= restart.attempt);
+        let open = self.clauses.iter().any(|clause| clause.undecided_in.contains(&restart.scenario));
+        restart.tr_us.is_some() && last && !open
+    }
+}
+
 /// A reason for which a scenario could not be judged.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Problem {

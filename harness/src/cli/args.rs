@@ -25,6 +25,8 @@ pub(super) struct Cli {
 pub(super) enum Verb {
     /// Start a server, restart it under traffic, and judge what happened
     Run(Box<RunArgs>),
+    /// Run again and again, until enough restarts were judged or something fails
+    Soak(Box<SoakArgs>),
     /// Show what there is: clauses, scenarios, targets
     List(ListArgs),
     /// Say what a clause demands, why, and how it is put to the test
@@ -96,6 +98,21 @@ pub(super) struct RunArgs {
     /// The command that starts the server; {address}, {host}, {port} and {dir} are filled in
     #[arg(last = true, value_name = "COMMAND")]
     pub(super) command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SoakArgs {
+    /// Go on until so many restarts were judged [default: 300]
+    #[arg(long, value_name = "N", conflicts_with = "lasting", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) restarts: Option<u64>,
+    /// Go on for so long; the pass that is then under way is finished
+    #[arg(long = "for", id = "lasting", value_name = "TIME")]
+    pub(super) lasting: Option<Span>,
+    /// Go on after a pass that failed
+    #[arg(long)]
+    pub(super) keep_going: bool,
+    #[command(flatten)]
+    pub(super) run: RunArgs,
 }
 
 #[derive(Debug, Args)]

@@ -10,6 +10,7 @@ mod run;
 mod run_dir;
 mod select;
 mod session;
+mod soak;
 mod typed;
 
 use std::ffi::OsString;
@@ -39,6 +40,7 @@ pub fn main() -> ExitCode {
     };
     let done = match cli.verb {
         Verb::Run(args) => run::run(&args),
+        Verb::Soak(args) => soak::soak(&args),
         Verb::List(args) => list::list(&args),
         Verb::Explain(args) => explain::explain(&args),
         Verb::Check(args) => check::check(&args),

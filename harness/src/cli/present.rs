@@ -27,7 +27,8 @@ pub(super) struct Judged {
     // By scenario, one for each attempt. The output is that of the last.
     histories: BTreeMap<String, Vec<Vec<Event>>>,
     outputs: BTreeMap<String, Vec<u8>>,
-    level: Level,
+    /// SHOULD counts as well.
+    pub(super) level: Level,
 }
 
 /// Reads a run directory and judges what is in it.
@@ -99,6 +100,24 @@ pub(super) fn open(reports: &[ReportArg]) -> Result<Vec<Sink>, Failure> {
     reports.iter().map(open).collect()
 }
 
+/// Writes each report, in the words for its format; returns whether standard output is taken.
+///
+/// # Errors
+/// A file can't be written.
+pub(super) fn write(sinks: Vec<Sink>, text: impl Fn(Format) -> String) -> Result<bool, Failure> {
+    let taken = sinks.iter().any(|sink| sink.file.is_none());
+    for sink in sinks {
+        let text = text(sink.format);
+        match sink.file {
+            Some((mut file, path)) => file
+                .write_all(text.as_bytes())
+                .map_err(|error| Failure::own(format!("failed to write {}: {error}", path.display())))?,
+            None => print(&text),
+        }
+    }
+    Ok(taken)
+}
+
 impl Judged {
     /// Scenarios on which the verdict still hangs: none if it is no longer open. A target that did start in others may have
     /// been too slow in one, or found its port taken.
@@ -121,28 +140,32 @@ impl Judged {
     /// # Errors
     /// Something can't be written.
     pub(super) fn tell(&self, dir: &Path, sinks: Vec<Sink>) -> Result<u8, Failure> {
+        let json = self.store(dir)?;
+        let text = |format| match format {
+            Format::Json => json.clone(),
+            Format::Human => self.human(dir, 100, false),
+        };
+        if !write(sinks, text)? {
+            self.print(dir);
+        }
+        Ok(exit::of_run(&self.result))
+    }
+
+    /// Stores the results; returns them as JSON.
+    ///
+    /// # Errors
+    /// They can't be written.
+    pub(super) fn store(&self, dir: &Path) -> Result<String, Failure> {
         let json = report::json::json(&self.result).map_err(Failure::own)?;
         let results = dir.join(RESULTS);
         fs::write(&results, &json)
             .map_err(|error| Failure::own(format!("failed to write {}: {error}", results.display())))?;
-        let taken = sinks.iter().any(|sink| sink.file.is_none());
-        for sink in sinks {
-            let text = match sink.format {
-                Format::Json => json.clone(),
-                Format::Human => self.human(dir, 100, false),
-            };
-            match sink.file {
-                Some((mut file, path)) => file
-                    .write_all(text.as_bytes())
-                    .map_err(|error| Failure::own(format!("failed to write {}: {error}", path.display())))?,
-                None => print(&text),
-            }
-        }
-        if !taken {
-            let colour = anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never;
-            print(&self.human(dir, width(), colour));
-        }
-        Ok(exit::of_run(&self.result))
+        Ok(json)
+    }
+
+    /// Tells a person.
+    pub(super) fn print(&self, dir: &Path) {
+        print(&self.human(dir, width(), colour()));
     }
 
     fn human(&self, dir: &Path, width: usize, colour: bool) -> String {

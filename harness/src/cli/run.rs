@@ -4,10 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use super::args::{IsolationArg, RunArgs};
+use super::present::{self, Judged};
 use super::run_dir::{Files, RunDir};
 use super::select::{Selection, select};
 use super::session::Session;
-use super::{known, present, typed};
+use super::{known, typed};
 use crate::client::http1::Request;
 use crate::declaration::Documented;
 use crate::exit::{self, Failure};
@@ -35,45 +36,92 @@ const AT_ONCE_AGAIN: usize = 3;
 /// # Errors
 /// Whatever keeps a run from being made; what happens within it is told by its result.
 pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
-    let target = target(args)?;
-    if let Some(missing) = targets::missing(&target) {
-        return Err(Failure::new(exit::INVALID, format!("target {} can't run here: {missing}", target.name)));
-    }
-    let scenarios = builtin::scenarios().map_err(Failure::own)?;
-    known::check(&target, &scenarios)?;
-    let selection = select(&args.selectors, &args.exclude, args.all, target.profile, scenarios)?;
+    let prepared = Prepared::of(args)?;
     let sinks = present::open(&args.report)?;
-    let (own_network, isolation_why) = isolation(args.isolation)?;
-    let seed = args.seed.unwrap_or_else(rand::random);
     let run_dir = RunDir::create(args.run_dir.as_deref())?;
-    let manifest = manifest(args, &target, &selection, seed, own_network, isolation_why);
-    let text = serde_json::to_string_pretty(&manifest).map_err(Failure::own)?;
-    let path = run_dir.path.join("manifest.json");
-    fs::write(&path, text)
-        .map_err(|error| Failure::own(format!("failed to write {}: {error}", path.display())))?;
-    let jobs = Jobs {
-        target: &target,
-        selection: &selection,
-        manifest: &manifest,
-        dir: &run_dir.path,
-        own_network,
-        origin: Origin::now(monotonic_ns()),
-        descriptor_limit: raise_descriptor_limit(),
-    };
     let session = Session::begin()?;
-    let at_once = at_once(args, &target, own_network);
-    session.run_all(jobs.of(|_| true)?, at_once)?;
-    let mut judged = present::judge(&run_dir.path)?;
-    for _ in 0..args.again {
-        let undecided = judged.undecided();
-        if undecided.is_empty() || session.is_broken_off() {
-            break;
+    prepared.make(&session, &run_dir, prepared.seed)?.tell(&run_dir.path, sinks)
+}
+
+/// A run that can be made, any number of times.
+pub(super) struct Prepared<'a> {
+    args: &'a RunArgs,
+    target: Target,
+    selection: Selection,
+    own_network: bool,
+    isolation_why: Option<String>,
+    descriptor_limit: Option<DescriptorLimit>,
+    /// Fixes the plan: given, or drawn.
+    pub(super) seed: u64,
+}
+
+impl<'a> Prepared<'a> {
+    /// Resolves what was typed. Called before any thread exists, as it may enter a user namespace.
+    ///
+    /// # Errors
+    /// Whatever keeps a run from being made.
+    pub(super) fn of(args: &'a RunArgs) -> Result<Self, Failure> {
+        let target = target(args)?;
+        if let Some(missing) = targets::missing(&target) {
+            return Err(Failure::new(
+                exit::INVALID,
+                format!("target {} can't run here: {missing}", target.name),
+            ));
         }
-        let few = at_once.min(AT_ONCE_AGAIN * processors());
-        session.run_all(jobs.of(|name| undecided.contains(name))?, few)?;
-        judged = present::judge(&run_dir.path)?;
+        let scenarios = builtin::scenarios().map_err(Failure::own)?;
+        known::check(&target, &scenarios)?;
+        let selection = select(&args.selectors, &args.exclude, args.all, target.profile, scenarios)?;
+        let (own_network, isolation_why) = isolation(args.isolation)?;
+        Ok(Self {
+            args,
+            target,
+            selection,
+            own_network,
+            isolation_why,
+            descriptor_limit: raise_descriptor_limit(),
+            seed: args.seed.unwrap_or_else(rand::random),
+        })
     }
-    judged.tell(&run_dir.path, sinks)
+
+    /// What is run.
+    pub(super) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Runs, stores and judges.
+    ///
+    /// # Errors
+    /// Something can't be written or read; what happens within the run is told by its result.
+    pub(super) fn make(&self, session: &Session, run_dir: &RunDir, seed: u64) -> Result<Judged, Failure> {
+        let Self { args, target, selection, own_network, .. } = self;
+        let manifest = manifest(args, target, selection, seed, *own_network, self.isolation_why.clone());
+        let text = serde_json::to_string_pretty(&manifest).map_err(Failure::own)?;
+        let path = run_dir.path.join("manifest.json");
+        fs::write(&path, text)
+            .map_err(|error| Failure::own(format!("failed to write {}: {error}", path.display())))?;
+        let jobs = Jobs {
+            target,
+            selection,
+            manifest: &manifest,
+            dir: &run_dir.path,
+            own_network: *own_network,
+            origin: Origin::now(monotonic_ns()),
+            descriptor_limit: self.descriptor_limit,
+        };
+        let at_once = at_once(args, target, *own_network);
+        session.run_all(jobs.of(|_| true)?, at_once)?;
+        let mut judged = present::judge(&run_dir.path)?;
+        for _ in 0..args.again {
+            let undecided = judged.undecided();
+            if undecided.is_empty() || session.is_broken_off() {
+                break;
+            }
+            let few = at_once.min(AT_ONCE_AGAIN * processors());
+            session.run_all(jobs.of(|name| undecided.contains(name))?, few)?;
+            judged = present::judge(&run_dir.path)?;
+        }
+        Ok(judged)
+    }
 }
 
 /// The target, with what the command line says on top.

@@ -14,6 +14,9 @@ const RUNS_MAX: usize = 30;
 /// So many bytes of runs are kept.
 const BYTES_MAX: u64 = 2 << 30;
 const PREFIX: &str = "run-";
+const SOAK_PREFIX: &str = "soak-";
+/// What the passes of a soak come to.
+pub(super) const SOAK: &str = "soak.json";
 const LOCK: &str = "lock";
 
 /// The directory of a run that is being made. While it lives nobody removes it.
@@ -73,22 +76,52 @@ impl RunDir {
             }
             None => {
                 let base = base();
-                remove_old(&base);
-                let run = Self::make(&base.join(fresh_name()))?;
+                remove_old(&base, PREFIX);
+                let run = Self::make(&base.join(fresh_name(PREFIX)))?;
                 link_last(&base, &run.path);
                 Ok(run)
             }
         }
     }
 
+    /// Makes the directory that was asked for, or a new one among the user's, for runs one after another.
+    ///
+    /// # Errors
+    /// It can't be made, or holds something already.
+    pub(super) fn create_for_many(asked: Option<&Path>) -> Result<Self, Failure> {
+        let Some(path) = asked else {
+            let base = base();
+            remove_old(&base, SOAK_PREFIX);
+            return Self::locked(&base.join(fresh_name(SOAK_PREFIX)), &[]);
+        };
+        if ["manifest.json", SOAK].iter().any(|name| path.join(name).exists()) {
+            let message = format!("{} holds a run or a soak already; name another directory", path.display());
+            return Err(Failure::usage(message));
+        }
+        Self::locked(path, &[])
+    }
+
+    /// Makes one of these runs.
+    ///
+    /// # Errors
+    /// It can't be made.
+    pub(super) fn within(&self, name: &str) -> Result<Self, Failure> {
+        Self::make(&self.path.join(name))
+    }
+
     fn make(path: &Path) -> Result<Self, Failure> {
+        Self::locked(path, &["history", "output", "target"])
+    }
+
+    fn locked(path: &Path, parts: &[&str]) -> Result<Self, Failure> {
         let failed = |error: std::io::Error| {
             Failure::usage(format!(
                 "failed to make the run directory {}: {error}; --run-dir names another",
                 path.display()
             ))
         };
-        for part in ["history", "output", "target"] {
+        fs::create_dir_all(path).map_err(failed)?;
+        for part in parts {
             fs::create_dir_all(path.join(part)).map_err(failed)?;
         }
         let path = fs::canonicalize(path).map_err(failed)?;
@@ -114,9 +147,9 @@ fn base() -> PathBuf {
     state.unwrap_or_else(std::env::temp_dir).join("hotspec")
 }
 
-fn fresh_name() -> String {
+fn fresh_name(prefix: &str) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    format!("{PREFIX}{:012}-{:03}-{}", now.as_secs(), now.subsec_millis(), std::process::id())
+    format!("{prefix}{:012}-{:03}-{}", now.as_secs(), now.subsec_millis(), std::process::id())
 }
 
 /// The link is made beside its place and renamed, so that it is never absent.
@@ -131,11 +164,11 @@ fn link_last(base: &Path, run: &Path) {
 }
 
 /// Removes the oldest runs beyond the limits, but none that is being made.
-fn remove_old(base: &Path) {
+fn remove_old(base: &Path, prefix: &str) {
     let Ok(entries) = fs::read_dir(base) else { return };
     let mut runs: Vec<PathBuf> = entries
         .flatten()
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX))
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
         .map(|entry| entry.path())
         .collect();
     runs.sort();

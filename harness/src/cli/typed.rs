@@ -7,15 +7,16 @@ use clap::{Arg, CommandFactory};
 use super::args::Cli;
 use crate::manifest::Typed;
 
-/// Takes the words of a `run` apart. They were accepted by the parser before.
+/// Takes the words of a `run` apart, or of a verb that runs too: what only that one knows is left out. They were accepted by
+/// the parser before.
 pub(super) fn take_apart(words: impl IntoIterator<Item = OsString>) -> Typed {
     let mut words = words.into_iter().map(|word| word.to_string_lossy().into_owned());
     let mut typed =
         Typed { program: words.next().unwrap_or_else(|| "hotspec".to_owned()), ..Typed::default() };
     let command = Cli::command();
     let Some(run) = command.find_subcommand("run") else { return typed };
-    // The verb itself.
-    words.next();
+    let verb = words.next().unwrap_or_default();
+    let own = command.find_subcommand(&verb).unwrap_or(run);
     while let Some(word) = words.next() {
         if word == "--" {
             typed.command = words.collect();
@@ -25,9 +26,12 @@ pub(super) fn take_apart(words: impl IntoIterator<Item = OsString>) -> Typed {
             typed.selectors.push(word);
             continue;
         }
-        let apart = run.get_arguments().any(|arg| names(arg, &word) && arg.get_action().takes_values());
+        let apart = own.get_arguments().any(|arg| names(arg, &word) && arg.get_action().takes_values());
         let value = if apart { words.next() } else { None };
-        typed.options.push(std::iter::once(word).chain(value).collect());
+        let of_run = |arg: &Arg| names(arg, &word) || begins(arg, &word);
+        if verb == "run" || run.get_arguments().any(of_run) {
+            typed.options.push(std::iter::once(word).chain(value).collect());
+        }
     }
     typed
 }
@@ -37,6 +41,14 @@ fn names(arg: &Arg, word: &str) -> bool {
     let long = |name: &str| word.strip_prefix("--") == Some(name);
     let short = |letter: char| word.strip_prefix('-').is_some_and(|rest| rest == letter.to_string());
     arg.get_long().is_some_and(long) || arg.get_short().is_some_and(short)
+}
+
+/// Whether a word is this option with its value glued to it.
+fn begins(arg: &Arg, word: &str) -> bool {
+    let long = |name: &str| word.strip_prefix("--").and_then(|rest| rest.strip_prefix(name));
+    let glued = arg.get_long().and_then(long).is_some_and(|rest| rest.starts_with('='));
+    let short = |letter: char| !word.starts_with("--") && word.chars().nth(1) == Some(letter);
+    glued || arg.get_short().is_some_and(short)
 }
 
 #[cfg(test)]
@@ -65,5 +77,13 @@ mod tests {
         let options: [&[&str]; 4] = [&["--socket-flag", "--fd"], &["--jobs=3"], &["-j4"], &["--path", "/-x"]];
         assert_eq!(typed.options, options);
         assert!(typed.selectors.is_empty() && typed.command.is_empty());
+    }
+
+    #[test]
+    fn what_only_another_verb_knows_is_left_out() {
+        let typed = taken("hotspec soak --restarts 40 idle --for=2h -j4 --keep-going --idle-max=3s --seed 7");
+        assert_eq!(typed.selectors, ["idle"]);
+        let options: [&[&str]; 3] = [&["-j4"], &["--idle-max=3s"], &["--seed", "7"]];
+        assert_eq!(typed.options, options);
     }
 }

@@ -66,6 +66,7 @@ impl FromStr for Span {
             "ms" => 1e3,
             "" | "s" => 1e6,
             "m" | "min" => 60e6,
+            "h" => 3_600e6,
             _ => return Err(expected()),
         };
         let number: f64 = number.trim().parse().map_err(|_| expected())?;
@@ -267,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_span_that_makes_no_sense_is_refused_with_what_was_expected() {
-        for text in ["", "fast", "-1s", "1h", "NaNs", "inf", "1e99s"] {
+        for text in ["", "fast", "-1s", "1d", "NaNs", "inf", "1e99s"] {
             let error = text.parse::<Span>().expect_err(text);
             assert!(error.contains("expected a length of time"), "{error}");
         }

@@ -2,6 +2,7 @@
 
 use super::style::misleads;
 use crate::clause::result::RunResult;
+use crate::clause::sum::Sum;
 
 /// The result as JSON: keys in the order of [`RunResult`], two spaces of indent, a newline at the end.
 ///
@@ -11,7 +12,19 @@ use crate::clause::result::RunResult;
 /// # Errors
 /// As serde_json; a result that was judged gives none.
 pub fn json(run: &RunResult) -> Result<String, serde_json::Error> {
-    let text = serde_json::to_string_pretty(run)?;
+    printable(run)
+}
+
+/// The sum of many runs as JSON, in the same form.
+///
+/// # Errors
+/// As serde_json; a sum gives none.
+pub fn sum(sum: &Sum) -> Result<String, serde_json::Error> {
+    printable(sum)
+}
+
+fn printable(value: &impl serde::Serialize) -> Result<String, serde_json::Error> {
+    let text = serde_json::to_string_pretty(value)?;
     let mut out = String::with_capacity(text.len() + 1);
     for c in text.chars() {
         // Outside of strings only line ends are such characters, and within them none is left bare.

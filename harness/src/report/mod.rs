@@ -6,6 +6,7 @@
 //! - [`json`]: for programs
 //! - [`catalogue`]: what there is: clauses, scenarios, targets
 //! - [`lane_log`]: what happened on one connection, and to the servers meanwhile
+//! - [`soak`]: what many runs come to
 //! - [`style`]: colours, widths, and [`style::clean`], through which all text goes
 //! - `page`, `table`: paragraphs and columns that keep within a width
 
@@ -20,6 +21,7 @@ pub mod human;
 pub mod json;
 pub mod lane_log;
 mod page;
+pub mod soak;
 pub mod style;
 mod table;
 

@@ -17,18 +17,7 @@ pub(super) fn write(page: &mut Page, run: &RunResult) {
         .flat_map(|clause| clause.violations.iter().chain(&clause.known))
         .map(|violation| violation.scenario.as_str())
         .collect();
-    // A restart that brought nobody up is none that could have lost anything, and one that left something undecided, and
-    // was attempted again, none that is known not to have.
-    let last = |restart: &Restart| {
-        run.restarts
-            .iter()
-            .all(|other| other.scenario != restart.scenario || other.attempt <= restart.attempt)
-    };
-    let open =
-        |restart: &Restart| run.clauses.iter().any(|clause| clause.undecided_in.contains(&restart.scenario));
-    let decided =
-        run.restarts.iter().filter(|restart| restart.tr_us.is_some() && last(restart) && !open(restart));
-    let number = decided.count();
+    let number = run.restarts.iter().filter(|restart| run.is_decided(restart)).count();
     if !judged || !broken.is_empty() || number == 0 {
         return;
     }

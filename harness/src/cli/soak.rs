@@ -1,0 +1,132 @@
+//! `hotspec soak`: the same run again and again, added up.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::args::{Format, SoakArgs};
+use super::present::{self, Judged};
+use super::run::Prepared;
+use super::run_dir::{RunDir, SOAK};
+use super::session::Session;
+use crate::clause::sum::Sum;
+use crate::exit::Failure;
+use crate::report;
+
+/// Restarts that are judged unless the command line says otherwise: fewer than 1 % lose anything then, at 95 %.
+const RESTARTS: u64 = 300;
+/// So many failed passes are kept on the disk.
+const KEPT_MAX: usize = 20;
+
+/// Runs until enough was judged or something fails; tells the sum.
+///
+/// # Errors
+/// Whatever keeps runs from being made; what happens within them is told by the sum.
+pub(super) fn soak(args: &SoakArgs) -> Result<u8, Failure> {
+    let prepared = Prepared::of(&args.run)?;
+    let sinks = present::open(&args.run.report)?;
+    let dir = RunDir::create_for_many(args.run.run_dir.as_deref())?;
+    let session = Session::begin()?;
+    let target = prepared.target();
+    let sum = Sum::new(&target.name, target.profile, args.run.level, prepared.seed);
+    let mut soak = Soak { args, prepared: &prepared, dir: &dir, sum, begun: Instant::now(), last: None };
+    soak.store()?;
+    let ended = soak.passes(&session);
+    let sum = soak.sum;
+    let json = report::json::sum(&sum).map_err(Failure::own)?;
+    let shown = dir.path.display().to_string();
+    let text = |format| match format {
+        Format::Json => json.clone(),
+        Format::Human => report::soak::render(&sum, &shown, 100, false),
+    };
+    if !present::write(sinks, text)? {
+        present::print(&report::soak::render(&sum, &shown, present::width(), present::colour()));
+    }
+    ended.map(|()| sum.status())
+}
+
+struct Soak<'a> {
+    args: &'a SoakArgs,
+    prepared: &'a Prepared<'a>,
+    dir: &'a RunDir,
+    sum: Sum,
+    begun: Instant,
+    /// The directory of the last pass, if it goes with the next one.
+    last: Option<PathBuf>,
+}
+
+impl Soak<'_> {
+    /// Pass after pass.
+    ///
+    /// # Errors
+    /// hotspec's own fault. What was added up until then stays.
+    fn passes(&mut self, session: &Session) -> Result<(), Failure> {
+        while !self.is_enough() && !session.is_broken_off() {
+            let failed = self.pass(session)?;
+            if (failed && !self.args.keep_going) || self.sum.is_barren() {
+                break;
+            }
+        }
+        self.sum.interrupted |= session.is_broken_off();
+        self.store()
+    }
+
+    fn wanted(&self) -> Option<u64> {
+        self.args.lasting.is_none().then(|| self.args.restarts.unwrap_or(RESTARTS))
+    }
+
+    fn is_enough(&self) -> bool {
+        let enough = self.wanted().is_some_and(|wanted| self.sum.restarts >= wanted);
+        let lasted = |span: crate::declaration::Span| self.begun.elapsed() >= Duration::from_micros(span.0);
+        enough || self.args.lasting.is_some_and(lasted)
+    }
+
+    /// One pass, in a directory of its own. Returns whether it failed.
+    fn pass(&mut self, session: &Session) -> Result<bool, Failure> {
+        let number = self.sum.passes + 1;
+        let run_dir = self.dir.within(&format!("pass-{number:05}"))?;
+        let seed = self.sum.seed.wrapping_add(number - 1);
+        let judged = self.prepared.make(session, &run_dir, seed)?;
+        judged.store(&run_dir.path)?;
+        let before = self.sum.restarts;
+        let failed = self.sum.add(&judged.result);
+        self.keep(&run_dir.path, failed);
+        self.store()?;
+        if failed {
+            self.tell(&judged, &run_dir.path);
+        }
+        let added = self.sum.restarts.saturating_sub(before);
+        anstream::eprintln!("{}", report::soak::progress(&self.sum, added, self.wanted()));
+        Ok(failed)
+    }
+
+    /// The report of a pass that failed goes where the sum goes, unless that is for programs.
+    fn tell(&self, judged: &Judged, dir: &Path) {
+        if self.args.run.report.iter().all(|report| report.path.is_some()) {
+            judged.print(dir);
+            present::print("\n");
+        }
+    }
+
+    /// Removes the directory of the pass before, unless that failed.
+    fn keep(&mut self, dir: &Path, failed: bool) {
+        if let Some(last) = self.last.take() {
+            let _ = fs::remove_dir_all(last);
+        }
+        let keeps = failed && self.sum.failures.iter().filter(|one| one.dir.is_some()).count() < KEPT_MAX;
+        if !keeps {
+            self.last = Some(dir.to_owned());
+        } else if let Some(one) = self.sum.failures.last_mut() {
+            one.dir = Some(dir.display().to_string());
+        }
+    }
+
+    /// Stores the sum so far: beside its place and renamed, so that it is always whole.
+    fn store(&mut self) -> Result<(), Failure> {
+        self.sum.took_us = u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let text = report::json::sum(&self.sum).map_err(Failure::own)?;
+        let (beside, path) = (self.dir.path.join(".soak.json"), self.dir.path.join(SOAK));
+        let stored = fs::write(&beside, text).and_then(|()| fs::rename(&beside, &path));
+        stored.map_err(|error| Failure::own(format!("failed to write {}: {error}", path.display())))
+    }
+}
