@@ -104,12 +104,12 @@ fn exit_zero(case: &Case<'_>, tally: &mut Tally) {
     }
 }
 
-fn next_of_pid(case: &Case<'_>, proc: &Proc) -> Option<Micros> {
+pub(super) fn next_of_pid(case: &Case<'_>, proc: &Proc) -> Option<Micros> {
     let later = case.timeline.procs.values().filter(|other| other.pid == proc.pid && other.id > proc.id);
     later.map(|other| other.seen).min()
 }
 
-fn describe(end: End) -> String {
+pub(super) fn describe(end: End) -> String {
     match end {
         End { signal: Some(signal), .. } => {
             let name = Signal::try_from(signal).map_or_else(|_| signal.to_string(), |one| one.to_string());
@@ -196,7 +196,7 @@ fn roles(counted: &[Counted], of: &BTreeSet<i32>) -> BTreeMap<Role, Vec<i32>> {
     roles
 }
 
-fn plain(name: &str) -> String {
+pub(super) fn plain(name: &str) -> String {
     name.chars().filter(|c| !c.is_ascii_digit()).collect()
 }
 
@@ -204,7 +204,7 @@ fn in_words((name, top): &Role) -> String {
     format!("`{name}` ({})", if *top { "the top of its tree" } else { "below another" })
 }
 
-fn one_left(case: &Case<'_>, tally: &mut Tally) {
+pub(super) fn one_left(case: &Case<'_>, tally: &mut Tally) {
     let Some(stock) = stock(case, tally) else { return };
     let before = roles(stock.before, &of_generation(case, stock.before, stock.before_at));
     let after = roles(stock.after, &of_generation(case, stock.after, stock.at));
@@ -286,7 +286,7 @@ fn most_in_control(case: &Case<'_>, (name, _): &Role) -> usize {
     of_name().map(|one| of_name().filter(|proc| there(proc, one.seen)).count()).max().unwrap_or_default()
 }
 
-fn no_zombies(case: &Case<'_>, tally: &mut Tally) {
+pub(super) fn no_zombies(case: &Case<'_>, tally: &mut Tally) {
     let Some(stock) = stock(case, tally) else { return };
     tally.exercise();
     let was_zombie = |pid: i32| stock.before.iter().any(|one| one.pid == pid && one.zombie);

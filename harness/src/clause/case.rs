@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::control::Control;
 use super::observed::Observed;
 use super::trial::{Plain, Trial};
+use super::repeated::Repeated;
 use super::wire::Wire;
 use crate::declaration::{Documented, Limits, Profile};
 use crate::history::event::{Event, FileId, ListenerRow, Owner, Phase, What};
@@ -92,6 +93,8 @@ pub struct Case<'a> {
     pub trial: Trial,
     /// Processes while all was quiet, and their ends.
     pub observed: Observed,
+    /// What was triggered again.
+    pub repeated: Repeated,
     /// What a generation tells the next one, as the target declares it.
     pub documented: Documented,
     gaps: Vec<Interval>,
@@ -164,6 +167,7 @@ impl<'a> Case<'a> {
             wire: Wire::default(),
             trial: Trial::default(),
             observed: Observed::default(),
+            repeated: Repeated::default(),
             documented: Documented::default(),
             gaps: Vec::new(),
         };
@@ -171,6 +175,7 @@ impl<'a> Case<'a> {
             case.observed.read(event);
             case.wire.read(event);
             case.trial.read(event);
+            case.repeated.read(event);
             case.read(event);
         }
         let last = events.last().map(|event| &event.what);

@@ -3,11 +3,12 @@
 //!
 //! - [`case`]: one scenario's history, folded, with what control showed
 //! - [`observed`]: what it says of processes while all was quiet; `lineage`: who descends from whom
+//! - [`repeated`]: what was triggered again, and what a server owes whatever it makes of that
 //! - [`tally`]: what a clause says of a case
 //! - [`registry`]: all clauses, their levels and sources
 //! - [`judge`]: from histories to results
 //! - one file per group: [`availability`], [`in_flight`], [`keep_alive`], [`idle`], [`drain`], [`process`] (with
-//!   [`handover`], [`aftermath`], [`identity`], [`told`]), [`protocol`], [`failure`] (with [`trial`]); [`wire`] has
+//!   [`handover`], [`aftermath`], [`identity`], [`told`]), [`protocol`], [`repeat`], [`failure`] (with [`trial`]); [`wire`] has
 //!   what packets decide
 //! - [`planned`]: what is in the catalogue and not built yet
 //! - [`advice`]: by which witness each is seen, what usually breaks it, and how that is mended
@@ -36,6 +37,8 @@ pub mod process;
 pub mod program_replaced;
 pub mod protocol;
 pub mod registry;
+pub mod repeat;
+pub mod repeated;
 pub mod result;
 pub mod starved;
 pub mod sum;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Case, Tally, aftermath, availability, drain, failure, handover, identity, idle, in_flight, keep_alive,
-    planned, process, program_replaced, protocol, starved, told, wire,
+    planned, process, program_replaced, protocol, repeat, starved, told, wire,
 };
 use crate::declaration::Profile;
 
@@ -87,6 +87,7 @@ pub fn all() -> Vec<&'static Clause> {
         aftermath::CLAUSES,
         identity::CLAUSES,
         told::CLAUSES,
+        repeat::CLAUSES,
         protocol::CLAUSES,
         failure::CLAUSES,
         program_replaced::CLAUSES,

@@ -351,6 +351,29 @@ pub enum What {
         /// Whether this is the step after which the old generation is to drain.
         drain: bool,
     },
+    /// A further trigger, or a signal to stop, was sent while the restart was under way, between `from` and now.
+    Again {
+        /// Which of them, from 1 on.
+        number: u32,
+        /// What was done.
+        what: String,
+        /// The process that it was sent to, if it is one.
+        #[serde(default)]
+        proc: Option<ProcId>,
+        /// The moment before.
+        from: Micros,
+        /// It is no trigger: the process is to stop.
+        #[serde(default)]
+        stop: bool,
+        /// Why it could not be sent.
+        #[serde(default)]
+        failed: Option<String>,
+    },
+    /// How many descriptors each process has open while no lane is.
+    Sizes {
+        /// Each process, and how many.
+        descriptors: Vec<(ProcId, u32)>,
+    },
     /// The marker in the target's configuration was changed; answers from now on may show it.
     Marker {
         /// Its new value.

@@ -238,6 +238,35 @@ impl Timeline {
         successors > 0 && successors >= before.iter().filter(listens).count()
     }
 
+    /// The main process of the newest generation that serves, where that has one of its own: the latest-born that answered
+    /// and listens, or whoever forked it and serves nobody.
+    pub fn newest_main(&self) -> Option<ProcId> {
+        let generations = self.generations();
+        if matches!(generations.model, Model::MasterWorkers | Model::InPlace) {
+            return None;
+        }
+        let successors = || generations.successors.iter().filter_map(|id| self.procs.get(id));
+        let there = |proc: &&Proc| proc.gone.is_none();
+        let serves = |proc: &&Proc| proc.first_answer.is_some() && !proc.listeners.is_empty();
+        let newest = successors().filter(there).filter(serves).max_by_key(|proc| proc.id)?;
+        let forked_it = |up: &&Proc| up.lanes == 0 && self.is_worker_of(newest, &[up.id]);
+        Some(successors().filter(there).find(forked_it).unwrap_or(newest).id)
+    }
+
+    /// How many generations answered since T0. Where workers are replaced they are counted by as many as there were before.
+    pub fn generations_that_served(&self) -> usize {
+        let generations = self.generations();
+        let answered = |id: &&ProcId| self.procs.get(id).is_some_and(|proc| proc.first_answer.is_some());
+        let count = generations.successors.iter().filter(answered).count();
+        let workers = |id: &&ProcId| !generations.idle.contains(id);
+        let old = generations.old.iter().filter(workers).count().max(1);
+        match generations.model {
+            Model::InPlace => usize::from(self.tr().is_some()),
+            Model::MasterWorkers | Model::NewMaster => count.div_ceil(old),
+            _ => count,
+        }
+    }
+
     /// Whether no process of the old generation holds a listening socket any more, but for a master that serves nobody.
     pub fn old_stopped_listening(&self) -> bool {
         let generations = self.generations();

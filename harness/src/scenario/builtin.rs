@@ -42,6 +42,16 @@ const SCENARIOS: &[(&str, &str)] = &[
     ("starved", include_str!("../../scenarios/starved.toml")),
     ("failing-program", include_str!("../../scenarios/failing-program.toml")),
     ("five-restarts", include_str!("../../scenarios/five-restarts.toml")),
+    ("double-trigger", include_str!("../../scenarios/double-trigger.toml")),
+    ("double-trigger-sweep", include_str!("../../scenarios/double-trigger-sweep.toml")),
+    ("triggered-while-draining", include_str!("../../scenarios/triggered-while-draining.toml")),
+    ("successor-triggered", include_str!("../../scenarios/successor-triggered.toml")),
+    ("triggered-at-start", include_str!("../../scenarios/triggered-at-start.toml")),
+    ("triggered-at-birth", include_str!("../../scenarios/triggered-at-birth.toml")),
+    ("process-group", include_str!("../../scenarios/process-group.toml")),
+    ("storm", include_str!("../../scenarios/storm.toml")),
+    ("stopped-amid", include_str!("../../scenarios/stopped-amid.toml")),
+    ("twenty-restarts", include_str!("../../scenarios/twenty-restarts.toml")),
 ];
 
 /// All scenarios.

@@ -1,7 +1,8 @@
 //! Conducts a scenario: starts the target, runs the control phase, triggers the restart, and sees it through.
 //!
 //! The stages are in `stages`, the trigger in `trigger`, stopping the old generation in `stop`, waiting for the
-//! target to answer in `ready`, what is done to the successor's start in `successor`. Everything waited for a condition that is looked at again
+//! target to answer in `ready`, what is done to the successor's start in `successor`, what is triggered again
+//! in `repeat`. Everything waited for a condition that is looked at again
 //! whenever something was seen; nothing sleeps in the hope that something has happened meanwhile.
 
 use std::cell::Cell;
@@ -14,6 +15,7 @@ use tokio::sync::watch;
 use super::aftermath;
 use super::lookout::Lookout;
 use super::monitor::Monitor;
+use super::repeat::Repeated;
 use super::runner::{Halt, Job, Progress, tell};
 use super::said::Said;
 use super::stages::RESTARTS_EXTRA;
@@ -69,6 +71,10 @@ pub struct Conductor<'a> {
     pub(super) has_said: bool,
     /// The command of a step failed since the last trigger.
     pub(super) command_failed: bool,
+    /// What was triggered again.
+    pub(super) repeated: Repeated,
+    /// Restarts that were seen through.
+    pub(super) round: u32,
     /// How environments are told.
     pub(super) redaction: Redaction,
     anchors: watch::Sender<Anchors>,
@@ -140,6 +146,8 @@ impl<'a> Conductor<'a> {
             has_said: false,
             command_failed: false,
             redaction,
+            repeated: Repeated::default(),
+            round: 0,
             anchors: watch::Sender::new(Anchors::default()),
             presence: Rc::new(()),
             looked: Instant::now(),

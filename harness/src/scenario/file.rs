@@ -59,6 +59,8 @@ pub struct Scenario {
     pub probes: bool,
     /// The old generation is stopped for a while.
     pub stop: Option<Stop>,
+    /// What is triggered again, and when.
+    pub again: Option<Again>,
     /// Its lanes.
     #[serde(default, rename = "lane")]
     pub lanes: Vec<LaneSpec>,
@@ -117,6 +119,58 @@ pub enum SuccessorStart {
     Orphaned,
     /// There is no old generation: the harness opens the listening socket and plays the parent.
     Adopted,
+}
+
+/// What is triggered again while a restart is under way, and when; or what is different about the first trigger.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Again {
+    /// The first step once more, this long after it: one restart for each.
+    Gaps(Vec<Length>),
+    /// All steps once more at a later moment.
+    Amid(AmidSpec),
+    /// The first step again and again.
+    Storm(StormSpec),
+    /// SIGTERM to the old main process, in place of the steps that are left.
+    Stop(WaitSpec),
+    /// The first step once more, to the successor as soon as it is seen, ready or not.
+    AtBirth,
+    /// Nothing again: the signal goes to the main process's whole group.
+    Group,
+    /// Nothing again: the trigger follows on the first answered request of all. There is no control then.
+    AtStart,
+}
+
+/// A second trigger amid the restart.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct AmidSpec {
+    /// When.
+    pub when: WaitSpec,
+    /// Who gets it.
+    #[serde(default)]
+    pub to: Whom,
+}
+
+/// Many triggers.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct StormSpec {
+    /// How far apart.
+    pub every: Length,
+    /// How many after the first.
+    pub times: u32,
+}
+
+/// Who gets a further trigger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Whom {
+    /// Whoever the target's steps name.
+    #[default]
+    Main,
+    /// The main process of the newest generation that serves.
+    Successor,
 }
 
 /// When the old generation is stopped (SIGSTOP). It goes on as soon as every lane is loaded.
@@ -370,6 +424,14 @@ pub struct ScenarioError {
 }
 
 impl Scenario {
+    /// How many restarts follow one another.
+    pub fn restarts(&self) -> u32 {
+        match &self.again {
+            Some(Again::Gaps(gaps)) => u32::try_from(gaps.len()).unwrap_or(u32::MAX),
+            _ => self.restarts,
+        }
+    }
+
     /// Whether it takes long by nature.
     pub fn is_slow(&self) -> bool {
         self.tags.contains(&Tag::Slow)

@@ -13,6 +13,7 @@ mod named;
 mod origin;
 pub mod plan;
 mod ready;
+mod repeat;
 pub mod runner;
 mod said;
 mod stages;

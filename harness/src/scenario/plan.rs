@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::file::{Declared, EndpointName, LaneSpec, Scenario, Step, Stop, SuccessorStart, WaitSpec};
+use super::file::{
+    Again, AmidSpec, Declared, EndpointName, LaneSpec, Scenario, Step, Stop, SuccessorStart, WaitSpec, Whom,
+};
 use crate::client::http1::Connection;
 use crate::client::lane::PIECE_BYTES;
 use crate::client::step::{Anchor, Ask, Do, LanePlan, Moment, Slowly};
 use crate::declaration::Limits;
-use crate::history::Micros;
 use crate::history::event::Fault;
+use crate::history::{Micros, Model};
 use crate::target::file::{Endpoints, ListenKind, Target, fill};
 use crate::target::program_copy::Replacement;
 
@@ -31,6 +33,8 @@ pub struct Plan {
     pub repeated: Vec<(Micros, LanePlan)>,
     /// When the old generation is stopped.
     pub stop: Option<Stop>,
+    /// What is triggered again, and when.
+    pub again: Option<Again>,
     /// How many restarts follow one another.
     pub restarts: u32,
     /// The kind of listening socket.
@@ -60,7 +64,8 @@ impl Plan {
             lanes: Vec::new(),
             repeated: Vec::new(),
             stop: scenario.stop,
-            restarts: scenario.restarts.clamp(1, 1_000) + 2 * scenario.failing.len() as u32,
+            again: scenario.again.clone(),
+            restarts: scenario.restarts().clamp(1, 1_000) + 2 * scenario.failing.len() as u32,
             listener: scenario.listener,
             successor: scenario.successor,
             program: scenario.program,
@@ -91,6 +96,9 @@ impl Plan {
         if let Some(what) = undeclared {
             return Some(format!("scenario {}: the target declares no {what}", scenario.name));
         }
+        if let Some(why) = scenario.again.as_ref().and_then(|again| not_again(again, target)) {
+            return Some(format!("scenario {}: {why}", scenario.name));
+        }
         let kind = scenario.listener;
         if kind != ListenKind::Ipv4 && !target.listen.contains_key(&kind) {
             let kind = kind.as_str();
@@ -113,6 +121,27 @@ impl Plan {
                 flags.join(", ")
             )
         })
+    }
+}
+
+/// Why a target can't be triggered again in this way, as it is declared.
+fn not_again(again: &Again, target: &Target) -> Option<String> {
+    let to_successor = matches!(again, Again::AtBirth | Again::Amid(AmidSpec { to: Whom::Successor, .. }));
+    let needs_signal = to_successor || matches!(again, Again::Group);
+    let stays = matches!(target.model, Model::MasterWorkers | Model::InPlace);
+    if needs_signal && target.restart.first().is_some_and(|step| step.signal.is_none()) {
+        Some("the first step of the restart is a command, which is sent to no process".to_owned())
+    } else if to_successor && stays {
+        Some("as the target is declared, the process that is triggered stays: its successor has none of its own".to_owned())
+    } else if to_successor && target.model == Model::SecondInstance {
+        Some("the successor is started by somebody else, and not by a signal to its predecessor".to_owned())
+    } else if matches!(again, Again::Stop(_)) && target.model == Model::InPlace {
+        Some(
+            "the target restarts in place: the process that would be stopped is the one that serves"
+                .to_owned(),
+        )
+    } else {
+        None
     }
 }
 

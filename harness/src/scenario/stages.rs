@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::conductor::Conductor;
-use super::file::{Stop as StopAt, SuccessorStart};
+use super::file::{Again, Stop as StopAt, SuccessorStart};
 use super::lanes::Lanes;
 use super::runner::{Halt, tell};
 use crate::client::lane::{Context, FindOwner};
@@ -33,6 +33,9 @@ impl Conductor<'_> {
         if self.job.plan.successor == Some(SuccessorStart::Adopted) {
             return self.adopt().await;
         }
+        if matches!(self.job.plan.again, Some(Again::AtStart)) {
+            return self.at_start().await;
+        }
         self.starve()?;
         tell(&self.progress, self.job, "control", false);
         self.control().await?;
@@ -55,6 +58,7 @@ impl Conductor<'_> {
                 }
                 Err(halt) => return Err(halt),
             }
+            self.round += 1;
             if met >= wanted {
                 break;
             }
@@ -97,8 +101,10 @@ impl Conductor<'_> {
     pub(super) async fn restart(&mut self) -> Result<(), Halt> {
         let mut lanes = self.lanes(Phase::Restart);
         self.tell_trial(None);
+        self.take_sizes().await?;
         self.bring_about(&mut lanes).await?;
         self.monitor.look();
+        self.begin_repeating();
         self.take_stock_before();
         self.monitor.start_sampling();
         if self.job.plan.stop == Some(StopAt::AtTrigger) {
@@ -113,6 +119,7 @@ impl Conductor<'_> {
         if self.job.plan.successor == Some(SuccessorStart::Orphaned) {
             self.orphan().await?;
         }
+        self.after_trigger_again().await?;
         match met {
             // What was seen all the same is seen through and judged before it is tried again.
             Err(Halt::Missed) => self.see_through(&mut lanes).await.and(Err(Halt::Missed)),
@@ -192,22 +199,28 @@ impl Conductor<'_> {
     }
 
     /// Waits for the old generation to go and the lanes to end, goes on with the load for a while, and ends it.
-    async fn see_through(&mut self, lanes: &mut Lanes) -> Result<(), Halt> {
+    pub(super) async fn see_through(&mut self, lanes: &mut Lanes) -> Result<(), Halt> {
         let limits = self.job.limits;
         let t0 = self.recorder.now();
         let nobody_came = t0 + limits.ready_max + if self.job.plan.probes { 0 } else { limits.exit_max };
         let patience = |stage: &Self| {
             let td = stage.recorder.timeline(|timeline| timeline.td_last(limits.drain_start_max));
-            td.map_or(nobody_came, |td| td.hi + limits.drain_watch())
+            let watched = td.map_or(nobody_came, |td| td.hi + limits.drain_watch());
+            // What was triggered again may have begun anew.
+            let again = stage.job.plan.again.is_some() && !stage.may_be_ignored();
+            if again && td.is_some() { watched.max(nobody_came + limits.drain_watch()) } else { watched }
         };
         loop {
             let deadline = patience(self);
             let seen_through = |stage: &Self| {
                 lanes.all_done()
-                    && stage.reached(Anchor::Tx)
+                    && (stage.reached(Anchor::Tx) || stage.may_be_ignored())
+                    && stage.calm()
                     && (stage.reached(Anchor::Tr) || !stage.job.plan.probes)
             };
-            let over = self.until(deadline, seen_through).await?;
+            // Nobody comes back when nobody is left.
+            let ended = |stage: &Self| stage.job.plan.again.is_some() && stage.monitor.alive().is_empty();
+            let over = self.until(deadline, |stage| seen_through(stage) || ended(stage)).await?;
             if over || patience(self) <= self.recorder.now() {
                 break;
             }
@@ -233,6 +246,8 @@ impl Conductor<'_> {
         }
         self.monitor.look();
         self.monitor.tell_sampling();
+        self.take_sizes().await?;
+        self.tell_what_came();
         Ok(())
     }
 

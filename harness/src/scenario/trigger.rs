@@ -5,7 +5,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::conductor::{Conductor, not_started};
-use super::file::Stop as StopAt;
+use super::file::{Again, Stop as StopAt};
 use super::lanes::Lanes;
 use super::runner::Halt;
 use crate::client::step::Anchor;
@@ -36,9 +36,13 @@ impl Conductor<'_> {
         let (mut drained, mut missed) = (false, false);
         for (number, step) in (0_u32..).zip(&steps) {
             let drain = if told_when { step.drain } else { number == 0 };
+            if self.stops_before(number).await? {
+                break;
+            }
             let reached = self.carry_out(number, step, drain, &mut commands).await?;
             if number == 0 {
                 self.reach(Anchor::T0, self.recorder.now());
+                self.after_first_step(self.round).await?;
             }
             drained |= drain;
             let last = !reached || number as usize + 1 == steps.len();
@@ -78,10 +82,15 @@ impl Conductor<'_> {
         drain: bool,
         commands: &mut usize,
     ) -> Result<bool, Halt> {
-        let (from, what) = (self.recorder.now(), step.describe());
+        let (from, mut what) = (self.recorder.now(), step.describe());
         if let Some(signal) = &step.signal {
             let signal = parse_signal(signal).map_err(Halt::start)?;
-            self.send_signal(signal, step)?;
+            if number == 0 && matches!(self.job.plan.again, Some(Again::Group)) {
+                self.signal_group(signal, step)?;
+                what = format!("{signal} to the process group");
+            } else {
+                self.send_signal(signal, step)?;
+            }
         } else if let Some(event) = step.wait {
             if !self.has_come(event, step.timeout).await? {
                 let text = format!("step {} of the restart, `{what}`, was not reached", number + 1);
@@ -98,7 +107,7 @@ impl Conductor<'_> {
     }
 
     /// Waits for an event, and returns whether it came.
-    async fn has_come(&mut self, event: Event, timeout: Option<Span>) -> Result<bool, Halt> {
+    pub(super) async fn has_come(&mut self, event: Event, timeout: Option<Span>) -> Result<bool, Halt> {
         let limits = self.job.limits;
         let within = match event {
             Event::SuccessorAnswers | Event::OldStopsListening => limits.ready_max,
@@ -129,10 +138,7 @@ impl Conductor<'_> {
     }
 
     fn send_signal(&self, signal: Signal, step: &TriggerStep) -> Result<(), Halt> {
-        let epoch = match &step.pid_file {
-            Some(file) => self.pid_in_file(&self.launch.fill(file))?,
-            None => self.main_process()?,
-        };
+        let epoch = self.receiver_of(step)?;
         let sent = Pidfd::open(epoch).and_then(|process| match process {
             Some(process) => process.signal(signal as i32),
             None => Ok(false),
@@ -145,6 +151,14 @@ impl Conductor<'_> {
             Err(error) => {
                 Err(Halt::start(format!("failed to send {signal} to process {}: {error}", epoch.pid)))
             }
+        }
+    }
+
+    /// The process that a step is for.
+    pub(super) fn receiver_of(&self, step: &TriggerStep) -> Result<Epoch, Halt> {
+        match &step.pid_file {
+            Some(file) => self.pid_in_file(&self.launch.fill(file)),
+            None => self.main_process(),
         }
     }
 
@@ -189,13 +203,24 @@ impl Conductor<'_> {
     ) -> Result<(), Halt> {
         let (from, what) = (self.recorder.now(), step.describe());
         let started = self.warden.start_command(index).await.map_err(not_started)?;
-        self.recorder.record(What::Trigger { step: number, what: what.clone(), from, drain });
+        self.recorder.record(What::Trigger { step: number, what, from, drain });
         if number == 0 {
             self.reach(Anchor::T0, self.recorder.now());
         }
+        self.see_command_end(step, started.pid, from).await
+    }
+
+    /// A command of the trigger was started: waits for its end, and tells one that is not in order.
+    pub(super) async fn see_command_end(
+        &mut self,
+        step: &TriggerStep,
+        pid: i32,
+        from: u64,
+    ) -> Result<(), Halt> {
+        let what = step.describe();
         let within = Duration::from_micros(step.timeout.unwrap_or(STEP_WITHIN).0);
         let deadline = self.recorder.now() + within.as_micros() as u64;
-        let ended = tokio::time::timeout(within, self.exit_of(started.pid, from, deadline)).await;
+        let ended = tokio::time::timeout(within, self.exit_of(pid, from, deadline)).await;
         let (code, signal) = match ended {
             Ok(Ok(Some(Exit::Code(code)))) => (Some(code), None),
             Ok(Ok(Some(Exit::Signal { signo, .. }))) => (None, Some(signo)),

@@ -1,6 +1,6 @@
 //! How long the waits of a scenario take at least: what no server, however fast, can shorten.
 
-use super::file::{LaneSpec, Scenario, Step, SuccessorStart, WaitSpec};
+use super::file::{Again, LaneSpec, Scenario, Step, SuccessorStart, WaitSpec};
 use super::stages::{AFTER_HANDOVER, CONTROL_MIN, LEAD};
 use super::successor::SIGNAL_WITHIN;
 use crate::client::step::Anchor;
@@ -33,7 +33,17 @@ impl Waits {
         } else {
             0
         };
-        let held = held.saturating_add(goes_on);
+        let again = match &scenario.again {
+            Some(Again::Storm(storm)) => storm.every.resolve(limits).saturating_mul(storm.times.into()),
+            Some(Again::Gaps(gaps)) => gaps.iter().map(|gap| gap.resolve(limits)).max().unwrap_or_default(),
+            Some(Again::Amid(amid)) => amid.when.plus.resolve(limits),
+            Some(Again::Stop(when)) => when.plus.resolve(limits),
+            Some(Again::AtBirth | Again::Group | Again::AtStart) | None => 0,
+        };
+        let (control, lead) =
+            if matches!(scenario.again, Some(Again::AtStart)) { (0, 0) } else { (control, lead) };
+        let longest = if control == 0 { 0 } else { longest };
+        let held = held.saturating_add(goes_on).saturating_add(again);
         Self {
             control_us: longest.max(control),
             lead_us: lead,

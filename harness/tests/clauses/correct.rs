@@ -1,5 +1,6 @@
 //! What the lanes of each scenario see of a server that does all it owes: in control, and in the restart.
 
+pub(crate) mod again;
 pub(crate) mod handover;
 pub(crate) mod silent;
 pub(crate) mod versions;
@@ -45,6 +46,16 @@ pub(crate) fn lanes(story: &mut Story) {
         "starved" => crate::starved::lanes(story),
         "five-restarts" => five_restarts(story),
         "failing-program" => trials::lanes(story),
+        "double-trigger"
+        | "double-trigger-sweep"
+        | "triggered-while-draining"
+        | "triggered-at-start"
+        | "triggered-at-birth"
+        | "successor-triggered"
+        | "process-group"
+        | "storm"
+        | "stopped-amid"
+        | "twenty-restarts" => again::lanes(story),
         other => panic!("no correct history is written for the scenario {other}"),
     }
 }

@@ -35,6 +35,7 @@ mod process;
 mod program_replaced;
 mod protocol;
 mod quiet;
+mod repeat;
 mod rounds;
 mod run;
 mod starved;

@@ -39,6 +39,8 @@ pub struct Restart {
     successor: Option<(Pid, Option<Instant>)>,
     /// SIGHUP came while a successor was starting.
     again: bool,
+    /// It waits until that one is ready, or has failed.
+    pub one_at_a_time: bool,
 }
 
 impl Restart {
@@ -70,6 +72,7 @@ impl Restart {
             child: unix::signal(SignalKind::child())?,
             successor: None,
             again: false,
+            one_at_a_time: true,
         })
     }
 
@@ -99,7 +102,7 @@ impl Restart {
 
     /// Starts a successor, unless one is starting.
     pub fn start(&mut self) {
-        if self.successor.is_some() {
+        if self.one_at_a_time && self.successor.is_some() {
             self.again = true;
             return;
         }
