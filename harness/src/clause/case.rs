@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::control::Control;
 use super::observed::Observed;
-use super::trial::{Plain, Trial};
 use super::repeated::Repeated;
+use super::trial::{Plain, Trial};
 use super::wire::Wire;
 use crate::declaration::{Documented, Limits, Profile};
 use crate::history::event::{Event, FileId, ListenerRow, Owner, Phase, What};

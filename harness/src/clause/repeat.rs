@@ -178,6 +178,9 @@ fn successor_triggered(case: &Case<'_>, tally: &mut Tally) {
 
 fn process_group(case: &Case<'_>, tally: &mut Tally) {
     let Some(t0) = case.t0() else { return };
+    if let Some(why) = case.repeated.further.iter().find_map(|one| one.failed.as_deref()) {
+        return tally.rule_out(why);
+    }
     comes(case, tally, t0.hi);
     whole(case, tally);
 }

@@ -165,7 +165,9 @@ pub(super) fn nobody_dies(case: &Case<'_>, tally: &mut Tally, spared: impl Fn(&P
 /// Whether an end is a death, and of which kind.
 fn death(case: &Case<'_>, proc: &Proc, end: End) -> Option<&'static str> {
     let falcore = case.profile == Profile::Falcore;
-    let served = lineage::serves(proc);
+    // One that never served may have been refused, or given up by its parent for another one.
+    let is_root = case.timeline.root().is_some_and(|root| root.id == proc.id);
+    let served = proc.lanes > 0 || proc.first_answer.is_some() || is_root;
     let main = is_main(case, proc) && (served || falcore && same_program(case, proc));
     let drained =
         case.timeline.drain_evidence(proc).is_some_and(|at| proc.gone.is_none_or(|gone| at < gone.lo));

@@ -67,6 +67,11 @@ impl Conductor<'_> {
             lanes.start_probes(&self.job.target.endpoints);
         }
         self.reach(Anchor::Ready, self.recorder.now());
+        // Nobody can trigger a process that has not told its number yet.
+        if let Some(first) = self.job.target.restart.first().filter(|step| step.signal.is_some()).cloned() {
+            let until = self.recorder.now() + self.job.limits.ready_max;
+            self.until(until, |stage| stage.receiver_of(&first).is_ok()).await?;
+        }
         self.trigger(&lanes).await?;
         self.see_through(&mut lanes).await
     }
@@ -113,7 +118,7 @@ impl Conductor<'_> {
         if step.signal.is_some() {
             self.signal_again(&step, whom);
         } else if step.command.is_some() {
-            self.command_again(1, &step).await?;
+            self.command_again(1, 0, &step).await?;
         }
         Ok(())
     }
@@ -194,7 +199,7 @@ impl Conductor<'_> {
 
     async fn all_steps_again(&mut self, to: Whom) -> Result<(), Halt> {
         let mut commands = 0;
-        for (number, step) in self.job.target.restart.clone().iter().enumerate() {
+        for (number, step) in (0_u32..).zip(&self.job.target.restart.clone()) {
             if step.signal.is_some() {
                 // The steps that follow on the first are for whoever the target's own steps name.
                 self.signal_again(step, if number == 0 { to } else { Whom::Main });
@@ -204,7 +209,7 @@ impl Conductor<'_> {
                 }
             } else {
                 commands += 1;
-                self.command_again(commands, step).await?;
+                self.command_again(commands, number, step).await?;
             }
         }
         Ok(())
@@ -286,41 +291,49 @@ impl Conductor<'_> {
         self.recorder.record(What::Again { number, what, proc, from, stop: false, failed });
     }
 
-    async fn command_again(&mut self, index: usize, step: &TriggerStep) -> Result<(), Halt> {
+    async fn command_again(&mut self, index: usize, number: u32, step: &TriggerStep) -> Result<(), Halt> {
         let from = self.recorder.now();
         let started = self.warden.start_command(index).await;
         let sent = started.as_ref().map(|_| ()).map_err(ToString::to_string);
         self.note_again(&step.describe(), None, from, sent);
         match started {
-            Ok(started) => self.see_command_end(step, started.pid, from).await,
+            Ok(started) => self.see_command_end(number, step, started.pid, from).await,
             Err(_) => Ok(()),
         }
     }
 
-    /// The trigger's signal goes to the whole group of the process that it is for.
+    /// The trigger's signal goes to the whole group of the process that it is for; to that process alone, which is told,
+    /// where the group is not the target's own. Returns what was done.
     ///
     /// # Errors
-    /// The group is not the target's own, or the signal could not be sent.
-    pub(super) fn signal_group(&self, signal: Signal, step: &TriggerStep) -> Result<(), Halt> {
-        let epoch = self.receiver_of(step)?;
-        // SAFETY: getpgid takes a number and returns one.
-        let (group, own) = unsafe { (libc::getpgid(epoch.pid), libc::getpgrp()) };
-        // SAFETY: as above.
-        let above = unsafe { libc::getpgid(self.warden.pid()) };
-        let below = self.monitor.below();
-        let leads = below.iter().any(|stat| stat.epoch.pid == group);
-        if group <= 1 || group == own || group == above || !leads {
-            return Err(Halt::start(format!(
-                "process {} is in the group {group}, which no process of the target's leads",
-                epoch.pid
-            )));
+    /// There is no such process, or the signal could not be sent.
+    pub(super) fn signal_group(&mut self, signal: Signal, step: &TriggerStep) -> Result<String, Halt> {
+        let from = self.recorder.now();
+        let sent = self.send_to_group(signal, self.receiver_of(step)?);
+        let what = format!("{signal} to the process group");
+        if let Err(why) = sent {
+            self.note_again(&what, None, from, Err(why));
+            self.send_signal(signal, step)?;
+            return Ok(step.describe());
         }
-        // SAFETY: kill takes two integers; the group is one of the target's, whose leader lives below the warden.
+        Ok(what)
+    }
+
+    fn send_to_group(&self, signal: Signal, epoch: Epoch) -> Result<(), String> {
+        // SAFETY: these take a number and return one.
+        let (group, session) = unsafe { (libc::getpgid(epoch.pid), libc::getsid(epoch.pid)) };
+        // SAFETY: as above.
+        let others = unsafe { [libc::getsid(0), libc::getsid(self.warden.pid())] };
+        // A session that a process of the target's began has no processes but the target's.
+        if group <= 1 || session <= 1 || others.contains(&session) {
+            return Err(format!("process {} is in a group that is not the target's own", epoch.pid));
+        }
+        // SAFETY: kill takes two integers.
         if unsafe { libc::kill(-group, signal as i32) } == 0 {
             return Ok(());
         }
         let error = std::io::Error::last_os_error();
-        Err(Halt::start(format!("failed to send {signal} to the group {group}: {error}")))
+        Err(format!("failed to send {signal} to the group {group}: {error}"))
     }
 
     /// Whether all is calm: nobody drains, and those who listen have been the same for a while.

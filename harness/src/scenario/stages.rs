@@ -62,6 +62,12 @@ impl Conductor<'_> {
             if met >= wanted {
                 break;
             }
+            if self.monitor.alive().is_empty() && self.monitor.sees_owners() {
+                let text =
+                    format!("nobody of the target was left, so {} restarts were left out", wanted - met);
+                self.recorder.record(What::Note { text });
+                break;
+            }
             if !self.reached(Anchor::Tx) {
                 let text =
                     format!("the old generation was still there, so {} restarts were left out", wanted - met);

@@ -86,8 +86,7 @@ impl Conductor<'_> {
         if let Some(signal) = &step.signal {
             let signal = parse_signal(signal).map_err(Halt::start)?;
             if number == 0 && matches!(self.job.plan.again, Some(Again::Group)) {
-                self.signal_group(signal, step)?;
-                what = format!("{signal} to the process group");
+                what = self.signal_group(signal, step)?;
             } else {
                 self.send_signal(signal, step)?;
             }
@@ -137,7 +136,7 @@ impl Conductor<'_> {
         self.until(deadline, come).await
     }
 
-    fn send_signal(&self, signal: Signal, step: &TriggerStep) -> Result<(), Halt> {
+    pub(super) fn send_signal(&self, signal: Signal, step: &TriggerStep) -> Result<(), Halt> {
         let epoch = self.receiver_of(step)?;
         let sent = Pidfd::open(epoch).and_then(|process| match process {
             Some(process) => process.signal(signal as i32),
@@ -207,12 +206,13 @@ impl Conductor<'_> {
         if number == 0 {
             self.reach(Anchor::T0, self.recorder.now());
         }
-        self.see_command_end(step, started.pid, from).await
+        self.see_command_end(number, step, started.pid, from).await
     }
 
     /// A command of the trigger was started: waits for its end, and tells one that is not in order.
     pub(super) async fn see_command_end(
         &mut self,
+        number: u32,
         step: &TriggerStep,
         pid: i32,
         from: u64,

@@ -32,11 +32,19 @@ fn a_server_that_takes_further_triggers_well_passes_in_every_profile() {
 
 #[test]
 fn a_client_that_is_refused_breaks_each_of_them() {
-    for (clause, scenario) in EACH {
+    let refused = |scenario| {
         let mut story = correct_in(Profile::Reload, scenario);
         story.lane("new", TD + 400).refused();
-        story.breaks(clause, &[]);
-    }
+        story
+    };
+    refused("twenty-restarts").breaks("repeat.many", &[]);
+    refused("double-trigger").breaks("repeat.double-trigger", &[]);
+    refused("triggered-while-draining").breaks("repeat.while-draining", &[]);
+    refused("triggered-at-start").breaks("repeat.at-start", &[]);
+    refused("successor-triggered").breaks("repeat.successor-triggered", &[]);
+    refused("process-group").breaks("repeat.process-group", &[]);
+    refused("storm").breaks("repeat.storm", &[]);
+    refused("stopped-amid").breaks("repeat.terminate-amid", &[]);
 }
 
 #[test]
@@ -192,6 +200,7 @@ fn no_new_generation_breaks_many_and_the_process_group() {
         story.server.answers = None;
         story.server.unlistens = None;
         story.server.gone = Gone::Never;
+        story.later.clear();
         story.events.retain(|event| !matches!(event.what, What::Owner { owner: Owner::Process(1), .. }));
         assert_eq!(story.verdict(clause), Verdict::Fail);
     }
@@ -259,4 +268,25 @@ fn what_was_triggered_in_one_restart_is_not_counted_in_the_next() {
     story.later.push(later);
     story.leaves_open("repeat.double-trigger");
     assert!(T0 < TD);
+}
+
+#[test]
+fn a_successor_that_was_given_up_before_it_served_is_nobodys_death_but_falcores() {
+    let given_up = |profile| {
+        let mut story = correct_in(profile, "double-trigger");
+        story.tell(BORN + 10, process(2, "/opt/server", BORN + 10));
+        story.tell(BORN + 20, holds(2, &[LISTENER.inode], BORN + 10));
+        story.tell(BORN + 40, What::Gone { proc: 2, from: (BORN + 39) * 1_000 });
+        story.tell(BORN + 40, What::Ended { proc: 2, code: Some(1), signal: None });
+        story
+    };
+    given_up(Profile::Reload).holds("repeat.double-trigger");
+    given_up(Profile::Falcore).breaks("repeat.double-trigger", &[]);
+}
+
+#[test]
+fn where_the_group_is_not_the_targets_own_nothing_is_said_of_it() {
+    let mut story = correct_in(Profile::Reload, "process-group");
+    story.further(T0 - 1, None, false, Some("process 100 is in a group that is not the target's own"));
+    assert_eq!(story.verdict("repeat.process-group"), Verdict::Unsupported);
 }

@@ -20,6 +20,10 @@ use crate::story::{BORN, OLD, Story, T0, correct, correct_in};
 fn a_correct_restart_passes_every_clause_of_every_scenario() {
     for profile in [Profile::Falcore, Profile::Reload] {
         for scenario in builtin::scenarios().unwrap() {
+            // What a successor owes before it serves is promised in falcore only.
+            if profile == Profile::Reload && scenario.name == "triggered-at-birth" {
+                continue;
+            }
             let result = correct_in(profile, &scenario.name).judged();
             let others = result.clauses.iter().filter(|clause| clause.verdict != Verdict::Pass);
             let others: Vec<_> = others.map(|clause| (&clause.id, clause.verdict, &clause.reasons)).collect();
@@ -54,6 +58,7 @@ fn every_built_clause_is_broken_by_a_story_here() {
         include_str!("protocol.rs"),
         include_str!("wire.rs"),
         include_str!("failure.rs"),
+        include_str!("repeat.rs"),
     ];
     let told: String = told.concat().split_whitespace().collect();
     for clause in registry::all().into_iter().filter(|clause| clause.judge.is_some()) {

@@ -8,6 +8,7 @@ mod in_flight;
 mod keep_alive;
 mod process;
 mod protocol;
+mod repeat;
 
 /// What helps whoever broke one clause.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +33,7 @@ pub fn all() -> impl Iterator<Item = &'static Advice> {
         drain::ADVICE,
         process::ADVICE,
         protocol::ADVICE,
+        repeat::ADVICE,
     ];
     groups.into_iter().flatten()
 }

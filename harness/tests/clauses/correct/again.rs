@@ -3,7 +3,7 @@
 use hotspec::history::event::{ProcId, What};
 
 use super::{ARMING, CONTROL, NEW, OLD, RESTART, Story, T0, TD, TR};
-use crate::story::BORN;
+use crate::story::{BORN, frame};
 
 impl Story {
     /// A further trigger was sent.
@@ -32,6 +32,17 @@ impl Story {
 }
 
 pub(crate) fn lanes(story: &mut Story) {
+    if story.scenario.name == "twenty-restarts" {
+        for _ in 1..story.scenario.restarts {
+            let mut later = frame("twenty-restarts");
+            one(&mut later);
+            story.later.push(later);
+        }
+    }
+    one(story);
+}
+
+fn one(story: &mut Story) {
     for at in [60, 1_060, 3_060, 8_600, T0 + 10, BORN + 20, TR + 10, 9_600, 10_500, 11_500, 13_800] {
         let owner = if at > TR { NEW } else { OLD };
         story.lane("new", at).accepted_by(owner).asked().answered().closed();
