@@ -156,6 +156,10 @@ fn whole(saboteur: &Saboteur, profile: &str) -> Vec<String> {
     let mut words = options(profile);
     words.extend(saboteur.level.iter().flat_map(|level| ["--level".to_owned(), level.clone()]));
     words.extend(saboteur.options.iter().cloned());
+    if let Some(target) = saboteur.target_file() {
+        words.extend(["--target".to_owned(), target.display().to_string()]);
+        return words;
+    }
     words.push("--".to_owned());
     if saboteur.is_python() {
         words.extend(["python3".to_owned(), saboteur.source.display().to_string()]);

@@ -25,6 +25,8 @@ pub struct Saboteur {
     pub options: Vec<String>,
     /// Further words for the server.
     pub arguments: Vec<String>,
+    /// The target file that starts it, beside its source, where a command line can't say all of it.
+    pub target: Option<String>,
 }
 
 /// Where they are.
@@ -65,6 +67,7 @@ fn read(source: &Path) -> Saboteur {
         level: said("level"),
         options: words("options"),
         arguments: words("arguments"),
+        target: said("target"),
     }
 }
 
@@ -72,6 +75,15 @@ impl Saboteur {
     /// Its source's file name.
     pub fn file(&self) -> String {
         self.source.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// Its target file, written anew with the path of its source in it.
+    pub fn target_file(&self) -> Option<PathBuf> {
+        let text = fs::read_to_string(directory().join(self.target.as_ref()?)).expect("its target file");
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.toml", self.name));
+        fs::write(&path, text.replace("{saboteur}", &self.source.display().to_string()))
+            .expect("a copy of it");
+        Some(path)
     }
 
     /// It is a script.

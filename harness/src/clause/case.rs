@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::control::Control;
+use super::held::Held;
 use super::observed::Observed;
 use super::repeated::Repeated;
 use super::trial::{Plain, Trial};
@@ -95,6 +96,8 @@ pub struct Case<'a> {
     pub observed: Observed,
     /// What was triggered again.
     pub repeated: Repeated,
+    /// What processes were seen to hold, and what became of it; what the target wrote.
+    pub held_by: Held,
     /// What a generation tells the next one, as the target declares it.
     pub documented: Documented,
     gaps: Vec<Interval>,
@@ -168,6 +171,7 @@ impl<'a> Case<'a> {
             trial: Trial::default(),
             observed: Observed::default(),
             repeated: Repeated::default(),
+            held_by: Held::default(),
             documented: Documented::default(),
             gaps: Vec::new(),
         };
@@ -176,6 +180,7 @@ impl<'a> Case<'a> {
             case.wire.read(event);
             case.trial.read(event);
             case.repeated.read(event);
+            case.held_by.read(event);
             case.read(event);
         }
         let last = events.last().map(|event| &event.what);

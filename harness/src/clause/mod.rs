@@ -10,6 +10,8 @@
 //! - one file per group: [`availability`], [`in_flight`], [`keep_alive`], [`idle`], [`drain`], [`process`] (with
 //!   [`handover`], [`aftermath`], [`identity`], [`told`]), [`protocol`], [`repeat`], [`failure`] (with [`trial`]); [`wire`] has
 //!   what packets decide
+//! - descriptors: `common` (what generations have in common), `shared_listener`, `unix_path`, `dropped`; `growth` over many
+//!   generations, of memory too; `output`: what the target writes of its own failures; [`held`]: what the history says of these
 //! - [`planned`]: what is in the catalogue and not built yet
 //! - [`advice`]: by which witness each is seen, what usually breaks it, and how that is mended
 
@@ -19,10 +21,14 @@ mod attempts;
 pub mod availability;
 pub mod case;
 mod command_line;
+mod common;
 pub mod control;
 pub mod drain;
+mod dropped;
 pub mod failure;
+mod growth;
 pub mod handover;
+pub mod held;
 pub mod identity;
 pub mod idle;
 pub mod in_flight;
@@ -32,6 +38,7 @@ mod last_request;
 mod lineage;
 mod listeners;
 pub mod observed;
+mod output;
 pub mod planned;
 pub mod process;
 pub mod program_replaced;
@@ -40,12 +47,14 @@ pub mod registry;
 pub mod repeat;
 pub mod repeated;
 pub mod result;
+mod shared_listener;
 pub mod starved;
 pub mod sum;
 pub mod tally;
 mod times;
 pub mod told;
 pub mod trial;
+mod unix_path;
 pub mod wire;
 
 pub use case::Case;

@@ -22,70 +22,10 @@ const fn planned(
 /// The clauses that are planned.
 pub const CLAUSES: &[Clause] = &[
     planned(
-        "process.memory",
-        "",
-        "FRI",
-        "After the same warm-up memory does not grow over generations, by slope and with 8 MiB of slack.",
-    ),
-    planned(
         "process.pid-1",
         "",
         "FRI",
         "As process 1 the target does what it declares: it survives a restart, or it needs an init above it.",
-    ),
-    planned(
-        "process.clean-log",
-        "",
-        "FRI",
-        "The target's output has no panic, sanitizer report or failed assertion.",
-    ),
-    planned(
-        "descriptors.no-growth",
-        "FRI",
-        "",
-        "When all is quiet, generation 20 has at most 2 open descriptors more in each role than generation 1, listeners aside, and the slope is under 0.1 a generation.",
-    ),
-    planned(
-        "descriptors.no-shared-connections",
-        "FR",
-        "",
-        "From its exec + δ on the successor holds no connection that the old generation still holds.",
-    ),
-    planned(
-        "descriptors.no-strays",
-        "",
-        "FR",
-        "The successor inherits no descriptors but listeners and 0 to 2.",
-    ),
-    planned(
-        "descriptors.nonblocking-kept",
-        "F",
-        "R",
-        "O_NONBLOCK of a shared listener is the same before, during and after a restart, a failed one included.",
-    ),
-    planned(
-        "descriptors.backlog-kept",
-        "",
-        "FR",
-        "The listener's backlog is the same after a restart as before it.",
-    ),
-    planned(
-        "descriptors.not-shut-down",
-        "FR",
-        "",
-        "No listener that any process still holds leaves the state LISTEN, as shutdown(2) by one process would break it for all.",
-    ),
-    planned(
-        "descriptors.unix-path",
-        "FRI",
-        "",
-        "The path of a unix socket exists at every sample, connects to it succeed, and the old generation does not unlink the successor's.",
-    ),
-    planned(
-        "descriptors.removed-listener-closed",
-        "RI",
-        "",
-        "A listener dropped from the configuration is closed in every process by Tx.",
     ),
     planned(
         "failure.bad-config",

@@ -5,8 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Case, Tally, aftermath, availability, drain, failure, handover, identity, idle, in_flight, keep_alive,
-    planned, process, program_replaced, protocol, repeat, starved, told, wire,
+    Case, Tally, aftermath, availability, common, drain, dropped, failure, growth, handover, identity, idle,
+    in_flight, keep_alive, output, planned, process, program_replaced, protocol, repeat, shared_listener,
+    starved, told, unix_path, wire,
 };
 use crate::declaration::Profile;
 
@@ -88,6 +89,12 @@ pub fn all() -> Vec<&'static Clause> {
         identity::CLAUSES,
         told::CLAUSES,
         repeat::CLAUSES,
+        growth::CLAUSES,
+        output::CLAUSES,
+        common::CLAUSES,
+        shared_listener::CLAUSES,
+        unix_path::CLAUSES,
+        dropped::CLAUSES,
         protocol::CLAUSES,
         failure::CLAUSES,
         program_replaced::CLAUSES,

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use super::words::{
-    ConnectTrouble, Counted, Ending, Fault, FileId, Interval, ListenerRow, Owner, Phase, PidFileState, Stage,
-    Stop,
+    CommonDescriptor, ConnectTrouble, Counted, Ending, Fault, FileId, Interval, ListenerRow, Owner, Phase,
+    PidFileState, Stage, Stop,
 };
 
 /// Microseconds of CLOCK_MONOTONIC since the run began.
@@ -162,6 +162,86 @@ pub enum What {
         proc: ProcId,
         /// Microseconds, user and system.
         cpu_us: Micros,
+    },
+    /// What a process holds and how much memory it uses, looked at while all is quiet: before the trigger, and after the old
+    /// generation is gone.
+    Resources {
+        /// The process.
+        proc: ProcId,
+        /// How many descriptors of each kind it holds, if the machine tells: `listener`, `connection` (of a lane that is
+        /// open), `socket` (any other), `pipe`, `file`, `device`, `eventpoll`, …
+        #[serde(default)]
+        descriptors: Option<BTreeMap<String, u32>>,
+        /// KiB of memory that belong to no file: anonymous, shared memory, and what was swapped out.
+        #[serde(default)]
+        memory_kib: Option<u64>,
+        /// KiB that were resident at most since its birth or its last execution.
+        #[serde(default)]
+        peak_kib: Option<u64>,
+    },
+    /// The open files that a process born after T0 has in common with one of the old generation were looked at for the first
+    /// time, or have changed. Listening sockets and the standard descriptors of either are left out.
+    Common {
+        /// The younger process.
+        proc: ProcId,
+        /// The old one.
+        with: ProcId,
+        /// What both hold, by the younger one's descriptors.
+        descriptors: Vec<CommonDescriptor>,
+        /// All kinds of files could be compared (kcmp(2)), not sockets and pipes alone.
+        compared: bool,
+        /// The look before.
+        from: Micros,
+    },
+    /// O_NONBLOCK of a listening socket, which all who hold it share, was looked at for the first time, or has changed.
+    Nonblocking {
+        /// The listening socket.
+        inode: u64,
+        /// Set (true) or not.
+        on: bool,
+        /// The process whose descriptor was looked at.
+        proc: ProcId,
+        /// When it was last seen as it had been.
+        from: Micros,
+    },
+    /// A socket that listened does so no longer, and processes hold it still.
+    ShutDown {
+        /// The socket.
+        inode: u64,
+        /// Who holds it.
+        procs: Vec<ProcId>,
+        /// When it was last seen to listen.
+        from: Micros,
+    },
+    /// The path of the unix socket came, was replaced in one step, or went, in the order in which it happened.
+    SocketPath {
+        /// There (true) or not.
+        present: bool,
+        /// Until then, at least, it was what it had been before.
+        from: Micros,
+    },
+    /// The listening sockets at the address that the changed configuration drops, or those who hold them, have changed.
+    Dropped {
+        /// How many listen there.
+        listening: u32,
+        /// Who holds one that listens there or did so.
+        procs: Vec<ProcId>,
+        /// When that was last seen as it had been.
+        from: Micros,
+    },
+    /// A line of the target's output by which programs tell that they failed within: a panic, a sanitizer's report, ….
+    Outcry {
+        /// Which kind it is.
+        kind: String,
+        /// The line, cut.
+        text: String,
+        /// When the output was read before.
+        from: Micros,
+    },
+    /// The target's output was read to its end for the last time.
+    OutputRead {
+        /// Bytes in all.
+        bytes: u64,
     },
     /// The number of connections that wait in the accept queue of a listening socket has changed.
     Queue {

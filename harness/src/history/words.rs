@@ -220,3 +220,14 @@ impl Fault {
         matches!(self, Fault::Exits | Fault::Crashes | Fault::Killed | Fault::Hangs)
     }
 }
+
+/// An open file that two processes hold.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CommonDescriptor {
+    /// The number of the younger process's descriptor.
+    pub fd: i32,
+    /// `connection` (of a lane), `socket`, `pipe`, `file`, `eventpoll`, ….
+    pub kind: String,
+    /// What /proc/PID/fd/FD names, cut.
+    pub target: String,
+}

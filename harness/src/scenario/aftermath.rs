@@ -65,6 +65,7 @@ impl Conductor<'_> {
     /// Before the trigger: what every process is, and who is there.
     pub(super) fn take_stock_before(&self) {
         self.record_facts();
+        self.monitor.take_stock(FACTS_MAX);
         let all = self.monitor.below();
         let zombie = Stat::ended;
         self.recorder
@@ -86,6 +87,7 @@ impl Conductor<'_> {
         let tx = self.recorder.timeline(|timeline| timeline.tx()).map_or(0, |tx| tx.hi);
         self.until(tx.saturating_add(COUNT_AFTER), |_| false).await?;
         self.record_facts();
+        self.monitor.take_stock(FACTS_MAX);
         let dead: Vec<Epoch> =
             self.monitor.below().iter().filter(|stat| stat.ended()).map(|stat| stat.epoch).collect();
         // Every process is a zombie for a moment.

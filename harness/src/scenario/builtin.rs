@@ -52,6 +52,9 @@ const SCENARIOS: &[(&str, &str)] = &[
     ("storm", include_str!("../../scenarios/storm.toml")),
     ("stopped-amid", include_str!("../../scenarios/stopped-amid.toml")),
     ("twenty-restarts", include_str!("../../scenarios/twenty-restarts.toml")),
+    ("unix-path", include_str!("../../scenarios/unix-path.toml")),
+    ("dropped-listener", include_str!("../../scenarios/dropped-listener.toml")),
+    ("many-generations", include_str!("../../scenarios/many-generations.toml")),
 ];
 
 /// All scenarios.

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::aftermath;
 use super::lookout::Lookout;
 use super::monitor::Monitor;
+use super::output::{Output, SocketPath};
 use super::repeat::Repeated;
 use super::runner::{Halt, Job, Progress, tell};
 use super::said::Said;
@@ -57,6 +58,10 @@ pub struct Conductor<'a> {
     pub(super) told: Told,
     /// What is on the wire.
     pub(super) wire: Wire,
+    /// What the target writes.
+    pub(super) output: Output,
+    /// The path of its unix socket.
+    pub(super) socket_path: SocketPath,
     /// The one who watches the handover.
     pub(super) lookout: Option<Lookout>,
     /// Whom the lookout is to stop.
@@ -98,6 +103,7 @@ impl<'a> Conductor<'a> {
             own_network: job.own_network,
             seed: job.seed,
             restarts: job.plan.restarts + RESTARTS_EXTRA,
+            drops_listener: job.plan.drops_listener,
         };
         let mut launch =
             Launch::prepare(&job.target, &circumstances, &job.dir, &job.output).map_err(Halt::harness)?;
@@ -125,6 +131,8 @@ impl<'a> Conductor<'a> {
         let given = aftermath::given(command, spec.descriptor_limit, warden.pid(), started.pid, &redaction);
         recorder.record(given);
         let mut conductor = Self {
+            output: Output::of(&launch),
+            socket_path: SocketPath::default(),
             job,
             recorder,
             monitor,
@@ -172,6 +180,8 @@ impl<'a> Conductor<'a> {
         };
         conductor.monitor.set_address(&conductor.address);
         conductor.wire.begin(&conductor.address, &conductor.recorder);
+        conductor.monitor.set_extra(conductor.launch.extra);
+        conductor.socket_path.watch(&conductor.address, &conductor.recorder);
         Ok(conductor)
     }
 
@@ -212,6 +222,8 @@ impl<'a> Conductor<'a> {
         if self.looked.elapsed() >= LOOK_EVERY {
             self.monitor.look();
             self.wire.hear(&self.recorder);
+            self.output.look(&self.recorder);
+            self.socket_path.look(&self.recorder);
             self.looked = Instant::now();
         }
         if self.flushed.elapsed() >= FLUSH_EVERY {
@@ -311,6 +323,8 @@ impl<'a> Conductor<'a> {
         self.wire.tell(&self.recorder);
         self.feed();
         self.told.end(&self.recorder, &self.monitor);
+        self.socket_path.end(&self.recorder);
+        self.output.end(&self.recorder);
         self.warden.end().await.map_err(Halt::harness)
     }
 }

@@ -106,6 +106,8 @@ pub enum Declared {
     Notify,
     /// The time after which it cuts what is left.
     HardLimit,
+    /// A listener that its configuration can have and not have: it has it until the trigger.
+    ExtraListener,
 }
 
 /// What is done to the successor's start. The program is started through a path that the harness controls: the next start

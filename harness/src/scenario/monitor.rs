@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use super::door::{Door, Listening};
 use super::exits::{Exits, Usage, used};
+use super::holdings::{Alive, Holdings};
 use super::named;
 use crate::client::address::Address;
 use crate::client::socket::Ends;
@@ -24,9 +25,9 @@ pub struct Monitor {
     inner: RefCell<Inner>,
 }
 
-struct Inner {
+pub(super) struct Inner {
     tree: Tree,
-    table: Option<SocketTable>,
+    pub(super) table: Option<SocketTable>,
     owners: Owners,
     door: Option<Door>,
     /// Inodes of all sockets that were ever seen behind the door. A unix socket whose path another one has taken listens
@@ -36,7 +37,9 @@ struct Inner {
     exits: Exits,
     usage: Usage,
     next: ProcId,
-    listeners: Option<(Micros, Vec<ListenerRow>)>,
+    pub(super) listeners: Option<(Micros, Vec<ListenerRow>)>,
+    /// What is seen of descriptors beside that.
+    pub(super) holdings: Holdings,
     last_look: Micros,
     last_sample: Option<Micros>,
     longest_gap: Micros,
@@ -86,6 +89,7 @@ impl Monitor {
             usage: Usage::default(),
             next: 0,
             listeners: None,
+            holdings: Holdings::default(),
             last_look: recorder.now(),
             last_sample: None,
             longest_gap: 0,
@@ -105,6 +109,11 @@ impl Monitor {
             Ok(door) => inner.door = Some(door),
             Err(why) => inner.withhold(&self.recorder, why),
         }
+    }
+
+    /// From now on it is watched who listens on this address, which the configuration is going to drop.
+    pub fn set_extra(&self, address: Option<SocketAddr>) {
+        self.inner.borrow_mut().holdings.set_extra(address);
     }
 
     /// From now on it is noted what this flag names on the command line of a new process.
@@ -158,6 +167,11 @@ impl Monitor {
     /// All that is below the warden, the dead that nobody has reaped included.
     pub fn below(&self) -> Vec<Stat> {
         self.inner.borrow_mut().tree.descendants().unwrap_or_default()
+    }
+
+    /// Writes down what so many processes hold, the oldest first, and their memory.
+    pub fn take_stock(&self, max: usize) {
+        self.inner.borrow_mut().take_stock(&self.recorder, max);
     }
 
     /// Processes that are alive and hold a listening socket.
@@ -319,11 +333,12 @@ impl Inner {
             self.doors.clone()
         };
         self.listeners = Some((begun, ours));
-        self.look_at_holders(recorder, &inodes);
+        let thorough = self.looks.is_multiple_of(THOROUGH_EVERY);
+        self.look_at_holders(recorder, &inodes, thorough);
+        self.look_at_holdings(recorder, thorough);
     }
 
-    fn look_at_holders(&mut self, recorder: &Recorder, inodes: &BTreeSet<u64>) {
-        let thorough = self.looks.is_multiple_of(THOROUGH_EVERY);
+    fn look_at_holders(&mut self, recorder: &Recorder, inodes: &BTreeSet<u64>, thorough: bool) {
         for (epoch, known) in self.known.iter_mut().filter(|(_, known)| !known.gone) {
             let since = known.looked.unwrap_or(known.seen);
             let unchanged = || known.listening.iter().all(|(inode, fd)| holds_socket(epoch.pid, *fd, *inode));
@@ -363,11 +378,32 @@ impl Inner {
 
     /// A child of a process that serves, forked and not yet executed: what it holds was accepted by its parent. (A master's
     /// workers are copies too, but their parent serves nobody.)
-    fn is_mere_copy(&self, epoch: &Epoch) -> bool {
+    pub(super) fn is_mere_copy(&self, epoch: &Epoch) -> bool {
         let Some(child) = self.known.get(epoch) else { return false };
         self.known.iter().any(|(parent, known)| {
             known.serves && parent.pid == child.ppid && parent.stack != 0 && parent.stack == epoch.stack
         })
+    }
+
+    /// The processes that are alive, oldest first, with what was last seen of them.
+    pub(super) fn alive_now(&self) -> Vec<Alive> {
+        let executed = |epoch: &Epoch, known: &Known| {
+            let older = |(other, one): (&Epoch, &Known)| one.proc < known.proc && other.stack == epoch.stack;
+            epoch.stack != 0 && !self.known.iter().any(older)
+        };
+        let mut alive: Vec<Alive> = self
+            .known
+            .iter()
+            .filter(|(_, known)| !known.gone)
+            .map(|(epoch, known)| Alive {
+                epoch: *epoch,
+                proc: known.proc,
+                executed: executed(epoch, known),
+                listening: known.listening.clone(),
+            })
+            .collect();
+        alive.sort_unstable_by_key(|one| one.proc);
+        alive
     }
 
     fn owner(&mut self, recorder: &Recorder, ends: &Ends) -> Owner {
@@ -377,6 +413,7 @@ impl Inner {
             Ok(Some(Peer::Queued)) => return Owner::Queued,
             Ok(Some(Peer::Closed) | None) | Err(_) => return Owner::Unknown,
         };
+        self.holdings.note_connection(inode, ends);
         for attempt in 0..2 {
             let processes: Vec<Epoch> =
                 self.known.iter().filter(|(_, known)| !known.gone).map(|(epoch, _)| *epoch).collect();
@@ -403,7 +440,7 @@ impl Inner {
 }
 
 /// The server's side of a connection.
-fn server_side(table: &mut SocketTable, ends: &Ends) -> Result<Option<Peer>, TableError> {
+pub(super) fn server_side(table: &mut SocketTable, ends: &Ends) -> Result<Option<Peer>, TableError> {
     match ends {
         Ends::Unix { client } => table.unix_peer(*client),
         Ends::Tcp { server, client } => Ok(table.connection(*server, *client)?.map(|connection| {

@@ -53,6 +53,8 @@ pub struct Plan {
     pub probes: bool,
     /// Load goes on after Tx.
     pub settle: bool,
+    /// The changed configuration drops a listener.
+    pub drops_listener: bool,
 }
 
 impl Plan {
@@ -74,6 +76,7 @@ impl Plan {
             canaries: scenario.canaries,
             probes: scenario.probes,
             settle: scenario.settle,
+            drops_listener: scenario.declares.contains(&Declared::ExtraListener),
         };
         for spec in &scenario.lanes {
             match &spec.every {
@@ -154,6 +157,9 @@ fn undeclared(declared: Declared, target: &Target) -> Option<&'static str> {
         ),
         Declared::PidFile => (target.pid_file.is_some(), "pid file (pid-file, --pid-file)"),
         Declared::Notify => (target.notify, "notify socket (notify = true, --notify)"),
+        Declared::ExtraListener => {
+            (target.extra_listener.is_some(), "listener that a configuration can drop (extra-listener)")
+        }
         Declared::HardLimit => (target.limits.hard_limit.is_some(), "hard limit (hard_limit, --hard-limit)"),
     };
     (!has).then_some(what)

@@ -28,7 +28,7 @@ impl Conductor<'_> {
     pub(super) async fn trigger(&mut self, lanes: &Lanes) -> Result<(), Halt> {
         let steps = self.job.target.restart.clone();
         let told_when = steps.iter().any(|step| step.drain);
-        if let Some(value) = self.launch.change_marker().map_err(Halt::harness)? {
+        if let Some(value) = self.launch.change_configuration().map_err(Halt::harness)? {
             self.recorder.record(What::Marker { value });
         }
         self.monitor.look();

@@ -62,6 +62,10 @@ pub struct Target {
     /// `{marker}` in its files changes at the trigger and shows in answers.
     #[serde(default)]
     pub marker: bool,
+    /// What `{extra}` in its files stands for in scenarios that drop a listener, until the trigger: the configuration of one
+    /// more, at `{extra_address}`. At all other times `{extra}` is nothing.
+    #[serde(default)]
+    pub extra_listener: Option<String>,
     /// An origin of the harness's own stands behind it at `{origin}`.
     #[serde(default)]
     pub origin: bool,
@@ -84,6 +88,9 @@ pub struct Target {
     /// The command that tells the program's version, as `nginx -v`: the first number with a point in it is taken for it.
     #[serde(default)]
     pub version: Vec<String>,
+    /// Logs that it writes, relative to the run's own directory: read as its standard output and error are.
+    #[serde(default)]
+    pub logs: Vec<String>,
     /// Deviations that are known. Like every list, that of a target which is extended holds as a whole if this one has none,
     /// and not at all if it has: what a variant admits stands in its own file.
     #[serde(default)]

@@ -14,6 +14,8 @@ use crate::client::address::{Address, InvalidAddress};
 const SERVICE_MANAGER: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 /// The port of the origin in a network namespace of the run's own.
 const ORIGIN_PORT: u16 = 8081;
+/// The port of the listener that is to be dropped there.
+const EXTRA_PORT: u16 = 8082;
 
 /// A target with every placeholder filled in.
 #[derive(Debug)]
@@ -30,6 +32,8 @@ pub struct Launch {
     pub origin: SocketAddr,
     /// The values that its marker takes, in their order.
     pub markers: Vec<String>,
+    /// Where it listens besides until its configuration is changed, if the scenario wants that.
+    pub extra: Option<SocketAddr>,
     /// The notify socket, if the target is to be given one.
     pub notify: Option<PathBuf>,
     values: BTreeMap<&'static str, String>,
@@ -48,6 +52,8 @@ pub struct Circumstances {
     pub seed: u64,
     /// There is a marker for each of so many restarts, and one before.
     pub restarts: u32,
+    /// The target listens on one address more until its configuration is changed.
+    pub drops_listener: bool,
 }
 
 /// Why a target can't be made ready.
@@ -85,7 +91,7 @@ impl Launch {
         dir: &Path,
         output: &Path,
     ) -> Result<Self, LaunchError> {
-        let Circumstances { listener: kind, own_network, seed, restarts } = *circumstances;
+        let Circumstances { listener: kind, own_network, seed, restarts, drops_listener } = *circumstances;
         let place = Place::choose(kind, own_network)?;
         let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let origin = SocketAddr::new(here, if own_network { ORIGIN_PORT } else { free_port(here)? });
@@ -101,6 +107,19 @@ impl Launch {
             ("hotspec", program.display().to_string()),
             ("marker", markers[0].clone()),
         ]);
+        let extra = match &target.extra_listener {
+            Some(_) if drops_listener => {
+                Some(SocketAddr::new(here, if own_network { EXTRA_PORT } else { free_port(here)? }))
+            }
+            _ => None,
+        };
+        if let Some(extra) = extra {
+            values.insert("extra_address", extra.to_string());
+            let text = fill(target.extra_listener.as_deref().unwrap_or_default(), &values);
+            values.insert("extra", text);
+        } else {
+            values.insert("extra", String::new());
+        }
         if let Some(socket) = &place.socket {
             values.insert("socket", socket.clone());
         }
@@ -118,6 +137,7 @@ impl Launch {
             address,
             origin,
             markers: if target.marker { markers } else { Vec::new() },
+            extra,
             notify: None,
             values,
             _place: place,
@@ -149,17 +169,22 @@ impl Launch {
         Ok(())
     }
 
-    /// Writes the files again with the marker's next value; returns it.
+    /// Writes the files again with the marker's next value, and without the listener that is to be dropped; returns the
+    /// marker, if there is one.
     ///
     /// # Errors
     /// When a file can't be written.
-    pub fn change_marker(&mut self) -> Result<Option<String>, LaunchError> {
+    pub fn change_configuration(&mut self) -> Result<Option<String>, LaunchError> {
         let now = self.values.get("marker");
-        let after = self.markers.iter().skip_while(|marker| Some(*marker) != now).nth(1);
-        let Some(next) = after.cloned() else { return Ok(None) };
-        self.values.insert("marker", next.clone());
-        self.write_files()?;
-        Ok(Some(next))
+        let next = self.markers.iter().skip_while(|marker| Some(*marker) != now).nth(1).cloned();
+        let extra = self.values.insert("extra", String::new());
+        if let Some(next) = &next {
+            self.values.insert("marker", next.clone());
+        }
+        if next.is_some() || extra.is_some_and(|extra| !extra.is_empty()) {
+            self.write_files()?;
+        }
+        Ok(next)
     }
 
     /// All commands that the warden will be asked for: the start first, then the steps of the restart that are
@@ -243,7 +268,8 @@ mod tests {
     fn no_target_can_take_a_placeholder_for_itself_that_is_filled_in_here() {
         let dir = tempfile::tempdir().expect("a directory");
         for listener in [ListenKind::Ipv4, ListenKind::Unix] {
-            let circumstances = Circumstances { listener, own_network: false, seed: 1, restarts: 1 };
+            let circumstances =
+                Circumstances { listener, own_network: false, seed: 1, restarts: 1, drops_listener: false };
             let launch =
                 Launch::prepare(&Target::default(), &circumstances, dir.path(), &dir.path().join("out"));
             let launch = launch.expect("a target that writes nothing");

@@ -5,8 +5,22 @@ use std::collections::BTreeMap;
 use super::file::{Target, fill};
 
 /// The placeholders that the program fills in: of targets, and of paths.
-pub(super) const BUILTIN: [&str; 12] =
-    ["address", "host", "port", "socket", "dir", "origin", "user", "hotspec", "marker", "ms", "n", "chunks"];
+pub(super) const BUILTIN: [&str; 14] = [
+    "address",
+    "host",
+    "port",
+    "socket",
+    "dir",
+    "origin",
+    "user",
+    "hotspec",
+    "marker",
+    "extra",
+    "extra_address",
+    "ms",
+    "n",
+    "chunks",
+];
 
 impl Target {
     /// Fills the file's own placeholders in.
@@ -54,6 +68,7 @@ impl Target {
             &mut endpoints.upload,
             &mut self.address,
             &mut self.pid_file,
+            &mut self.extra_listener,
         ];
         let steps = self
             .restart
@@ -65,7 +80,8 @@ impl Target {
             .iter_mut()
             .chain(&mut self.version)
             .chain(&mut self.requires)
-            .chain(&mut self.directories);
+            .chain(&mut self.directories)
+            .chain(&mut self.logs);
         let maps = self.environment.values_mut().chain(self.listen.values_mut());
         lists.chain(maps).chain(files).chain(steps).chain(paths.into_iter().flatten())
     }

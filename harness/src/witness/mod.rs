@@ -4,6 +4,7 @@
 //! * [`socket_table`]: listeners, their queues, and which process holds the server's side of a connection;
 //! * [`counters`]: what the network namespace counted: resets, drops, refusals;
 //! * [`packets`]: SYN, FIN and RST on the loopback;
+//! * [`output`]: lines by which a program tells that it failed within; [`socket_path`]: what becomes of a unix socket's path;
 //! * [`pid_file`]: what becomes of a pid file; [`notify`]: what a service manager is told.
 
 #[cfg(not(target_os = "linux"))]
@@ -11,8 +12,10 @@ compile_error!("hotspec reads /proc, pidfds and netlink: it runs on Linux only")
 
 pub mod counters;
 pub mod notify;
+pub mod output;
 pub mod packets;
 pub mod pid_file;
 mod post;
 pub mod process;
+pub mod socket_path;
 pub mod socket_table;

@@ -1,8 +1,8 @@
 //! Events of every kind with any content: numbers that nobody gave out, times in no order.
 
 use hotspec::history::event::{
-    ConnectTrouble, Counted, Ending, Event, Interval, ListenerRow, Micros, Owner, Phase, PidFileState,
-    SCHEMA, Stage, Stop, What,
+    CommonDescriptor, ConnectTrouble, Counted, Ending, Event, Interval, ListenerRow, Micros, Owner, Phase,
+    PidFileState, SCHEMA, Stage, Stop, What,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -88,6 +88,7 @@ fn of_witness() -> BoxedStrategy<What> {
         1 => (vec(row, 0..3), micros()).prop_map(|(rows, from)| What::Listeners { rows, from }),
         1 => micros().prop_map(|longest_gap| What::Sampled { longest_gap }),
         4 => of_quiet(),
+        2 => of_holdings(),
     ]
     .boxed()
 }
@@ -189,6 +190,64 @@ fn of_looks() -> BoxedStrategy<What> {
     .boxed()
 }
 
+/// What is told of descriptors, of the unix socket's path and of the output.
+fn of_holdings() -> BoxedStrategy<What> {
+    let kinds = || word(&["connection", "socket", "pipe", "file", "listener"]);
+    let common = (any::<i32>(), kinds(), any::<String>()).prop_map(|(fd, kind, target)| CommonDescriptor {
+        fd,
+        kind,
+        target,
+    });
+    let inode = || 0..3_u64;
+    prop_oneof![
+        (
+            number(),
+            option::of(btree_map(kinds(), any::<u32>(), 0..3)),
+            option::of(any::<u64>()),
+            option::of(any::<u64>())
+        )
+            .prop_map(|(proc, descriptors, memory_kib, peak_kib)| What::Resources {
+                proc,
+                descriptors,
+                memory_kib,
+                peak_kib
+            }),
+        (number(), number(), vec(common, 0..3), any::<bool>(), micros()).prop_map(
+            |(proc, with, descriptors, compared, from)| What::Common {
+                proc,
+                with,
+                descriptors,
+                compared,
+                from
+            }
+        ),
+        (inode(), any::<bool>(), number(), micros()).prop_map(|(inode, on, proc, from)| What::Nonblocking {
+            inode,
+            on,
+            proc,
+            from
+        }),
+        (inode(), vec(number(), 0..3), micros()).prop_map(|(inode, procs, from)| What::ShutDown {
+            inode,
+            procs,
+            from
+        }),
+        (any::<bool>(), micros()).prop_map(|(present, from)| What::SocketPath { present, from }),
+        (any::<u32>(), vec(number(), 0..3), micros()).prop_map(|(listening, procs, from)| What::Dropped {
+            listening,
+            procs,
+            from
+        }),
+        (word(&["panic"]), any::<String>(), micros()).prop_map(|(kind, text, from)| What::Outcry {
+            kind,
+            text,
+            from
+        }),
+        any::<u64>().prop_map(|bytes| What::OutputRead { bytes }),
+    ]
+    .boxed()
+}
+
 fn of_opening() -> BoxedStrategy<What> {
     let roles = word(&[
         "canary",
@@ -283,6 +342,7 @@ pub(crate) fn events() -> BoxedStrategy<Vec<Event>> {
         of_witness(),
         of_told(),
         of_handover(),
+        of_holdings(),
         of_looks(),
         of_opening(),
         of_exchange(),

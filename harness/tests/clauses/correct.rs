@@ -33,6 +33,9 @@ pub(crate) fn lanes(story: &mut Story) {
         "queued-at-trigger" => queued_at_trigger(story),
         "queued-at-handover" => queued_at_handover(story),
         "accepted-unread" => accepted_unread(story),
+        "unix-path" => new_on_path(story),
+        "dropped-listener" => dropped_listener(story),
+        "many-generations" => many_generations(story),
         "zero-traffic" | "zero-traffic-ipv6" | "zero-traffic-unix" | "zero-traffic-abstract" => {
             zero_traffic(story);
         }
@@ -89,6 +92,43 @@ fn keep_alive_traffic(story: &mut Story) {
     // The last of them goes on after the old process is gone.
     for at in [11_000, 14_000] {
         story.lane("busy", at).accepted_by(NEW).asked().answered().closed();
+    }
+}
+
+/// As many generations as are compared, each with the same numbers.
+fn many_generations(story: &mut Story) {
+    warm_up(story, CONTROL + 50);
+    for _ in 1..story.scenario.restarts {
+        let mut later = frame("many-generations");
+        warm_up(&mut later, RESTART + 50);
+        story.later.push(later);
+    }
+    warm_up(story, RESTART + 50);
+}
+
+fn warm_up(story: &mut Story, at: u64) {
+    for _ in 0..4 {
+        let lane = story.lane("warm-up", at).accepted_by(OLD);
+        lane.asked().answered().asked().answered().closed();
+    }
+}
+
+/// The old process has one listener more, which ends with it.
+fn dropped_listener(story: &mut Story) {
+    new_on_path(story);
+    let dropped = |listening, procs: &[u32], from: u64| What::Dropped {
+        listening,
+        procs: procs.to_vec(),
+        from: from * 1_000,
+    };
+    story.tell(18, dropped(1, &[0], 17));
+    story.tell(TD + 100, dropped(0, &[], TD));
+}
+
+fn new_on_path(story: &mut Story) {
+    for at in [60, 1_060, 3_060, 8_600, T0 + 10, BORN + 20, TR + 10, 9_600, 10_500, 11_500] {
+        let owner = if at > TR { NEW } else { OLD };
+        story.lane("new", at).accepted_by(owner).asked().answered().closed();
     }
 }
 

@@ -15,6 +15,7 @@ mod aftermath;
 mod arbitrary;
 mod availability;
 mod correct;
+mod descriptors;
 mod drain;
 mod drain_end;
 mod failure;

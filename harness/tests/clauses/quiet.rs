@@ -29,6 +29,10 @@ pub(crate) struct Quiet {
     pub(crate) before: Vec<Counted>,
     /// Who is left.
     pub(crate) after: Vec<Counted>,
+    /// What each of its processes holds.
+    pub(crate) descriptors: BTreeMap<String, u32>,
+    /// And its memory.
+    pub(crate) memory_kib: u64,
     /// Exit status and signal of the old process, as the warden reaps it.
     pub(crate) exit: Option<(Option<i32>, Option<i32>)>,
 }
@@ -116,7 +120,20 @@ impl Quiet {
             new,
             before: vec![counted(OLD_PID, 1, "server")],
             after: vec![counted(NEW_PID, 1, "server")],
+            descriptors: [("listener", 1), ("eventpoll", 1), ("file", 3), ("connection", 4)]
+                .map(|(kind, count)| (kind.to_owned(), count))
+                .into(),
+            memory_kib: 4_000,
             exit: Some((Some(0), None)),
+        }
+    }
+
+    fn resources(&self, proc: ProcId) -> What {
+        What::Resources {
+            proc,
+            descriptors: Some(self.descriptors.clone()),
+            memory_kib: Some(self.memory_kib),
+            peak_kib: Some(self.memory_kib + 500),
         }
     }
 
@@ -133,6 +150,7 @@ pub(crate) fn tell(story: &mut Story) {
     let (arguments, environment) = (arguments.unwrap_or_default(), environment.unwrap_or_default());
     story.tell(5, What::Given { arguments, environment, properties });
     story.tell(T0 - 5, quiet.old.told_of(0));
+    story.tell(T0 - 5, quiet.resources(0));
     story.tell(T0 - 5, What::Census { processes: quiet.before.clone() });
     let Some(gone) = story.gone() else { return };
     if let Some((code, signal)) = quiet.exit {
@@ -141,6 +159,7 @@ pub(crate) fn tell(story: &mut Story) {
     let born = story.server.born.is_some();
     if born {
         story.tell(gone + 5, quiet.new.told_of(1));
+        story.tell(gone + 5, quiet.resources(1));
     }
     let processes = if born { quiet.after.clone() } else { Vec::new() };
     story.tell(gone + 1_005, What::Census { processes });

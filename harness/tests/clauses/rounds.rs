@@ -73,9 +73,14 @@ impl Story {
 /// by that of the restart, and by how many have succeeded before.
 pub(crate) fn follow(event: &Event, shift: u64, restart: u64, number: u64) -> Event {
     let Ok(Value::Object(mut fields)) = serde_json::to_value(event) else { unreachable!() };
-    for (name, by) in
-        [("t", shift), ("from", shift), ("lane", LANES * restart), ("proc", number), ("pid", number)]
-    {
+    for (name, by) in [
+        ("t", shift),
+        ("from", shift),
+        ("lane", LANES * restart),
+        ("proc", number),
+        ("pid", number),
+        ("with", number),
+    ] {
         add(&mut fields, name, by);
     }
     add(&mut fields, "executed_from", number);

@@ -2,11 +2,12 @@
 
 use hotspec::declaration::{Documented, Profile};
 use hotspec::history::event::{
-    Event, Fault, Interval, LaneId, ListenerRow, Micros, Owner, Phase, ProcId, SCHEMA, What,
+    CommonDescriptor, Event, Fault, Interval, LaneId, ListenerRow, Micros, Owner, Phase, ProcId, SCHEMA, What,
 };
 use hotspec::history::{Model, timeline};
 use hotspec::scenario::builtin;
 use hotspec::scenario::file::{Scenario, Stop, SuccessorStart};
+use hotspec::target::file::ListenKind;
 
 use crate::lane::Script;
 use crate::quiet::{self, Quiet};
@@ -217,6 +218,7 @@ impl Story {
             generation += u64::from(later.server.fault.is_none());
         }
         let last = events.last().map_or(0, |event| event.t);
+        events.push(Event { t: last + 500, what: What::OutputRead { bytes: 120 } });
         events.push(Event { t: last + 1_000, what: What::Phase { phase: Phase::End } });
         if self.withheld {
             events.retain(|event| !is_of_witness(&event.what));
@@ -272,6 +274,10 @@ impl Story {
         self.tell(10, process(0, "/opt/server", 10));
         self.tell(15, What::Listeners { rows: vec![LISTENER], from: 14_000 });
         self.tell(16, holds(0, &[LISTENER.inode], 14));
+        self.tell(17, What::Nonblocking { inode: LISTENER.inode, on: true, proc: 0, from: 16_000 });
+        if self.scenario.listener == ListenKind::Unix {
+            self.tell(17, What::SocketPath { present: true, from: 16_000 });
+        }
         let trigger = |step, what: &str, from, drain| What::Trigger {
             step,
             what: what.to_owned(),
@@ -291,6 +297,7 @@ impl Story {
         } else if let Some(born) = server.born {
             self.tell(born, process(1, server.program, born));
             self.tell(born + 50, holds(1, &[LISTENER.inode], born));
+            self.tell(born + 60, common(&[]));
         }
         if let Some(at) = server.unlistens {
             self.tell(at, holds(0, &[], at - 1));
@@ -374,6 +381,11 @@ fn is_of_witness(what: &What) -> bool {
             | What::Queue { .. }
             | What::Reset { .. }
             | What::Heard { .. }
+            | What::Resources { .. }
+            | What::Common { .. }
+            | What::Nonblocking { .. }
+            | What::ShutDown { .. }
+            | What::Dropped { .. }
     )
 }
 
@@ -395,4 +407,15 @@ pub(crate) fn process(proc: ProcId, program: &str, seen: u64) -> What {
 /// A process holds these listening sockets now.
 pub(crate) fn holds(proc: ProcId, inodes: &[u64], from: u64) -> What {
     What::Holds { proc, listeners: inodes.to_vec(), from: from * 1_000 }
+}
+
+/// What the successor has in common with the old process.
+pub(crate) fn common(shared: &[(&str, &str)]) -> What {
+    let one = |(n, (kind, target)): (i32, &(&str, &str))| CommonDescriptor {
+        fd: n,
+        kind: (*kind).to_owned(),
+        target: (*target).to_owned(),
+    };
+    let descriptors = (4..).zip(shared).map(one).collect();
+    What::Common { proc: 1, with: 0, descriptors, compared: true, from: BORN * 1_000 }
 }

@@ -2,6 +2,7 @@
 //! servers and languages. Texts only, one file per group; `hotspec explain` prints them.
 
 mod availability;
+mod descriptors;
 mod drain;
 mod idle;
 mod in_flight;
@@ -32,6 +33,7 @@ pub fn all() -> impl Iterator<Item = &'static Advice> {
         idle::ADVICE,
         drain::ADVICE,
         process::ADVICE,
+        descriptors::ADVICE,
         protocol::ADVICE,
         repeat::ADVICE,
     ];

@@ -3,6 +3,7 @@
 //! Everything here works for an ordinary user on that user's own processes; what needs more says so where it is missing.
 
 mod clock;
+mod descriptors;
 pub mod facts;
 mod freeze;
 mod pidfd;
@@ -12,6 +13,7 @@ mod tree;
 mod urgency;
 
 pub use clock::{Interval, monotonic_ns, start_interval, tick_us};
+pub use descriptors::{Descriptor, Memory, descriptors, flags, may_compare, same_file};
 pub use facts::{Facts, Redaction};
 pub use freeze::{FreezeError, Frozen, freeze};
 pub(crate) use pidfd::watch;
