@@ -9,15 +9,80 @@ use crate::history::event::{ConnectTrouble, Ending, Fault, Owner, Stage};
 use crate::history::{Exchange, Lane, Micros};
 
 /// The clauses of this group that are built.
-pub const CLAUSES: &[Clause] = &[Clause {
-    id: "failure.no-program",
-    must: "FR",
-    should: "",
-    requirement: "When the program is missing, not executable or truncated, the old generation serves on without one error, and a good restart afterwards succeeds.",
-    why: "A package that is being installed, or a disk that is full, must not take down what still runs.",
-    source: "hotspec; execve(2)",
-    judge: Some(no_program),
-}];
+pub const CLAUSES: &[Clause] = &[
+    Clause {
+        id: "failure.no-program",
+        must: "FR",
+        should: "",
+        requirement: "When the program is missing, not executable or truncated, the old generation serves on without one error, and a good restart afterwards succeeds.",
+        why: "A package that is being installed, or a disk that is full, must not take down what still runs.",
+        source: "hotspec; execve(2)",
+        judge: Some(no_program),
+    },
+    Clause {
+        id: "failure.exits-early",
+        must: "FR",
+        should: "",
+        requirement: "When the successor exits with an error before it is ready, the old generation serves on without one error, and a good restart afterwards succeeds.",
+        why: "A missing library or a wrong option shows when the new program starts; until it serves, the old one is all there is.",
+        source: "Falcore's hot restart",
+        judge: Some(exits_early),
+    },
+    Clause {
+        id: "failure.killed-early",
+        must: "FR",
+        should: "",
+        requirement: "When the successor is killed before it is ready, by KILL or SEGV, the old generation serves on without one error, and a good restart afterwards succeeds.",
+        why: "The kernel kills whoever takes too much memory, and it takes most while two generations are there.",
+        source: "Falcore's hot restart",
+        judge: Some(killed_early),
+    },
+    Clause {
+        id: "failure.hangs-early",
+        must: "FR",
+        should: "",
+        requirement: "When the successor never gets ready, the old generation serves on without one error and can be restarted again; it should end the successor after a documented time.",
+        why: "A successor that waits for a database for ever must not keep the operator from the next attempt.",
+        source: "Falcore's hot restart",
+        judge: Some(hangs_early),
+    },
+    Clause {
+        id: "failure.reaped",
+        must: "FR",
+        should: "",
+        requirement: "One second after it failed, a successor is no zombie.",
+        why: "Each attempt that fails leaves one more, until no process can be made.",
+        source: "hotspec; wait(2)",
+        judge: Some(reaped),
+    },
+    Clause {
+        id: "failure.visible",
+        must: "",
+        should: "FRI",
+        requirement: "A restart that fails is told, by a line in the log or by the status of the reload command.",
+        why: "The old generation serves on, so nobody notices otherwise that the new one was never taken into use.",
+        source: "hotspec",
+        judge: Some(visible),
+    },
+    Clause {
+        id: "failure.dies-when-ready",
+        must: "",
+        should: "FR",
+        requirement: "A successor that dies after readiness and before Tx is not taken for success in silence: somebody serves again, or its end is told.",
+        why: "In that moment nobody accepts any more, and the old generation is on its way out.",
+        source: "hotspec",
+        judge: Some(dies_when_ready),
+    },
+    Clause {
+        id: "failure.old-dies",
+        must: "",
+        should: "FR",
+        requirement: "When the old generation is killed while a restart is under way, the successor comes up and serves.",
+        why: "A successor that waits for a word of its parent waits for ever then.",
+        source: "hotspec",
+        judge: Some(old_dies),
+    },
+];
 
 /// What keep-alive asks of a restart that fails.
 pub const KEEP_ALIVE: &[Clause] = &[Clause {
@@ -70,6 +135,18 @@ const NO_WAY: &str = "nobody came by the path by which the program was started: 
 
 fn no_program(case: &Case<'_>, tally: &mut Tally) {
     serves_on(case, tally, &[Fault::Missing, Fault::NotExecutable, Fault::Truncated]);
+}
+
+fn exits_early(case: &Case<'_>, tally: &mut Tally) {
+    serves_on(case, tally, &[Fault::Exits]);
+}
+
+fn killed_early(case: &Case<'_>, tally: &mut Tally) {
+    serves_on(case, tally, &[Fault::Crashes, Fault::Killed]);
+}
+
+fn hangs_early(case: &Case<'_>, tally: &mut Tally) {
+    serves_on(case, tally, &[Fault::Hangs]);
 }
 
 /// The old generation serves on without one error while the restart fails, and the next one succeeds.
@@ -228,16 +305,10 @@ fn cut_while_idle(case: &Case<'_>, lane: &Lane, t0: Micros, tally: &mut Tally) {
 }
 
 fn kept_on_failed_restart(case: &Case<'_>, tally: &mut Tally) {
-    if !case.trial.is_one || case.trial.fault.is_none() {
-        if case.trial.last && case.trial.is_one && !case.trial.plain.is_some_and(|plain| plain.came) {
-            tally.rule_out(NO_WAY);
-        }
+    if !is_failed_restart(case, tally) {
         return;
     }
     let Some((over, _)) = case.trial.attempt else { return };
-    if !case.was_made_to_fail(tally) {
-        return;
-    }
     for (lane, n, exchange) in case.exchanges().filter(|(.., exchange)| exchange.begun >= over) {
         let Some(head) = &exchange.head else { continue };
         if n >= case.control.ordinals || asks_for_close(lane) {
@@ -254,5 +325,112 @@ fn kept_on_failed_restart(case: &Case<'_>, tally: &mut Tally) {
             let expected = "kept alive, as in control";
             tally.break_on(case, lane, head.at, "closes", expected, seen);
         }
+    }
+}
+
+/// What a clause on each restart that fails says where none took place; whether this one is to be judged.
+fn is_failed_restart(case: &Case<'_>, tally: &mut Tally) -> bool {
+    let trial = &case.trial;
+    if trial.fault.is_none() && trial.is_one && trial.last && !trial.plain.is_some_and(|plain| plain.came) {
+        tally.rule_out(NO_WAY);
+    }
+    case.was_made_to_fail(tally)
+}
+
+fn reaped(case: &Case<'_>, tally: &mut Tally) {
+    if !is_failed_restart(case, tally) {
+        return;
+    }
+    let Some((over, _)) = case.trial.attempt else { return };
+    let t0 = case.t0().map_or(0, |t0| t0.lo);
+    let censuses = &case.observed.censuses;
+    let Some((at, left)) = censuses.iter().rev().find(|(at, _)| *at >= over) else {
+        tally.doubt(case, "nobody was counted after the attempt");
+        return;
+    };
+    let before = censuses.iter().rev().find(|(at, _)| *at <= t0).map_or(&[][..], |(_, all)| all);
+    let was_one = |pid: i32| before.iter().any(|one| one.zombie && one.pid == pid);
+    let born = case.timeline.procs.values().any(|proc| proc.seen >= t0 && proc.gone.is_some());
+    let mut zombies = left.iter().filter(|one| one.zombie && !was_one(one.pid)).peekable();
+    tally.exercised += u64::from(case.trial.came || born || zombies.peek().is_some());
+    for zombie in zombies {
+        let expected = "whoever failed is waited for within 1 s";
+        let seen = format!("process {} is still a zombie, a child of {}", zombie.pid, zombie.ppid);
+        tally.break_by(case, format!("{} {}", zombie.name, zombie.pid), *at, "zombie", expected, seen);
+    }
+}
+
+fn visible(case: &Case<'_>, tally: &mut Tally) {
+    if !is_failed_restart(case, tally) {
+        return;
+    }
+    let Some((over, _)) = case.trial.attempt else { return };
+    if !case.trial.writes && !case.observed.commands {
+        tally.rule_out("the target writes nothing at all to its output: what it tells, it tells elsewhere");
+        return;
+    }
+    tally.exercise();
+    if case.trial.told().next().is_none() && case.trial.command_failed.is_none() {
+        let expected = "a line that a restart that succeeds does not write, or a command that fails";
+        let seen = format!(
+            "neither, when the restart failed ({})",
+            case.trial.fault.map(Fault::as_str).unwrap_or_default()
+        );
+        tally.break_by(case, "the target".to_owned(), over, "silent", expected, seen);
+    }
+}
+
+fn dies_when_ready(case: &Case<'_>, tally: &mut Tally) {
+    if case.trial.fault != Some(Fault::DiesWhenReady) {
+        if case.trial.is_one && case.trial.last {
+            tally.doubt(case, "no successor was killed, as the plain restart did not come to its end");
+        }
+        return;
+    }
+    let (Some(_), Some(killed)) = (case.timeline.tr(), case.killed) else {
+        tally.doubt(case, "no successor could be killed in time");
+        return;
+    };
+    if case.timeline.tx().is_some_and(|tx| tx.lo <= killed) {
+        tally.doubt(case, "the old generation may have been gone when the successor was killed");
+        return;
+    }
+    tally.exercise();
+    let since = killed.saturating_add(case.delta);
+    let served = case
+        .restart_lanes()
+        .any(|lane| lane.opened >= since && lane.exchanges.first().is_some_and(Exchange::answered));
+    let came = case.timeline.procs.values().any(|proc| proc.born.lo >= killed);
+    if !served && !came && case.trial.told().next().is_none() && case.trial.command_failed.is_none() {
+        let expected = "somebody serves again, another successor comes, or a line tells what happened";
+        let watched = Span(case.end.saturating_sub(killed));
+        let seen = format!("none of it in the {watched} after the successor was killed");
+        tally.break_by(case, "the target".to_owned(), killed, "silent", expected, seen);
+    }
+}
+
+fn old_dies(case: &Case<'_>, tally: &mut Tally) {
+    let Some(held) = case.held else {
+        if case.t0().is_some() {
+            tally.rule_out(NO_WAY);
+        }
+        return;
+    };
+    if case.killed.is_none() || case.timeline.tx().is_none() {
+        tally.doubt(case, "the old generation could not be killed while its successor started");
+        return;
+    }
+    if case.timeline.tr().is_some() {
+        return tally.exercise();
+    }
+    if let Some(why) = case.owners_withheld() {
+        tally.withhold(why);
+    } else if case.end >= held.hi.saturating_add(case.limits.ready_max) || nobody_left(case) {
+        tally.exercise();
+        let expected = format!("the successor serves within {}", Span(case.limits.ready_max));
+        let seen = format!("no answer within {}", Span(case.end.saturating_sub(held.hi)));
+        tally.break_by(case, "successor".to_owned(), case.end, "none", &expected, seen);
+    } else {
+        tally.doubt(case, "the scenario ended before ready_max");
     }
 }

@@ -34,47 +34,10 @@ pub const CLAUSES: &[Clause] = &[
         "When the successor finds its configuration invalid, the old generation serves on without one error, and a good restart afterwards succeeds.",
     ),
     planned(
-        "failure.exits-early",
-        "FR",
-        "",
-        "When the successor exits with an error before it is ready, the old generation serves on without one error, and a good restart afterwards succeeds.",
-    ),
-    planned(
-        "failure.killed-early",
-        "FR",
-        "",
-        "When the successor is killed before it is ready, by KILL or SEGV, the old generation serves on without one error, and a good restart afterwards succeeds.",
-    ),
-    planned(
-        "failure.hangs-early",
-        "FR",
-        "",
-        "When the successor never gets ready, the old generation serves on without one error and can be restarted again; it should end the successor after a documented time.",
-    ),
-    planned(
         "failure.no-resources",
         "FR",
         "",
         "When fork or exec fails, nothing else does: the old generation serves on without one error, and a good restart afterwards succeeds.",
-    ),
-    planned("failure.reaped", "FR", "", "One second after it failed, a successor is no zombie."),
-    planned(
-        "failure.visible",
-        "",
-        "FRI",
-        "A restart that fails is told, by a line in the log or by the status of the reload command.",
-    ),
-    planned(
-        "failure.dies-when-ready",
-        "",
-        "FR",
-        "A successor that dies after readiness and before Tx is not taken for success in silence.",
-    ),
-    planned(
-        "failure.old-dies",
-        "",
-        "FR",
-        "When the old generation is killed while a restart is under way, the successor comes up and serves.",
     ),
     planned(
         "protocol.chunked-upload",

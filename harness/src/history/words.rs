@@ -194,6 +194,8 @@ pub enum Fault {
     Killed,
     /// It never gets ready, until the harness ends it.
     Hangs,
+    /// It gets ready and answers, and is killed by the harness while the old generation is still there.
+    DiesWhenReady,
 }
 
 impl Fault {
@@ -207,12 +209,13 @@ impl Fault {
             Fault::Crashes => "crashes",
             Fault::Killed => "killed",
             Fault::Hangs => "hangs",
+            Fault::DiesWhenReady => "dies-when-ready",
         }
     }
 
     /// Whether it lies on the path by which the program is started: a target that goes another way never meets it.
     pub fn by_path(self) -> bool {
-        true
+        self != Fault::DiesWhenReady
     }
 
     /// Whether whoever is started runs, and is met by the harness at the gate before the program.

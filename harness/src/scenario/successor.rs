@@ -13,8 +13,8 @@ use super::runner::{Halt, Job, tell};
 use super::starved::Starvation;
 use crate::client::address::Address;
 use crate::client::step::Anchor;
-use crate::history::Micros;
 use crate::history::event::{Phase, What};
+use crate::history::{Micros, ProcId};
 use crate::target::launch::Launch;
 use crate::target::program_copy::ProgramCopy;
 use crate::target::program_path::{Fate, Gate, ProgramPath};
@@ -235,17 +235,11 @@ impl Conductor<'_> {
         matches!(self.arranged.road, Some(Road::Closed { held: Some(_), .. }))
     }
 
-    /// The old generation is killed while its successor stands at the gate; then the successor is let through.
-    pub(super) async fn orphan(&mut self) -> Result<(), Halt> {
-        let until = self.recorder.now() + self.job.limits.ready_max;
-        self.until(until, |stage| stage.holds_somebody() || stage.reached(Anchor::Tr)).await?;
-        if !self.holds_somebody() {
-            return Ok(());
-        }
+    /// Kills those of these processes that are alive.
+    pub(super) fn kill(&self, wanted: &[ProcId]) {
         let from = self.recorder.now();
         let mut procs = Vec::new();
-        let old = self.recorder.timeline(|timeline| timeline.generations().old);
-        for (proc, epoch) in self.monitor.alive().into_iter().filter(|(proc, _)| old.contains(proc)) {
+        for (proc, epoch) in self.monitor.alive().into_iter().filter(|(proc, _)| wanted.contains(proc)) {
             let killed = Pidfd::open(epoch).and_then(|process| {
                 process.map_or(Ok(false), |process| process.signal(Signal::SIGKILL as i32))
             });
@@ -258,6 +252,17 @@ impl Conductor<'_> {
             }
         }
         self.recorder.record(What::Killed { procs, from });
+    }
+
+    /// The old generation is killed while its successor stands at the gate; then the successor is let through.
+    pub(super) async fn orphan(&mut self) -> Result<(), Halt> {
+        let until = self.recorder.now() + self.job.limits.ready_max;
+        self.until(until, |stage| stage.holds_somebody() || stage.reached(Anchor::Tr)).await?;
+        if !self.holds_somebody() {
+            return Ok(());
+        }
+        let old = self.recorder.timeline(|timeline| timeline.generations().old);
+        self.kill(&old);
         let until = self.recorder.now() + self.job.limits.ready_max;
         self.until(until, |stage| stage.reached(Anchor::Tx)).await?;
         self.open_road();

@@ -38,6 +38,10 @@ impl Conductor<'_> {
             }
             tell(&self.progress, self.job, "restart that fails", false);
             self.fail(fault).await?;
+            if fault == Fault::DiesWhenReady {
+                // Whether anybody is left who could restart is what that is about.
+                break;
+            }
             if self.monitor.alive().is_empty() {
                 self.note("no process of the target was left".to_owned());
                 break;
@@ -89,7 +93,11 @@ impl Conductor<'_> {
         self.send_lookout().await?;
         (self.has_said, self.command_failed) = (false, false);
         self.trigger(&lanes).await?;
-        self.attempt(fault).await?;
+        if fault == Fault::DiesWhenReady {
+            self.kill_successor().await?;
+        } else {
+            self.attempt(fault).await?;
+        }
         // As in control: what lanes do after a restart they do after one that failed.
         for anchor in [Anchor::Tr, Anchor::Td, Anchor::Tx] {
             self.reach(anchor, self.recorder.now());
@@ -153,6 +161,24 @@ impl Conductor<'_> {
         let until = self.recorder.now() + QUIET_FOR;
         self.until(until, |_| false).await?;
         self.recorder.record(What::Attempt { seen });
+        Ok(())
+    }
+
+    /// The successor is killed as soon as it has answered; then it is seen who answers, and what is told.
+    async fn kill_successor(&mut self) -> Result<(), Halt> {
+        let until = self.recorder.now() + self.job.limits.ready_max;
+        self.until(until, |stage| stage.reached(Anchor::Tr) || stage.reached(Anchor::Tx)).await?;
+        if !self.reached(Anchor::Tr) || self.reached(Anchor::Tx) {
+            self.recorder.record(What::Attempt { seen: None });
+            self.note("the successor could not be killed before the old generation was gone".to_owned());
+            return Ok(());
+        }
+        let successors = self.recorder.timeline(|timeline| timeline.generations().successors);
+        self.kill(&successors);
+        // Load for its own sake: whoever is to serve has as long to come as a slow start takes.
+        let until = self.recorder.now() + self.job.limits.slow_start();
+        self.until(until, |_| false).await?;
+        self.recorder.record(What::Attempt { seen: Some("process".to_owned()) });
         Ok(())
     }
 

@@ -43,12 +43,14 @@ pub(crate) fn lanes(story: &mut Story) {
         "pid-file" => pid_file(story),
         "notify" => notify(story),
         "idle-silent" | "fresh-silent" | "half-sent-silent" | "half-closed" => silent::lanes(story),
-        "hard-limit" | "slow-start" | "parent-killed" | "played-parent" => handover::lanes(story),
+        "hard-limit" | "slow-start" | "parent-killed" | "old-killed" | "played-parent" => {
+            handover::lanes(story)
+        }
         "http10" | "http10-keep-alive" | "pipelined" => versions::lanes(story),
         "program-renamed" | "program-switched" => crate::program_replaced::lanes(story),
         "starved" => crate::starved::lanes(story),
         "five-restarts" => five_restarts(story),
-        "failing-program" => trials::lanes(story),
+        "failing-program" | "failing-start" | "failing-hang" | "successor-killed" => trials::lanes(story),
         "double-trigger"
         | "double-trigger-sweep"
         | "triggered-while-draining"

@@ -2,10 +2,11 @@
 
 use hotspec::clause::result::Verdict;
 use hotspec::history::What;
-use hotspec::history::event::Fault;
+use hotspec::history::event::{Counted, Fault};
 
-use crate::story::{BORN, OLD, Story, T0, correct};
-use crate::trials::OVER;
+use crate::quiet::{OLD_PID, counted};
+use crate::story::{BORN, NEW, OLD, Story, T0, TR, correct};
+use crate::trials::{FAILED_PID, OVER};
 
 /// The restart of this story that fails by this fault.
 fn failed(story: &mut Story, fault: Fault) -> &mut Story {
@@ -111,4 +112,69 @@ fn a_history_that_breaks_off_shows_nothing() {
     let recorded = [hotspec::clause::judge::Recorded { entry: &manifest.scenarios[0], events }];
     let result = hotspec::clause::judge::judge(&manifest, &recorded);
     assert!(result.clauses.iter().all(|clause| clause.verdict != Verdict::Fail), "{:#?}", result.clauses);
+}
+
+#[test]
+fn each_way_to_end_early_is_a_clause_of_its_own() {
+    let lost = |fault: Fault| {
+        let mut story = correct("failing-start");
+        failed(&mut story, fault).lane("new", BORN + 30).refused();
+        story
+    };
+    lost(Fault::Exits).breaks("failure.exits-early", &[]);
+    lost(Fault::Crashes).breaks("failure.killed-early", &[]);
+    lost(Fault::Killed).breaks("failure.killed-early", &[]);
+}
+
+#[test]
+fn whoever_can_not_restart_after_a_successor_that_hung_breaks_it() {
+    let mut story = correct("failing-hang");
+    story.later.truncate(1);
+    story.breaks("failure.hangs-early", &[]);
+    let mut story = correct("failing-hang");
+    failed(&mut story, Fault::Hangs).lane("new", BORN + 30).accepted_by(OLD).asked().after(2_500).answered();
+    story.breaks("failure.hangs-early", &[]);
+}
+
+#[test]
+fn a_successor_that_stays_a_zombie_is_told() {
+    let mut story = correct("failing-start");
+    let later = failed(&mut story, Fault::Exits);
+    later.left.push(Counted { zombie: true, ..counted(FAILED_PID, OLD_PID, "server") });
+    story.breaks("failure.reaped", &[]);
+    // One that was there before is not this one's.
+    let mut story = correct("failing-start");
+    let zombie = Counted { zombie: true, ..counted(FAILED_PID, OLD_PID, "server") };
+    let later = failed(&mut story, Fault::Exits);
+    later.left.push(zombie.clone());
+    later.quiet.before.push(zombie);
+    story.holds("failure.reaped");
+}
+
+#[test]
+fn a_failure_of_which_nothing_is_said_is_invisible() {
+    let mut story = correct("failing-start");
+    failed(&mut story, Fault::Killed).server.silent = true;
+    story.breaks("failure.visible", &[]);
+}
+
+#[test]
+fn a_successor_that_dies_unnoticed_is_told() {
+    let mut story = correct("successor-killed");
+    failed(&mut story, Fault::DiesWhenReady).server.silent = true;
+    // A connection is answered after its end.
+    story.holds("failure.dies-when-ready");
+    let killed = TR + 5;
+    let later = failed(&mut story, Fault::DiesWhenReady);
+    later.events.retain(|event| event.t < killed * 1_000);
+    later.scenario.probes = false;
+    later.lane("new", TR).accepted_by(NEW).asked().answered().closed();
+    story.breaks("failure.dies-when-ready", &[]);
+}
+
+#[test]
+fn a_successor_that_does_not_serve_without_its_parent_breaks_it() {
+    let mut story = correct("old-killed");
+    story.server.answers = None;
+    story.breaks("failure.old-dies", &[]);
 }

@@ -2,7 +2,7 @@
 
 use hotspec::declaration::{Documented, Profile};
 use hotspec::history::event::{
-    CommonDescriptor, Event, Fault, Interval, LaneId, ListenerRow, Micros, Owner, Phase, ProcId, SCHEMA, What,
+    CommonDescriptor, Counted, Event, Fault, Interval, LaneId, ListenerRow, Micros, Owner, Phase, ProcId, SCHEMA, What,
 };
 use hotspec::history::{Model, timeline};
 use hotspec::scenario::builtin;
@@ -65,6 +65,8 @@ pub(crate) struct Server {
     pub(crate) names: Option<u64>,
     /// What keeps this restart from succeeding.
     pub(crate) fault: Option<Fault>,
+    /// Nothing is said of that.
+    pub(crate) silent: bool,
     /// Somebody came by the path by which the program is started.
     pub(crate) by_path: bool,
     /// The harness kills the old process then.
@@ -98,6 +100,8 @@ pub(crate) struct Story {
     pub(crate) events: Vec<Event>,
     /// The target is judged by this hard limit, in milliseconds.
     pub(crate) hard_limit: Option<u64>,
+    /// Who else is left after a restart that failed.
+    pub(crate) left: Vec<Counted>,
     /// Restarts that follow on this one: of each, what is told of its restart.
     pub(crate) later: Vec<Story>,
     /// The last end of a connection of the old process.
@@ -160,6 +164,7 @@ pub(crate) fn frame(name: &str) -> Story {
         names: None,
         killed: None,
         fault: None,
+        silent: false,
         by_path: true,
     };
     let mut story = Story {
@@ -172,6 +177,7 @@ pub(crate) fn frame(name: &str) -> Story {
         withheld: false,
         events: Vec::new(),
         hard_limit: None,
+        left: Vec::new(),
         later: Vec::new(),
         old_until: 13_250_000,
         next: 0,

@@ -1,6 +1,6 @@
 //! Restarts that have to fail, told: a plain one first, and after each that fails another one that succeeds.
 
-use hotspec::history::event::{Counted, Fault, Interval, What};
+use hotspec::history::event::{Fault, Interval, What};
 
 use crate::quiet::{OLD_PID, counted};
 use crate::story::{BORN, CONTROL, Gone, NEW, OLD, RESTART, Story, T0, TD, TR, frame};
@@ -17,6 +17,9 @@ pub(crate) const COUNTED: u64 = OVER + 1_100;
 pub(crate) fn lanes(story: &mut Story) {
     for fault in story.scenario.failing.clone() {
         story.later.push(failing(&story.scenario.name, fault));
+        if fault == Fault::DiesWhenReady {
+            continue;
+        }
         let mut good = frame(&story.scenario.name);
         good_lanes(&mut good);
         story.later.push(good);
@@ -26,6 +29,12 @@ pub(crate) fn lanes(story: &mut Story) {
 
 fn failing(name: &str, fault: Fault) -> Story {
     let mut story = frame(name);
+    if fault == Fault::DiesWhenReady {
+        good_lanes(&mut story);
+        story.server.fault = Some(fault);
+        story.server.killed = Some(TR + 5);
+        return story;
+    }
     story.server.fault = Some(fault);
     story.server.born = None;
     story.server.answers = None;
@@ -88,13 +97,24 @@ pub(crate) fn tell(story: &mut Story) {
         return;
     };
     story.tell(T0 - 2, What::Fault { fault, on: true, from: (T0 - 3) * 1_000 });
+    if let Some(killed) = story.server.killed {
+        story.tell(killed, What::Killed { procs: vec![1], from: (killed - 1) * 1_000 });
+        story.tell(killed + 20, What::Gone { proc: 1, from: killed * 1_000 });
+        if !story.server.silent {
+            story.tell(killed + 30, said(&["09:00:02 [100] the successor is gone"]));
+        }
+        return;
+    }
     if fault.at_gate() {
         tell_failed(story);
     }
-    story.tell(BORN + 30, said(&["09:00:02 [100] the restart failed"]));
+    if !story.server.silent {
+        story.tell(BORN + 30, said(&["09:00:02 [100] the restart failed"]));
+    }
     story
         .tell(OVER, What::Attempt { seen: Some(if fault.at_gate() { "gate" } else { "output" }.to_owned()) });
-    let left: Vec<Counted> = vec![counted(OLD_PID, 1, "server")];
+    let mut left = vec![counted(OLD_PID, 1, "server")];
+    left.extend(story.left.clone());
     story.tell(COUNTED, What::Census { processes: left });
     story.tell(12_000, What::Fault { fault, on: false, from: 11_999_000 });
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::{SigHandler, Signal, kill, signal};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::{ForkResult, Pid, execve, fork};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{self, SignalKind};
@@ -26,6 +26,10 @@ pub struct Restart {
     /// What the successor is executed with.
     pub argv: Vec<CString>,
     pub environment: Vec<CString>,
+    /// A successor that ended is waited for.
+    pub reaps: bool,
+    /// What went wrong is told.
+    pub tells: bool,
     /// The listener that the successor inherits.
     socket: Option<RawFd>,
     /// The number that it gets there, if it is to be another one.
@@ -64,6 +68,8 @@ impl Restart {
             program: c_string(program.as_os_str())?,
             argv: argv.iter().map(|arg| c_string(arg)).collect::<io::Result<_>>()?,
             environment: std::env::vars_os().map(variable).collect::<io::Result<_>>()?,
+            reaps: true,
+            tells: true,
             socket,
             handed_as: None,
             before_exec: || Ok(()),
@@ -113,11 +119,11 @@ impl Restart {
             Ok(ForkResult::Parent { child }) => self.successor = Some((child, Some(Instant::now()))),
             Ok(ForkResult::Child) => {
                 let Err(error) = self.become_successor(this);
-                eprintln!("cannot execute {:?}: {error}", self.program);
+                self.tell(format_args!("cannot execute {:?}: {error}", self.program));
                 // SAFETY: ends the child without a look at what it has from its parent.
                 unsafe { libc::_exit(127) }
             }
-            Err(error) => eprintln!("cannot fork: {error}"),
+            Err(error) => self.tell(format_args!("cannot fork: {error}")),
         }
     }
 
@@ -142,15 +148,25 @@ impl Restart {
 
     fn reap(&mut self) {
         if let Some((child, _)) = self.successor {
-            self.note_end(waitpid(child, Some(WaitPidFlag::WNOHANG)));
+            let looked = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+            self.note_end(match self.reaps {
+                true => waitpid(child, Some(WaitPidFlag::WNOHANG)),
+                false => waitid(Id::Pid(child), looked),
+            });
         }
     }
 
     fn end_successor(&mut self) {
         if let Some((child, _)) = self.successor {
-            eprintln!("the successor is not ready after {READY_MAX:?}");
+            self.tell(format_args!("the successor is not ready after {READY_MAX:?}"));
             let _ = kill(child, Signal::SIGKILL);
             self.note_end(waitpid(child, None));
+        }
+    }
+
+    fn tell(&self, what: std::fmt::Arguments<'_>) {
+        if self.tells {
+            eprintln!("{what}");
         }
     }
 
@@ -158,7 +174,7 @@ impl Restart {
         if status == Ok(WaitStatus::StillAlive) {
             return;
         }
-        eprintln!("the successor ended: {status:?}");
+        self.tell(format_args!("the successor ended: {status:?}"));
         self.successor = None;
         if std::mem::take(&mut self.again) {
             self.start();
