@@ -158,6 +158,9 @@ fn serves_on(case: &Case<'_>, tally: &mut Tally, faults: &[Fault]) {
     let concerns = |fault: &Fault| faults.contains(fault);
     if trial.fault.is_some_and(|fault| concerns(&fault)) {
         if case.was_made_to_fail(tally) {
+            if nobody_left(case) {
+                return did_not_survive(case, tally);
+            }
             undisturbed(case, tally);
             if trial.last && !case.interrupted {
                 tally.exercise();
@@ -243,10 +246,20 @@ fn undisturbed(case: &Case<'_>, tally: &mut Tally) {
         }
         cut_while_idle(case, lane, t0, tally);
     }
-    if nobody_left(case) {
-        let seen = "no process of the target was left".to_owned();
-        tally.break_by(case, "none".to_owned(), case.end, "gone", "the old generation serves on", seen);
-    }
+}
+
+/// The old generation did not survive it: then every connection is lost, and there is no more to be said.
+fn did_not_survive(case: &Case<'_>, tally: &mut Tally) {
+    tally.exercise();
+    let last = case.timeline.procs.values().filter_map(|proc| proc.gone).map(|gone| gone.hi).max();
+    let at = last.unwrap_or(case.end);
+    let t0 = case.t0().map_or(at, |t0| t0.lo);
+    let seen = format!(
+        "no process of the target was left {} after the trigger ({} new connections were lost)",
+        Span(at.saturating_sub(t0)),
+        losses(case).count()
+    );
+    tally.break_by(case, "none".to_owned(), at, "gone", "the old generation serves on", seen);
 }
 
 /// A connection that was silent for long may be closed at any time, as in control.
@@ -365,6 +378,10 @@ fn visible(case: &Case<'_>, tally: &mut Tally) {
         return;
     }
     let Some((over, _)) = case.trial.attempt else { return };
+    // Whoever did not survive it does not go unnoticed.
+    if nobody_left(case) {
+        return;
+    }
     if !case.trial.writes && !case.observed.commands {
         tally.rule_out("the target writes nothing at all to its output: what it tells, it tells elsewhere");
         return;
@@ -391,7 +408,7 @@ fn dies_when_ready(case: &Case<'_>, tally: &mut Tally) {
         tally.doubt(case, "no successor could be killed in time");
         return;
     };
-    if case.timeline.tx().is_some_and(|tx| tx.lo <= killed) {
+    if case.timeline.tx().is_some_and(|tx| tx.hi <= killed) {
         tally.doubt(case, "the old generation may have been gone when the successor was killed");
         return;
     }

@@ -42,6 +42,7 @@ const SCENARIOS: &[(&str, &str)] = &[
     ("starved", include_str!("../../scenarios/starved.toml")),
     ("failing-program", include_str!("../../scenarios/failing-program.toml")),
     ("failing-start", include_str!("../../scenarios/failing-start.toml")),
+    ("failing-killed", include_str!("../../scenarios/failing-killed.toml")),
     ("failing-hang", include_str!("../../scenarios/failing-hang.toml")),
     ("successor-killed", include_str!("../../scenarios/successor-killed.toml")),
     ("old-killed", include_str!("../../scenarios/old-killed.toml")),

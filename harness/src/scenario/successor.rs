@@ -237,6 +237,8 @@ impl Conductor<'_> {
 
     /// Kills those of these processes that are alive.
     pub(super) fn kill(&self, wanted: &[ProcId]) {
+        // Whoever is gone by now is seen to be.
+        self.monitor.look();
         let from = self.recorder.now();
         let mut procs = Vec::new();
         for (proc, epoch) in self.monitor.alive().into_iter().filter(|(proc, _)| wanted.contains(proc)) {

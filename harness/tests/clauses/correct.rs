@@ -50,7 +50,9 @@ pub(crate) fn lanes(story: &mut Story) {
         "program-renamed" | "program-switched" => crate::program_replaced::lanes(story),
         "starved" => crate::starved::lanes(story),
         "five-restarts" => five_restarts(story),
-        "failing-program" | "failing-start" | "failing-hang" | "successor-killed" => trials::lanes(story),
+        "failing-program" | "failing-start" | "failing-killed" | "failing-hang" | "successor-killed" => {
+            trials::lanes(story)
+        }
         "double-trigger"
         | "double-trigger-sweep"
         | "triggered-while-draining"

@@ -5,7 +5,7 @@ use hotspec::history::What;
 use hotspec::history::event::{Counted, Fault};
 
 use crate::quiet::{OLD_PID, counted};
-use crate::story::{BORN, NEW, OLD, Story, T0, TR, correct};
+use crate::story::{BORN, Gone, NEW, OLD, Story, T0, TR, correct};
 use crate::trials::{FAILED_PID, OVER};
 
 /// The restart of this story that fails by this fault.
@@ -117,7 +117,8 @@ fn a_history_that_breaks_off_shows_nothing() {
 #[test]
 fn each_way_to_end_early_is_a_clause_of_its_own() {
     let lost = |fault: Fault| {
-        let mut story = correct("failing-start");
+        let early = if fault == Fault::Exits { "failing-start" } else { "failing-killed" };
+        let mut story = correct(early);
         failed(&mut story, fault).lane("new", BORN + 30).refused();
         story
     };
@@ -153,7 +154,7 @@ fn a_successor_that_stays_a_zombie_is_told() {
 
 #[test]
 fn a_failure_of_which_nothing_is_said_is_invisible() {
-    let mut story = correct("failing-start");
+    let mut story = correct("failing-killed");
     failed(&mut story, Fault::Killed).server.silent = true;
     story.breaks("failure.visible", &[]);
 }
@@ -177,4 +178,17 @@ fn a_successor_that_does_not_serve_without_its_parent_breaks_it() {
     let mut story = correct("old-killed");
     story.server.answers = None;
     story.breaks("failure.old-dies", &[]);
+}
+
+#[test]
+fn an_old_generation_that_does_not_survive_is_told_once() {
+    let mut story = correct("failing-killed");
+    let later = failed(&mut story, Fault::Crashes);
+    later.server.gone = Gone::At(BORN + 40);
+    later.lane("new", BORN + 60).refused();
+    story.later.truncate(1);
+    let result = story.judged();
+    let clause = result.clauses.iter().find(|one| one.id == "failure.killed-early").unwrap();
+    let kinds: Vec<_> = clause.violations.iter().map(|one| one.kind.as_str()).collect();
+    assert_eq!(kinds, ["gone"]);
 }
