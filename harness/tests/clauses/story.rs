@@ -2,7 +2,8 @@
 
 use hotspec::declaration::{Documented, Profile};
 use hotspec::history::event::{
-    CommonDescriptor, Counted, Event, Fault, Interval, LaneId, ListenerRow, Micros, Owner, Phase, ProcId, SCHEMA, What,
+    CommonDescriptor, Counted, Event, Fault, Interval, LaneId, ListenerRow, Micros, Owner, Phase, ProcId,
+    SCHEMA, What,
 };
 use hotspec::history::{Model, timeline};
 use hotspec::scenario::builtin;
