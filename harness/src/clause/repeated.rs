@@ -88,9 +88,9 @@ fn exchanges(case: &Case<'_>, lane: &Lane, t0: Interval, tally: &mut Tally) {
         if ended.is_none_or(|ended| ended >= t0.lo) && is_owed(case, lane, number, exchange, used, t0) {
             let fault = case.control.fault(lane, exchange);
             let until = ended.unwrap_or(case.end);
-            if fault.as_ref().is_some_and(|(kind, ..)| *kind == "no-answer")
-                && case.own_gaps(exchange.begun, until) > case.limits.stall_max
-            {
+            let stood_still = case.longest_own_gap(exchange.begun, until) > case.limits.idle_max / 4;
+            let slow = case.own_gaps(exchange.begun, until) > case.limits.stall_max;
+            if fault.as_ref().is_some_and(|(kind, ..)| stood_still || (*kind == "no-answer" && slow)) {
                 tally.doubt(case, "the harness itself did not run for a while; a quieter machine would help");
             } else if fault.as_ref().is_none_or(|(kind, ..)| *kind != "unfinished") {
                 tally.exercise();
@@ -123,7 +123,9 @@ fn is_owed(
     // In profile falcore a connection in use is closed by an announcement only.
     let last = exchange.sent.map_or(exchange.begun, |sent| sent.hi);
     let in_use = case.profile == Profile::Falcore && last.saturating_sub(used) < case.limits.idle_max / 2;
-    at_once || failed_at_once || uploading || begun || in_use
+    // An answer that was begun is owed whole. Which one it is may depend on how long the lane itself took to ask.
+    let cut = begun && !exchange.answered();
+    at_once || failed_at_once || uploading || cut || in_use
 }
 
 /// Signals by which nobody ends a server that works.
