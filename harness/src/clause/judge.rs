@@ -50,6 +50,8 @@ pub fn judge(manifest: &Manifest, recorded: &[Recorded<'_>]) -> RunResult {
     let interrupted =
         cases.iter().any(|one| one.case.interrupted) || not_run(manifest, recorded).next().is_some();
     let verdict = run_verdict(&clauses, &unjudged.problems, &stale, manifest.level, interrupted);
+    let mut notes = notes(manifest, recorded, &unjudged);
+    notes.extend(clauses.iter().filter_map(forgiven));
     let restarted =
         cases.iter().map(|one| &one.case).filter(|case| case.t0().is_some() && case.trial.fault.is_none());
     RunResult {
@@ -73,7 +75,7 @@ pub fn judge(manifest: &Manifest, recorded: &[Recorded<'_>]) -> RunResult {
         restarts: restarted.map(restart).collect(),
         scenarios: times::of_scenarios(manifest, recorded, &cases),
         took_us: times::of_run(recorded),
-        notes: notes(manifest, recorded, &unjudged),
+        notes,
         problems: unjudged.problems,
         typed: manifest.typed.clone(),
     }
@@ -131,6 +133,7 @@ fn conclude(
         level,
         verdict: Verdict::Planned,
         exercised: 0,
+        forgiven: 0,
         violations: Vec::new(),
         known: Vec::new(),
         reasons: Vec::new(),
@@ -148,6 +151,7 @@ fn conclude(
         return result;
     }
     result.exercised = tally.exercised;
+    result.forgiven = tally.forgiven;
     let (known, violations): (Vec<Violation>, Vec<Violation>) =
         tally.violations.into_iter().partition(|violation| admitted.has(clause.id, violation));
     result.verdict = if !violations.is_empty() {
@@ -344,6 +348,17 @@ fn notes(manifest: &Manifest, recorded: &[Recorded<'_>], unjudged: &Unjudged) ->
             .map(|(scenario, _, why)| format!("{scenario}: an attempt is left out: {why}")),
     );
     notes
+}
+
+/// What clients met that this profile allows.
+fn forgiven(clause: &ClauseResult) -> Option<String> {
+    (clause.forgiven > 0).then(|| {
+        let share = clause.forgiven as f64 / clause.exercised.max(1) as f64 * 100.0;
+        format!(
+            "{}: {} of {} times ({share:.2} %) a client met what this profile allows and falcore does not",
+            clause.id, clause.forgiven, clause.exercised
+        )
+    })
 }
 
 fn limits_shown(manifest: &Manifest) -> LimitsShown {

@@ -37,6 +37,7 @@ pub mod keep_alive;
 mod last_request;
 mod lineage;
 mod listeners;
+pub mod load;
 pub mod observed;
 mod output;
 pub mod planned;

@@ -121,27 +121,9 @@ pub const CLAUSES: &[Clause] = &[
         "Availability, keep-alive and drain hold with 33 and with 256 listeners.",
     ),
     planned(
-        "load.closed-loop",
-        "FRI",
-        "",
-        "Full keep-alive load goes through 20 restarts without a failure; outside of profile falcore, a request without one response byte on a reused connection that was closed unannounced is counted and forgiven.",
-    ),
-    planned(
-        "load.new-connections",
-        "FRI",
-        "",
-        "New connections opened at a steady rate go through 20 restarts, and none fails.",
-    ),
-    planned(
         "load.idle-mass",
         "FRI",
         "",
         "Of 10,000 idle connections each is served once more or closed by FIN in time, and the old generation goes.",
-    ),
-    planned(
-        "load.latency",
-        "",
-        "FRI",
-        "The 99.9th percentile of latency from T0 to Tx is at most control's plus stall_max.",
     ),
 ];

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Case, Tally, aftermath, availability, common, drain, dropped, failure, growth, handover, identity, idle,
-    in_flight, keep_alive, output, planned, process, program_replaced, protocol, repeat, shared_listener,
-    starved, told, unix_path, wire,
+    in_flight, keep_alive, load, output, planned, process, program_replaced, protocol, repeat,
+    shared_listener, starved, told, unix_path, wire,
 };
 use crate::declaration::Profile;
 
@@ -99,6 +99,7 @@ pub fn all() -> Vec<&'static Clause> {
         failure::CLAUSES,
         program_replaced::CLAUSES,
         starved::CLAUSES,
+        load::CLAUSES,
         planned::CLAUSES,
     ]
     .into_iter()

@@ -73,6 +73,9 @@ pub struct ClauseResult {
     pub verdict: Verdict,
     /// How often it was put to the test.
     pub exercised: u64,
+    /// How often of these a client met what the profile allows and others do not.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub forgiven: u64,
     /// What broke it.
     pub violations: Vec<Violation>,
     /// What broke it as the target file says.
@@ -84,6 +87,11 @@ pub struct ClauseResult {
     /// Scenarios that left it open, where it is inconclusive.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub undecided_in: Vec<String>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// One restart of a run.

@@ -36,6 +36,8 @@ pub struct Violation {
 pub struct Tally {
     /// How often the requirement was put to the test.
     pub exercised: u64,
+    /// How often a client met what this profile allows and others do not.
+    pub forgiven: u64,
     /// Breaches that hold for every placement of every uncertain instant.
     pub violations: Vec<Violation>,
     /// Why something could not be decided.
@@ -56,6 +58,12 @@ impl Tally {
     /// The requirement was put to the test once.
     pub fn exercise(&mut self) {
         self.exercised += 1;
+    }
+
+    /// The requirement was put to the test, and a client met what this profile allows and others do not.
+    pub fn forgive(&mut self) {
+        self.exercised += 1;
+        self.forgiven += 1;
     }
 
     /// A breach on a lane. Where the history breaks off, a lane that was still open is no evidence: its answer may have been
@@ -148,6 +156,7 @@ impl Tally {
     /// Adds what was said of another case.
     pub fn add(&mut self, other: Tally) {
         self.exercised += other.exercised;
+        self.forgiven += other.forgiven;
         self.violations.extend(other.violations);
         self.certain.extend(other.certain);
         self.open.extend(other.open);

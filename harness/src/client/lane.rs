@@ -6,6 +6,7 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -89,6 +90,7 @@ struct Lane {
     context: Context,
     id: LaneId,
     role: String,
+    sources: u8,
     random: ChaCha8Rng,
     socket: Option<Socket>,
     parser: Option<Parser>,
@@ -124,12 +126,16 @@ impl Drop for Lane {
 }
 
 impl Lane {
-    fn new(context: Context, plan: &LanePlan, signs: Rc<Signs>) -> Self {
+    fn new(mut context: Context, plan: &LanePlan, signs: Rc<Signs>) -> Self {
+        if plan.untraced {
+            context.owner = None;
+        }
         let id = context.recorder.new_lane();
         Self {
             context,
             id,
             role: plan.role.clone(),
+            sources: plan.sources,
             random: ChaCha8Rng::seed_from_u64(plan.seed ^ u64::from(id)),
             socket: None,
             parser: None,
@@ -193,7 +199,7 @@ impl Lane {
         let address = self.context.address.to_string();
         self.record(What::Open { lane: self.id, role: self.role.clone(), address });
         let options =
-            Options { receive_buffer_bytes: buffer.map(|bytes| bytes as usize), ..Options::default() };
+            Options { receive_buffer_bytes: buffer.map(|bytes| bytes as usize), source: self.source() };
         let deadline = Instant::now() + self.context.patience;
         match Socket::connect_with(&self.context.address, &options, deadline).await {
             Ok(socket) => {
@@ -218,6 +224,14 @@ impl Lane {
                 Err(Broken)
             }
         }
+    }
+
+    /// The address to connect from: one has 28,000 ports, and each is taken for a minute after its connection.
+    fn source(&self) -> Option<IpAddr> {
+        let Address::Tcp(SocketAddr::V4(address)) = &self.context.address else { return None };
+        let own = address.ip().is_loopback() && self.sources > 0;
+        let last = 2 + (self.id % u32::from(self.sources.max(1))) as u8;
+        own.then(|| IpAddr::from([127, 0, 0, last]))
     }
 
     /// Looks the owner up once, and records what is new. True once one process is known to hold it.

@@ -132,7 +132,7 @@ pub enum Do {
 }
 
 /// One lane made concrete.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct LanePlan {
     /// Its name in histories.
     pub role: String,
@@ -140,6 +140,10 @@ pub struct LanePlan {
     pub reconnect: bool,
     /// An ordinary pooled client instead of a raw socket.
     pub pooled: bool,
+    /// Who holds the server's side is not looked up: that costs more the more descriptors a process has.
+    pub untraced: bool,
+    /// So many loopback addresses are connected from in turn, where the target listens on 127.0.0.1; 0 leaves it to the kernel.
+    pub sources: u8,
     /// What it does.
     pub steps: Vec<Do>,
     /// Fixes what it draws.

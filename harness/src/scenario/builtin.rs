@@ -60,6 +60,8 @@ const SCENARIOS: &[(&str, &str)] = &[
     ("unix-path", include_str!("../../scenarios/unix-path.toml")),
     ("dropped-listener", include_str!("../../scenarios/dropped-listener.toml")),
     ("many-generations", include_str!("../../scenarios/many-generations.toml")),
+    ("load-closed-loop", include_str!("../../scenarios/load-closed-loop.toml")),
+    ("load-new-connections", include_str!("../../scenarios/load-new-connections.toml")),
 ];
 
 /// All scenarios.

@@ -194,6 +194,12 @@ pub struct LaneSpec {
     /// How many are opened at the beginning.
     #[serde(default)]
     pub count: u32,
+    /// Who holds the server's side is not looked up, as that is costly for many and no clause asks for it.
+    #[serde(default)]
+    pub untraced: bool,
+    /// So many loopback addresses are connected from in turn: one has 28,000 ports.
+    #[serde(default)]
+    pub sources: u8,
     /// Instead: one is opened again and again, this far apart.
     pub every: Option<Length>,
     /// Whether a lane that is over is followed by another, as an ordinary client would do.

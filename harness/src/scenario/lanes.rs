@@ -118,7 +118,7 @@ impl Lanes {
             Do::Response(None),
             Do::Close,
         ];
-        let plan = LanePlan { role: "probe".to_owned(), reconnect: false, pooled: false, steps, seed: 0 };
+        let plan = LanePlan { role: "probe".to_owned(), steps, ..LanePlan::default() };
         self.start_repeated(PROBE_EVERY, plan, true);
     }
 
@@ -134,10 +134,9 @@ impl Lanes {
             for (role, steps) in [("canary", &busy), ("canary-idle", &idle)] {
                 let plan = LanePlan {
                     role: role.to_owned(),
-                    reconnect: false,
-                    pooled: false,
                     steps: steps.clone(),
                     seed: u64::from(pair),
+                    ..LanePlan::default()
                 };
                 let context = self.context.clone();
                 self.tasks.spawn_local(async move { lane::run(context, &plan, Rc::default()).await });

@@ -252,7 +252,16 @@ fn lane(spec: &LaneSpec, index: u32, endpoints: &Endpoints, limits: &Limits, see
             Step::Close => Do::Close,
         });
     }
-    LanePlan { role: spec.role.clone(), reconnect: spec.reconnect, pooled: spec.pooled, steps, seed }
+    LanePlan {
+        role: spec.role.clone(),
+        reconnect: spec.reconnect,
+        pooled: spec.pooled,
+        untraced: spec.untraced,
+        // 127.0.0.2 and so on: the last part of an address is a byte.
+        sources: spec.sources.min(200),
+        steps,
+        seed,
+    }
 }
 
 fn pieces(upload: &super::file::UploadSpec, limits: &Limits) -> u32 {

@@ -2,6 +2,7 @@
 
 pub(crate) mod again;
 pub(crate) mod handover;
+mod load;
 pub(crate) mod silent;
 pub(crate) mod versions;
 
@@ -63,6 +64,7 @@ pub(crate) fn lanes(story: &mut Story) {
         | "storm"
         | "stopped-amid"
         | "twenty-restarts" => again::lanes(story),
+        "load-closed-loop" | "load-new-connections" => load::lanes(story),
         other => panic!("no correct history is written for the scenario {other}"),
     }
 }

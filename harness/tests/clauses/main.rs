@@ -31,6 +31,7 @@ mod known;
 mod lane;
 mod last_request;
 mod listeners;
+mod load;
 mod many_rounds;
 mod process;
 mod program_replaced;

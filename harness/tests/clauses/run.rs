@@ -48,6 +48,7 @@ fn every_built_clause_is_broken_by_a_story_here() {
         include_str!("in_flight.rs"),
         include_str!("last_request.rs"),
         include_str!("keep_alive.rs"),
+        include_str!("load.rs"),
         include_str!("drain.rs"),
         include_str!("process.rs"),
         include_str!("told.rs"),

@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::activity::{Activity, Silence};
@@ -30,18 +30,24 @@ pub struct Connections {
     draining: watch::Sender<Option<Instant>>,
     rules: Rules,
     tasks: JoinSet<()>,
+    /// Those that are open, in the order in which they were accepted; kept only where not all of them drain.
+    open: Vec<AbortHandle>,
 }
 
 impl Connections {
     pub fn new(rules: Rules) -> Self {
-        Self { draining: watch::Sender::new(None), rules, tasks: JoinSet::new() }
+        Self { draining: watch::Sender::new(None), rules, tasks: JoinSet::new(), open: Vec::new() }
     }
 
     pub async fn serve(&mut self, accepted: io::Result<TcpStream>) {
         while self.tasks.try_join_next().is_some() {}
         match accepted {
             Ok(stream) => {
-                self.tasks.spawn(serve(stream, self.draining.subscribe(), self.rules));
+                let task = self.tasks.spawn(serve(stream, self.draining.subscribe(), self.rules));
+                if self.rules.drain_at_most.is_some() {
+                    self.open.retain(|one| !one.is_finished());
+                    self.open.push(task);
+                }
             }
             Err(error) => {
                 eprintln!("cannot accept: {error}");
@@ -59,6 +65,9 @@ impl Connections {
 
     pub fn begin_drain(&mut self) {
         self.draining.send_replace(Some(Instant::now()));
+        let at_most = self.rules.drain_at_most.unwrap_or(usize::MAX);
+        self.open.retain(|one| !one.is_finished());
+        self.open.iter().skip(at_most).for_each(AbortHandle::abort);
     }
 
     /// Returns when all connections are closed. Cancel safe.

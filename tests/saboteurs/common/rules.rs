@@ -35,6 +35,8 @@ pub struct Rules {
     pub half_closed: Option<Duration>,
     /// An upload; as long as something comes, if it is not said.
     pub upload: Option<Duration>,
+    /// So many connections drain; those beyond are dropped when the drain begins.
+    pub drain_at_most: Option<usize>,
     /// How much is read at a time.
     pub read_size: usize,
     /// What becomes of a connection, while the server drains, that its client or the last answer has ended.
@@ -60,6 +62,7 @@ impl Default for Rules {
             half_sent: Duration::from_secs(9),
             half_closed: None,
             upload: None,
+            drain_at_most: None,
             read_size: usize::MAX,
             after_answer: End::Linger,
             after_silence: End::Linger,

@@ -7,6 +7,7 @@ mod drain;
 mod idle;
 mod in_flight;
 mod keep_alive;
+mod load;
 mod process;
 mod protocol;
 mod repeat;
@@ -36,6 +37,7 @@ pub fn all() -> impl Iterator<Item = &'static Advice> {
         descriptors::ADVICE,
         protocol::ADVICE,
         repeat::ADVICE,
+        load::ADVICE,
     ];
     groups.into_iter().flatten()
 }

@@ -118,6 +118,7 @@ fn clause(id: &str, level: Level, verdict: Verdict) -> ClauseResult {
         level,
         verdict,
         exercised,
+        forgiven: 0,
         violations: Vec::new(),
         known: Vec::new(),
         reasons: Vec::new(),
