@@ -12,6 +12,7 @@
 //! - [`history`]: what happened: events, the recorder, the file format, the instants
 //! - [`clause`]: what must hold: one pure function per clause
 //! - [`report`]: who is told: one file per format
+//! - [`selftest`]: a server with one fault after another, to show what is seen on this machine
 //! - [`declaration`], [`manifest`]: what a target declares, and what a run was
 
 pub mod clause;
@@ -23,5 +24,6 @@ pub mod history;
 pub mod manifest;
 pub mod report;
 pub mod scenario;
+pub mod selftest;
 pub mod target;
 pub mod witness;

@@ -33,6 +33,8 @@ pub(super) enum Verb {
     Explain(ExplainArgs),
     /// Judge a stored run again
     Check(CheckArgs),
+    /// See what this machine shows: put a server with one fault after another to the test
+    Selftest(SelftestArgs),
     /// Run the reference server (`hotspec serve --help` for its own options)
     #[command(disable_help_flag = true)]
     Serve {
@@ -254,6 +256,17 @@ pub(super) enum IsolationArg {
     None,
 }
 
+impl IsolationArg {
+    /// As it is typed.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Net => "net",
+            Self::None => "none",
+        }
+    }
+}
+
 /// A report that was asked for.
 #[derive(Clone, Debug)]
 pub(super) struct ReportArg {
@@ -323,6 +336,16 @@ pub(super) struct ExplainArgs {
     /// The clause, as `keep-alive.one-last-request`
     #[arg(value_name = "CLAUSE")]
     pub(super) id: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SelftestArgs {
+    /// Faults by name; default: all
+    #[arg(value_name = "FAULT")]
+    pub(super) faults: Vec<String>,
+    /// Whether each scenario gets a network namespace of its own
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(super) isolation: IsolationArg,
 }
 
 #[derive(Debug, Args)]

@@ -9,6 +9,7 @@ mod present;
 mod run;
 mod run_dir;
 mod select;
+mod selftest;
 mod session;
 mod soak;
 mod typed;
@@ -29,6 +30,9 @@ pub fn main() -> ExitCode {
         let program = OsString::from("hotspec serve");
         return reference_server::cli::main(std::iter::once(program).chain(words.into_iter().skip(2)));
     }
+    if words.get(1).is_some_and(|word| word == crate::selftest::VERB) {
+        return crate::selftest::server::main(words.into_iter().skip(2));
+    }
     let cli = match Cli::try_parse_from(&words) {
         Ok(cli) => cli,
         Err(error) => {
@@ -44,6 +48,7 @@ pub fn main() -> ExitCode {
         Verb::List(args) => list::list(&args),
         Verb::Explain(args) => explain::explain(&args),
         Verb::Check(args) => check::check(&args),
+        Verb::Selftest(args) => selftest::selftest(&args),
         // Reached only with options before the verb, of which there are none.
         Verb::Serve { .. } => Ok(exit::USAGE),
     };

@@ -22,6 +22,7 @@ pub mod json;
 pub mod lane_log;
 mod page;
 pub mod soak;
+pub mod selftest;
 pub mod style;
 mod table;
 
