@@ -21,8 +21,8 @@ pub mod human;
 pub mod json;
 pub mod lane_log;
 mod page;
-pub mod soak;
 pub mod selftest;
+pub mod soak;
 pub mod style;
 mod table;
 

@@ -58,4 +58,18 @@ pub(super) const ADVICE: &[Advice] = &[
             ),
         ],
     },
+    Advice {
+        clause: "load.idle-mass",
+        seen: "10,000 idle connections across a restart: each is served once more or ended by FIN, and the old generation goes.",
+        breaks: &[
+            "All are closed in one go, and those that come back at once overflow the backlog.",
+            "A list that is searched for each connection that is closed.",
+            "Two generations need twice the descriptors.",
+        ],
+        mend: &[
+            ("HAProxy", "close-spread-time spreads the closes."),
+            ("Envoy", "--drain-strategy gradual (the default) spreads them over --drain-time-s."),
+            ("systemd", "LimitNOFILE= for twice the connections."),
+        ],
+    },
 ];

@@ -4,6 +4,7 @@
 mod availability;
 mod descriptors;
 mod drain;
+mod failure;
 mod idle;
 mod in_flight;
 mod keep_alive;
@@ -35,6 +36,8 @@ pub fn all() -> impl Iterator<Item = &'static Advice> {
         drain::ADVICE,
         process::ADVICE,
         descriptors::ADVICE,
+        failure::ADVICE,
+        load::ADVICE,
         protocol::ADVICE,
         repeat::ADVICE,
         load::ADVICE,
