@@ -1,6 +1,8 @@
 //! Any steps, against a server that does anything: a lane comes to its end, does its steps in their order, and says why it
 //! left some out.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::rc::Rc;
