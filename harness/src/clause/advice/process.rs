@@ -358,25 +358,6 @@ pub(super) const ADVICE: &[Advice] = &[
         ],
     },
     Advice {
-        clause: "process.memory",
-        seen: "The memory of each generation (/proc/PID/smaps_rollup) after the same warm-up.",
-        breaks: &[
-            "Shared memory, caches or lists of former children that each generation hands on and adds to.",
-            "Old generations that never go.",
-        ],
-        mend: &[
-            (
-                "any",
-                "Start from the program, not from a fork of the last generation: exec drops what was allocated.",
-            ),
-            ("HAProxy", "hard-stop-after, so that old workers and their memory go."),
-            (
-                "nginx, OpenResty",
-                "A reload needs the memory of both configurations for a while: plan for twice.",
-            ),
-        ],
-    },
-    Advice {
         clause: "process.pid-1",
         seen: "The target as pid 1 of a namespace of its own, across a restart.",
         breaks: &[
@@ -387,22 +368,6 @@ pub(super) const ADVICE: &[Advice] = &[
             ("containers", "tini or docker run --init as pid 1, or a master that stays."),
             ("Puma, Unicorn, Gunicorn", "A master that executes in place, or stays, keeps its pid."),
             ("any", "Where fork and exec is the model, say that it needs an init."),
-        ],
-    },
-    Advice {
-        clause: "process.clean-log",
-        seen: "What the target wrote to standard output and error: panics, sanitizer reports, failed assertions.",
-        breaks: &[
-            "A panic that a framework catches and turns into a 500, or in a thread that nobody joins.",
-            "Two threads that end the same connection.",
-        ],
-        mend: &[
-            (
-                "any",
-                "Run the restart under a sanitizer or race detector: -fsanitize=address,thread; go build -race.",
-            ),
-            ("Go", "sync.Once around close(channel), and recover() only where the request is answered."),
-            ("Rust", "panic = \"abort\" in tests shows what a task's JoinHandle hides."),
         ],
     },
 ];
