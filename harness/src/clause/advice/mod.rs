@@ -37,7 +37,6 @@ pub fn all() -> impl Iterator<Item = &'static Advice> {
         process::ADVICE,
         descriptors::ADVICE,
         failure::ADVICE,
-        load::ADVICE,
         protocol::ADVICE,
         repeat::ADVICE,
         load::ADVICE,
