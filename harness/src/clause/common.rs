@@ -47,7 +47,7 @@ struct Seen<'a> {
 fn seen<'a>(case: &'a Case<'_>, tally: &mut Tally) -> Option<Vec<Seen<'a>>> {
     case.t0()?;
     let Passage { old, new, .. } = passage(case, tally)?;
-    if new.executed_from == Some(old.id) {
+    if new.pid == old.pid {
         tally.rule_out("the process executes itself anew in its place: nobody else holds what it holds");
         return None;
     }
@@ -66,6 +66,10 @@ fn seen<'a>(case: &'a Case<'_>, tally: &mut Tally) -> Option<Vec<Seen<'a>>> {
         if at >= since {
             seen.push(Seen { young, old, at, common });
         }
+    }
+    if seen.is_empty() {
+        // Nothing that it held is held by two any more.
+        tally.withhold("the old generation was gone before both could be looked at");
     }
     Some(seen)
 }
