@@ -66,11 +66,14 @@ async fn answer(request: Request<Incoming>, identity: &Identity) -> Page {
     };
     let query = Query(head.uri.query().unwrap_or_default());
     let page = match head.uri.path() {
-        "/" | "/slow" | "/stream" | "/bytes" | "/echo" | "/generation" if !allowed => not_allowed(echo),
+        "/" | "/slow" | "/stream" | "/bytes" | "/status" | "/echo" | "/generation" if !allowed => {
+            not_allowed(echo)
+        }
         "/" => Ok(text(StatusCode::OK, "hello\n")),
         "/slow" => slow(&query).await,
         "/stream" => stream(&query),
         "/bytes" => numbered_bytes(&query),
+        "/status" => empty(&query),
         "/echo" => Ok(full(StatusCode::OK, "application/octet-stream", body)),
         "/generation" => Ok(generation(identity)),
         _ => Ok(text(StatusCode::NOT_FOUND, "no such page\n")),
@@ -101,6 +104,16 @@ fn stream(query: &Query<'_>) -> Result<Page, String> {
 fn numbered_bytes(query: &Query<'_>) -> Result<Page, String> {
     let left = query.number("n", 1024, BYTES_MAX)?;
     Ok(with_type("application/octet-stream", Response::new(Pattern { left }.boxed())))
+}
+
+/// An answer of this status, and nothing in it.
+fn empty(query: &Query<'_>) -> Result<Page, String> {
+    let code = query.number("code", 204, 599)?;
+    let status = u16::try_from(code).ok().filter(|code| *code >= 200);
+    let status = status.and_then(|code| StatusCode::from_u16(code).ok());
+    let mut page = Response::new(Full::new(Bytes::new()).boxed());
+    *page.status_mut() = status.ok_or_else(|| "code must be a status from 200 to 599\n".to_owned())?;
+    Ok(page)
 }
 
 fn generation(identity: &Identity) -> Page {

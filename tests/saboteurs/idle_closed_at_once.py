@@ -7,7 +7,8 @@ just then gets an end of file without a byte, and may send it again. It is not w
 used get their first request; whatever is in flight is completed and says that it closes.
 
 Written from scratch: one thread, one selector, and one generator for each connection, which yields
-what it waits for.
+what it waits for. Others are made of it, each with a fault of its own and without this one's effect on the profile
+`reload`.
 """
 # clause: keep-alive.one-last-request
 # falls-with: availability.answered, keep-alive.answered-throughout, idle.not-early, load.closed-loop, repeat.many, repeat.double-trigger, repeat.while-draining, repeat.successor-triggered, repeat.storm
@@ -41,7 +42,7 @@ READ_SIZE = 64 << 10
 BACKLOG = 1024
 
 BLOCK = (b"abcdefghijklmnopqrstuvwxyz" * 2521)[: 64 << 10]
-REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 408: "Request Timeout"}
+REASONS = {200: "OK", 204: "No Content", 304: "Not Modified", 400: "Bad Request", 404: "Not Found", 408: "Request Timeout"}
 
 LIBC = ctypes.CDLL(None)
 PR_SET_PDEATHSIG = 1  # see prctl(2)
@@ -125,7 +126,7 @@ class Connection:
             request = parse(head)
             self.used = True
             if request.expects and not self.buffer:
-                yield from self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                yield from self.welcome()
             try:
                 if request.chunked:
                     received = yield from self.read_chunks()
@@ -137,6 +138,10 @@ class Connection:
             goes_on = yield from self.respond(request, received)
             if not goes_on:
                 return
+
+    def welcome(self):
+        """Asks for the body."""
+        yield from self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def read_head(self):
         """Returns None when the client is done."""
@@ -210,6 +215,11 @@ class Connection:
             self.wake = time.monotonic() + number(request, "ms", 1000) / 1000
             yield SLEEP, time.monotonic()
             block = b"it works, slowly\n"
+        elif request.path == "/stream" and not request.http10:
+            goes_on = yield from self.stream(request)
+            return goes_on
+        elif request.path == "/status" and number(request, "code", 204) in (204, 304):
+            status, block = number(request, "code", 204), b""
         elif request.path != "/":
             status, block = 404, b"not found\n"
         length = len(block) if length is None else length
@@ -218,8 +228,9 @@ class Connection:
         connection = "Connection: close\r\n"
         if goes_on:
             connection = "Connection: keep-alive\r\n" if request.http10 else ""
-        head = f"HTTP/1.1 {status} {REASONS[status]}\r\nContent-Length: {length}\r\n{connection}\r\n"
-        left = 0 if request.method == "HEAD" else length
+        framing = "" if status in (204, 304) else f"Content-Length: {length}\r\n"
+        head = f"HTTP/1.1 {status} {REASONS[status]}\r\n{framing}{connection}\r\n"
+        left = length if self.has_body(request) else 0
         yield from self.write(head.encode() + block[:left])
         left -= min(left, len(block))
         while left:
@@ -227,6 +238,29 @@ class Connection:
             left -= min(left, len(block))
             yield WRITE, time.monotonic()  # others want their turn
         return goes_on
+
+    def has_body(self, request):
+        return request.method != "HEAD"
+
+    def stream(self, request):
+        """Chunk after chunk. Says whether the connection goes on."""
+        goes_on = request.keep_alive and not self.server.draining
+        connection = "" if goes_on else "Connection: close\r\n"
+        head = f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n{connection}\r\n"
+        yield from self.write(head.encode())
+        if not self.has_body(request):
+            return goes_on
+        for _ in range(number(request, "chunks", 10)):
+            self.wake = time.monotonic() + number(request, "ms", 100) / 1000
+            yield SLEEP, time.monotonic()
+            if self.is_streamed_enough():
+                return False
+            yield from self.write(b"8\r\n: tick\r\n\r\n")
+        yield from self.write(b"0\r\n\r\n")
+        return goes_on
+
+    def is_streamed_enough(self):
+        return False
 
     def refuse(self, status):
         head = f"HTTP/1.1 {status} {REASONS[status]}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -278,8 +312,10 @@ def predecessor():
 
 
 class Server:
-    def __init__(self, listener, is_successor, command):
-        self.listener = listener
+    connection = Connection
+
+    def __init__(self, listeners, is_successor, command):
+        self.listeners = listeners
         self.command = command
         self.parent = predecessor() if is_successor else None
         self.selector = selectors.DefaultSelector()
@@ -301,7 +337,8 @@ class Server:
         # A predecessor starts us with SIGHUP blocked, so that it isn't fatal before this line.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         self.selector.register(wakeup, selectors.EVENT_READ, None)
-        self.selector.register(self.listener, selectors.EVENT_READ, None)
+        for listener in self.listeners:
+            self.selector.register(listener, selectors.EVENT_READ, None)
         if self.parent and os.getppid() == self.parent:
             os.kill(self.parent, signal.SIGUSR1)
         while not self.draining or self.connections:
@@ -310,8 +347,8 @@ class Server:
                 if key.fileobj is wakeup:
                     self.on_signals(wakeup)
             for key, _ in ready:
-                if key.fileobj is self.listener:
-                    self.accept()
+                if key.fileobj in self.listeners:
+                    self.accept(key.fileobj)
                 elif key.data and key.data in self.connections and key.data.events:
                     self.on_event(key.data)
             self.on_limits()
@@ -345,6 +382,7 @@ class Server:
         try:
             # Not waiting for the exec: whatever keeps it must not keep us from serving.
             this = os.getpid()
+            self.let_go([listener for listener in self.listeners if not self.hands_on(listener)])
             self.successor = os.fork()
             if not self.successor:
                 self.become_successor(this)
@@ -362,13 +400,24 @@ class Server:
                 os.kill(os.getpid(), PARENT_GONE)
             signal.signal(signal.SIGPIPE, signal.SIG_DFL)
             signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-            fd = self.listener.fileno()
-            os.set_inheritable(fd, True)
-            os.execv(self.command[0], [*self.command, "--socket", str(fd)])
+            for listener in self.listeners:
+                os.set_inheritable(listener.fileno(), True)
+            sockets = ",".join(str(listener.fileno()) for listener in self.listeners)
+            os.execv(self.command[0], [*self.command, "--socket", sockets])
         except OSError as error:
             print(f"cannot execute {self.command[0]}: {error}", file=sys.stderr, flush=True)
         finally:
             os._exit(127)
+
+    def hands_on(self, _listener):
+        """Whether the successor gets this one; it binds anew what it does not get."""
+        return True
+
+    def let_go(self, listeners):
+        for listener in listeners:
+            self.selector.unregister(listener)
+            self.listeners.remove(listener)
+            listener.close()
 
     def reap(self, options=os.WNOHANG):
         if not self.successor:
@@ -386,9 +435,7 @@ class Server:
     def drain(self):
         self.draining = time.monotonic()
         self.successor_limit = None
-        self.selector.unregister(self.listener)
-        self.listener.close()
-        self.listener = None
+        self.let_go(list(self.listeners))
         for connection in list(self.connections):
             if connection.waiting == IDLE:
                 # The fault, if it is one: it might wait for one last request.
@@ -398,10 +445,10 @@ class Server:
 
     # The connections.
 
-    def accept(self):
+    def accept(self, listener):
         for _ in range(64):
             try:
-                sock, _ = self.listener.accept()
+                sock, _ = listener.accept()
             except BlockingIOError:
                 return
             except OSError as error:
@@ -409,8 +456,9 @@ class Server:
                 time.sleep(0.01)  # out of descriptors, most likely: let connections end meanwhile
                 return
             sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection = Connection(self, sock)
+            if sock.family != socket.AF_UNIX:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection = self.connection(self, sock)
             self.connections.add(connection)
             self.resume(connection, None)
 
@@ -512,34 +560,63 @@ class Server:
             self.reap(0)
 
 
-def main():
-    args, address, fd = sys.argv[1:], "127.0.0.1:8080", None
+def bind(address):
+    if address.startswith("unix:"):
+        family, name = socket.AF_UNIX, address.removeprefix("unix:")
+        if name.startswith("@"):
+            name = "\0" + name[1:]
+        elif os.path.exists(name):
+            os.unlink(name)
+    else:
+        host, _, port = address.rpartition(":")
+        family, name = (socket.AF_INET6 if host.startswith("[") else socket.AF_INET), (host.strip("[]"), int(port))
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    if family != socket.AF_UNIX:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setblocking(False)
+    listener.bind(name)
+    listener.listen(BACKLOG)
+    return listener
+
+
+def address_of(listener):
+    """As it was given to `bind`."""
+    name = listener.getsockname()
+    if listener.family == socket.AF_UNIX:
+        name = name if isinstance(name, str) else name.decode().replace("\0", "@", 1)
+        return "unix:" + name
+    host = f"[{name[0]}]" if listener.family == socket.AF_INET6 else name[0]
+    return f"{host}:{name[1]}"
+
+
+def inherit(fd):
+    os.set_inheritable(fd, False)
+    listener = socket.socket(fileno=fd)
+    # O_NONBLOCK is shared with the predecessor, which has set it: this only tells Python of it.
+    listener.setblocking(False)
+    return listener
+
+
+def main(server=Server):
+    args, addresses, sockets = sys.argv[1:], [], None
     plain = []
     while args:
-        if args[0] == "--listen" and len(args) > 1:
-            address = args[1]
-            plain += args[:2]
-        elif args[0] == "--socket" and len(args) > 1:
-            fd = int(args[1])
+        flag, args = args[0], args[1:]
+        if flag == "--listen" and args:
+            plain.append(flag)
+            while args and not args[0].startswith("--"):
+                addresses.append(args[0])
+                plain.append(args.pop(0))
+        elif flag == "--socket" and args:
+            sockets = [int(fd) for fd in args.pop(0).split(",") if fd]
         else:
-            sys.exit("usage: [--listen ADDRESS]")
-        del args[:2]
-    if fd is None:
-        host, _, port = address.rpartition(":")
-        family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setblocking(False)
-        listener.bind((host.strip("[]"), int(port)))
-        listener.listen(BACKLOG)
-    else:
-        os.set_inheritable(fd, False)
-        listener = socket.socket(fileno=fd)
-        # O_NONBLOCK is shared with the predecessor, which has set it: this only tells Python of it.
-        listener.setblocking(False)
+            sys.exit("usage: [--listen ADDRESS...]")
+    listeners = [inherit(fd) for fd in sockets or []]
+    there = {address_of(listener) for listener in listeners}
+    listeners += [bind(address) for address in addresses or ["127.0.0.1:8080"] if address not in there]
     # The path as it was given, so that what a symbolic link leads to later is what runs then.
     program = os.path.abspath(sys.argv[0])
-    Server(listener, fd is not None, [program, *plain]).run()
+    server(listeners, sockets is not None, [program, *plain]).run()
 
 
 if __name__ == "__main__":

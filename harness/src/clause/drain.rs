@@ -122,7 +122,7 @@ fn starts(case: &Case<'_>, tally: &mut Tally) {
     }
 }
 
-fn exits(case: &Case<'_>, tally: &mut Tally) {
+pub(super) fn exits(case: &Case<'_>, tally: &mut Tally) {
     let Some(t0) = case.t0() else { return };
     let Some(td) = case.td_last() else {
         tally.doubt(case, "no drain was seen, so no exit is owed");

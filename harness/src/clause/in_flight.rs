@@ -136,8 +136,14 @@ fn slow_response(case: &Case<'_>, tally: &mut Tally) {
 }
 
 fn upload(case: &Case<'_>, tally: &mut Tally) {
+    uploads(case, tally, |_| true);
+}
+
+/// Uploads under way at T0, on the lanes that are asked for.
+pub(super) fn uploads(case: &Case<'_>, tally: &mut Tally, asked_for: impl Fn(&Lane) -> bool) {
     let Some(t0) = case.t0() else { return };
-    for (lane, _, exchange) in case.exchanges().filter(|(.., exchange)| exchange.endpoint == "upload") {
+    let uploads = case.exchanges().filter(|(lane, _, one)| one.endpoint == "upload" && asked_for(lane));
+    for (lane, _, exchange) in uploads {
         let under_way = exchange.begun < t0.lo && exchange.sent.is_none_or(|sent| sent.lo > t0.hi);
         if !under_way || lane.end.is_some_and(|end| end.at < t0.lo) {
             continue;

@@ -8,7 +8,8 @@
 //! - [`registry`]: all clauses, their levels and sources
 //! - [`judge`]: from histories to results
 //! - one file per group: [`availability`], [`in_flight`], [`keep_alive`], [`idle`], [`drain`], [`process`] (with
-//!   [`handover`], [`aftermath`], [`identity`], [`told`]), [`protocol`], [`repeat`], [`failure`] (with [`trial`]); [`wire`] has
+//!   [`handover`], [`aftermath`], [`identity`], [`told`]), [`protocol`] (with [`bodies`],
+//!   [`leaving`], [`kinds`]), [`repeat`], [`failure`] (with [`trial`]); [`wire`] has
 //!   what packets decide
 //! - descriptors: `common` (what generations have in common), `shared_listener`, `unix_path`, `dropped`; `growth` over many
 //!   generations, of memory too; `output`: what the target writes of its own failures; [`held`]: what the history says of these
@@ -19,6 +20,7 @@ pub mod advice;
 pub mod aftermath;
 mod attempts;
 pub mod availability;
+pub mod bodies;
 pub mod case;
 mod command_line;
 mod common;
@@ -34,7 +36,9 @@ pub mod idle;
 pub mod in_flight;
 pub mod judge;
 pub mod keep_alive;
+pub mod kinds;
 mod last_request;
+pub mod leaving;
 mod lineage;
 mod listeners;
 pub mod load;

@@ -40,37 +40,6 @@ pub const CLAUSES: &[Clause] = &[
         "When fork or exec fails, nothing else does: the old generation serves on without one error, and a good restart afterwards succeeds.",
     ),
     planned(
-        "protocol.chunked-upload",
-        "FRI",
-        "",
-        "A chunked request body under way at T0 is received whole and answered.",
-    ),
-    planned(
-        "protocol.expect-continue",
-        "FRI",
-        "",
-        "A request with `Expect: 100-continue` sent before T0, whose body follows by Td + idle_max/2, gets 100 and its answer, or a final status and the close.",
-    ),
-    planned(
-        "protocol.no-body",
-        "FRI",
-        "",
-        "Responses to HEAD, 204 and 304 carry the announced close and no body.",
-    ),
-    planned("protocol.half-close", "", "FRI", "A client that half-closed after its request gets its answer."),
-    planned(
-        "protocol.client-abort",
-        "",
-        "FRI",
-        "A client that resets its connection does not disturb the drain.",
-    ),
-    planned(
-        "protocol.server-sent-events",
-        "",
-        "FRI",
-        "A long event stream under way ends by its last chunk.",
-    ),
-    planned(
         "protocol.upgraded",
         "",
         "FRI",
@@ -105,20 +74,6 @@ pub const CLAUSES: &[Clause] = &[
         "",
         "FRI",
         "TLS session tickets from before T0 resume sessions after Tx.",
-    ),
-    planned("protocol.ipv6", "FRI", "", "Availability, keep-alive and drain hold on an IPv6 listener."),
-    planned("protocol.unix", "FRI", "", "Availability, keep-alive and drain hold on a unix socket."),
-    planned(
-        "protocol.abstract",
-        "FRI",
-        "",
-        "Availability, keep-alive and drain hold on an abstract unix socket.",
-    ),
-    planned(
-        "protocol.many-listeners",
-        "FRI",
-        "",
-        "Availability, keep-alive and drain hold with 33 and with 256 listeners.",
     ),
     planned(
         "load.idle-mass",

@@ -5,9 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Case, Tally, aftermath, availability, common, drain, dropped, failure, growth, handover, identity, idle,
-    in_flight, keep_alive, load, output, planned, process, program_replaced, protocol, repeat,
-    shared_listener, starved, told, unix_path, wire,
+    Case, Tally, aftermath, availability, bodies, common, drain, dropped, failure, growth, handover,
+    identity, idle, in_flight, keep_alive, kinds, leaving, load, output, planned, process, program_replaced,
+    protocol, repeat, shared_listener, starved, told, unix_path, wire,
 };
 use crate::declaration::Profile;
 
@@ -96,6 +96,9 @@ pub fn all() -> Vec<&'static Clause> {
         unix_path::CLAUSES,
         dropped::CLAUSES,
         protocol::CLAUSES,
+        bodies::CLAUSES,
+        leaving::CLAUSES,
+        kinds::CLAUSES,
         failure::CLAUSES,
         program_replaced::CLAUSES,
         starved::CLAUSES,

@@ -176,6 +176,12 @@ pub(super) struct EndpointArgs {
     /// Takes a POST and answers when it is read whole [default: the one that answers at once]
     #[arg(long, value_name = "PATH")]
     pub(super) upload_path: Option<String>,
+    /// Answers 204
+    #[arg(long, value_name = "PATH")]
+    pub(super) no_content_path: Option<String>,
+    /// Answers 304
+    #[arg(long, value_name = "PATH")]
+    pub(super) not_modified_path: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -194,6 +200,10 @@ pub(super) struct DeclarationArgs {
     /// are filled in, the last being the path or abstract name that hotspec chose. Kinds: ipv4, ipv6, unix, abstract
     #[arg(long, value_name = "KIND=TEMPLATE")]
     pub(super) listen_on: Vec<ListenArg>,
+    /// What of the command's words or the target's files is repeated for each address where it is told to listen on several,
+    /// as in '--listen {address}'
+    #[arg(long, value_name = "WORDS", allow_hyphen_values = true)]
+    pub(super) each_listener: Option<String>,
     /// It tells a service manager of its state by NOTIFY_SOCKET, as sd_notify(3) says
     #[arg(long)]
     pub(super) notify: bool,

@@ -15,8 +15,9 @@ use crate::exit::{self, Failure};
 use crate::history::recorder::Origin;
 use crate::manifest::{self, Manifest, ScenarioEntry, Waits};
 use crate::scenario::builtin;
-use crate::scenario::file::{EndpointName, Scenario, SuccessorStart};
-use crate::scenario::plan::{Plan, ask};
+use crate::scenario::endpoint::{EndpointName, ask};
+use crate::scenario::file::{Scenario, SuccessorStart};
+use crate::scenario::plan::Plan;
 use crate::scenario::runner::Job;
 use crate::target::builtin as targets;
 use crate::target::file::{Endpoints, Target, TriggerStep, parse_signal};
@@ -163,6 +164,8 @@ fn target(args: &RunArgs) -> Result<Target, Failure> {
         (&mut target.endpoints.stream, &given.stream_path),
         (&mut target.endpoints.large, &given.large_path),
         (&mut target.endpoints.upload, &given.upload_path),
+        (&mut target.endpoints.no_content, &given.no_content_path),
+        (&mut target.endpoints.not_modified, &given.not_modified_path),
     ] {
         if path.is_some() {
             endpoint.clone_from(path);
@@ -179,19 +182,18 @@ fn target(args: &RunArgs) -> Result<Target, Failure> {
         target.listen.extend(given);
         target.check_listen().map_err(|message| Failure::usage(format!("--listen-on: {message}")))?;
     }
+    if declared.each_listener.is_some() {
+        target.each_listener.clone_from(&declared.each_listener);
+        target
+            .check_each_listener()
+            .map_err(|message| Failure::usage(format!("--each-listener: {message}")))?;
+    }
     Ok(target)
 }
 
 /// Every path must be one that can be asked for.
 fn check_paths(endpoints: &Endpoints) -> Result<(), Failure> {
-    let names = [
-        EndpointName::Fast,
-        EndpointName::Slow,
-        EndpointName::Stream,
-        EndpointName::Large,
-        EndpointName::Upload,
-    ];
-    for name in names {
+    for name in EndpointName::ALL {
         let path = ask(endpoints, name, 1_000_000).path;
         if !path.starts_with('/') {
             return Err(Failure::usage(format!("expected a path that begins with `/`, found `{path}`")));

@@ -22,7 +22,7 @@ use super::http1::{Limits, Parser};
 use super::socket::{ConnectFailureKind, Ends, Options, Socket};
 use super::step::{Anchor, Anchors, Ask, Do, LanePlan, Moment, Part};
 use crate::history::Recorder;
-use crate::history::event::{ConnectTrouble, LaneId, Micros, Owner, What};
+use crate::history::event::{ConnectTrouble, Ending, LaneId, Micros, Owner, What};
 
 /// A connection that was announced to close is watched for this long.
 const CLOSE_WATCH: Duration = Duration::from_secs(5);
@@ -47,6 +47,8 @@ pub struct Context {
     pub anchors: watch::Receiver<Anchors>,
     /// Where the target listens.
     pub address: Address,
+    /// All its addresses, if it listens on several.
+    pub addresses: Rc<Vec<Address>>,
     /// The look-up of owners; none where the machine withholds it.
     pub owner: Option<Rc<FindOwner>>,
     /// The longest wait for a response.
@@ -69,7 +71,10 @@ pub struct Signs {
 }
 
 /// Runs a lane to its end. Dropping the future ends the lane too, and records that.
-pub async fn run(context: Context, plan: &LanePlan, signs: Rc<Signs>) {
+pub async fn run(mut context: Context, plan: &LanePlan, signs: Rc<Signs>) {
+    if let Some(address) = context.addresses.get(plan.listener) {
+        context.address = address.clone();
+    }
     let mut lane = Lane::new(context, plan, signs);
     for step in &plan.steps {
         if lane.over {
@@ -98,6 +103,10 @@ struct Lane {
     outstanding: VecDeque<Outstanding>,
     /// Bytes of a request that are still to be sent.
     rest: Vec<u8>,
+    /// So many of them are of its head.
+    rest_of_head: usize,
+    /// The server has said 100 to the request under way.
+    continued: bool,
     /// The next request's number.
     next: u32,
     /// When the first byte of the current response came.
@@ -141,6 +150,8 @@ impl Lane {
             parser: None,
             outstanding: VecDeque::new(),
             rest: Vec::new(),
+            rest_of_head: 0,
+            continued: false,
             next: 0,
             first_byte: None,
             in_body: false,
@@ -166,6 +177,8 @@ impl Lane {
             Do::Connect(buffer) => self.connect(*buffer).await,
             Do::Send(ask, part, count) => self.send(ask, *part, *count).await,
             Do::Rest => self.send_rest().await,
+            Do::RestOfHead => self.send_rest_of_head().await,
+            Do::Continue(within) => self.await_continue(Duration::from_micros(*within)).await,
             Do::Upload(pieces, gap, last) => self.upload(*pieces, *gap, *last).await,
             Do::Response(slowly) => self.responses(*slowly).await,
             Do::Head => self.head().await,
@@ -185,6 +198,7 @@ impl Lane {
             Do::Repeat(ask, every, until) => self.repeat(ask, *every, *until).await,
             Do::End(within) => self.await_end(Duration::from_micros(*within)).await,
             Do::HalfClose => self.half_close(),
+            Do::Abort => self.abort(),
             Do::Close => {
                 self.finish().await;
                 Err(Broken)
@@ -282,6 +296,23 @@ impl Lane {
             self.record_at(at, What::HalfClosed { lane: self.id });
         }
         Ok(())
+    }
+
+    /// Leaves by RST, as a client does whose process was killed or whose user went away.
+    fn abort(&mut self) -> Flow {
+        let Some(socket) = self.socket.take() else { return Err(Broken) };
+        let stage = self.stage();
+        match socket.abort() {
+            Ok(at) => {
+                self.record_at(at, What::Aborted { lane: self.id });
+                self.record_at(at, What::End { lane: self.id, how: Ending::Lane, errno: None, stage });
+            }
+            Err(socket) => {
+                self.socket = Some(socket);
+                self.close_now();
+            }
+        }
+        Err(Broken)
     }
 
     /// Request after request until a moment, as a client with keep-alive does.

@@ -77,7 +77,7 @@ pub struct Moment {
 pub struct Ask {
     /// The endpoint's name.
     pub endpoint: &'static str,
-    /// GET or POST.
+    /// GET, HEAD or POST.
     pub method: &'static str,
     /// The request target.
     pub path: String,
@@ -87,6 +87,12 @@ pub struct Ask {
     pub http10: bool,
     /// Bytes of the body.
     pub body: usize,
+    /// The body is sent in chunks.
+    pub chunked: bool,
+    /// It says `Expect: 100-continue`.
+    pub expect: bool,
+    /// It says `Accept: text/event-stream`.
+    pub events: bool,
 }
 
 /// How a slow reader reads.
@@ -96,8 +102,10 @@ pub struct Slowly {
     pub bytes: usize,
     /// … this far apart …
     pub gap: Micros,
-    /// … until then.
+    /// … until then, …
     pub until: Moment,
+    /// … and from then on not at all.
+    pub stop: bool,
 }
 
 /// One thing to do.
@@ -109,6 +117,10 @@ pub enum Do {
     Send(Ask, Part, u32),
     /// Send the rest.
     Rest,
+    /// Send the rest of the head, and leave the body to come.
+    RestOfHead,
+    /// Wait for 100 or a final response, this long at most; after a final one nothing more is sent.
+    Continue(Micros),
     /// Send a body in this many pieces, this far apart, the last one at a moment.
     Upload(u32, Micros, Option<Moment>),
     /// Receive a response; slowly, if so.
@@ -127,6 +139,8 @@ pub enum Do {
     End(Micros),
     /// Close the sending side.
     HalfClose,
+    /// Close by RST, whatever is under way.
+    Abort,
     /// Close.
     Close,
 }
@@ -136,6 +150,10 @@ pub enum Do {
 pub struct LanePlan {
     /// Its name in histories.
     pub role: String,
+    /// On which of several listening sockets, counted from 0.
+    pub listener: usize,
+    /// Where one is opened again and again: each on the next listening socket.
+    pub in_turn: bool,
     /// A lane that is over is followed by another.
     pub reconnect: bool,
     /// An ordinary pooled client instead of a raw socket.

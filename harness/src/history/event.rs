@@ -520,7 +520,7 @@ pub enum What {
         lane: LaneId,
         /// Its number on this connection, from 0.
         request: u32,
-        /// The endpoint it asks for: fast, slow, stream, large, upload.
+        /// The endpoint it asks for: fast, slow, stream, large, upload, head, no-content, not-modified.
         endpoint: String,
         /// GET, POST, …
         method: String,
@@ -542,6 +542,15 @@ pub enum What {
         request: u32,
         /// Broken (EPIPE), reset or timed out.
         why: String,
+    },
+    /// An interim response (1xx) came.
+    Interim {
+        /// The lane.
+        lane: LaneId,
+        /// The request.
+        request: u32,
+        /// The status code.
+        status: u16,
     },
     /// The head of a response is complete.
     Head {
@@ -601,11 +610,16 @@ pub enum What {
         lane: LaneId,
         /// The wait began.
         from: Micros,
-        /// What was awaited: response, close.
+        /// What was awaited: response, close, continue.
         awaited: String,
     },
     /// The lane closed its sending side.
     HalfClosed {
+        /// The lane.
+        lane: LaneId,
+    },
+    /// The lane closed the connection by RST; its end follows.
+    Aborted {
         /// The lane.
         lane: LaneId,
     },
@@ -662,12 +676,14 @@ impl What {
             | What::Request { lane, .. }
             | What::Sent { lane, .. }
             | What::SendFailed { lane, .. }
+            | What::Interim { lane, .. }
             | What::Head { lane, .. }
             | What::Body { lane, .. }
             | What::Malformed { lane, .. }
             | What::Extra { lane, .. }
             | What::Overdue { lane, .. }
             | What::HalfClosed { lane }
+            | What::Aborted { lane }
             | What::End { lane, .. }
             | What::Fetched { lane, .. }
             | What::FetchFailed { lane, .. } => Some(*lane),

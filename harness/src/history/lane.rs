@@ -13,6 +13,10 @@ pub struct Exchange {
     pub begun: Micros,
     /// Its last byte left within this, if it left.
     pub sent: Option<Interval>,
+    /// 100 came, which asks for the body.
+    pub continued: Option<Micros>,
+    /// Neither 100 nor a final response came in this time, and the body was sent all the same.
+    pub vain_wait: Option<Interval>,
     /// The final response's head.
     pub head: Option<Head>,
     /// The complete response's body.
@@ -108,6 +112,8 @@ pub struct Lane {
     pub role: String,
     /// The part of the scenario in which it was opened.
     pub phase: Phase,
+    /// Where it connects to.
+    pub address: String,
     /// It began to connect.
     pub opened: Micros,
     /// It was connected.
@@ -128,6 +134,8 @@ pub struct Lane {
     pub extra: Option<(Micros, u64)>,
     /// It closed its sending side.
     pub half_closed: Option<Micros>,
+    /// It closed the connection by RST.
+    pub aborted: Option<Micros>,
     /// How it ended.
     pub end: Option<End>,
     /// Requests of a pooled client.
@@ -135,11 +143,12 @@ pub struct Lane {
 }
 
 impl Lane {
-    fn new(id: LaneId, role: &str, phase: Phase, opened: Micros) -> Self {
+    fn new(id: LaneId, role: &str, address: &str, phase: Phase, opened: Micros) -> Self {
         Self {
             id,
             role: role.to_owned(),
             phase,
+            address: address.to_owned(),
             opened,
             connected: None,
             retransmits: 0,
@@ -150,6 +159,7 @@ impl Lane {
             exchanges: Vec::new(),
             extra: None,
             half_closed: None,
+            aborted: None,
             end: None,
             fetches: Vec::new(),
         }
@@ -194,6 +204,7 @@ impl Lane {
             What::Sent { request, from, .. } => {
                 self.exchange(*request).sent = Some(Interval::new(*from, t));
             }
+            What::Interim { request, status: 100, .. } => self.exchange(*request).continued = Some(t),
             What::SendFailed { request, why, .. } => {
                 self.exchange(*request).send_failed = Some(why.clone());
             }
@@ -225,6 +236,12 @@ impl Lane {
         let t = event.t;
         match &event.what {
             What::Extra { bytes, .. } => self.extra = Some((t, *bytes)),
+            What::Aborted { .. } => self.aborted = Some(t),
+            What::Overdue { from, awaited, .. } if awaited == "continue" => {
+                if let Some(last) = self.exchanges.last_mut() {
+                    last.vain_wait = Some(Interval::new(*from, t));
+                }
+            }
             What::HalfClosed { .. } => self.half_closed = Some(t),
             What::End { how, errno, stage, .. } => {
                 self.end = Some(End { at: t, how: *how, errno: *errno, stage: *stage });
@@ -254,8 +271,8 @@ pub fn fold(events: &[Event]) -> BTreeMap<LaneId, Lane> {
                     lanes.retain(|_, lane| lane.phase == Phase::Control);
                 }
             }
-            (What::Open { role, .. }, Some(id)) => {
-                lanes.insert(id, Lane::new(id, role, phase, event.t));
+            (What::Open { role, address, .. }, Some(id)) => {
+                lanes.insert(id, Lane::new(id, role, address, phase, event.t));
             }
             (_, Some(id)) => {
                 if let Some(lane) = lanes.get_mut(&id) {

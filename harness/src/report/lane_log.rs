@@ -213,6 +213,7 @@ impl<'a> LaneLog<'a> {
             },
             What::Armed { .. } => "in the state that the scenario wants".to_owned(),
             What::Loaded { .. } => "in the state for which the old generation was stopped".to_owned(),
+            What::Aborted { .. } => "closes by RST".to_owned(),
             What::HalfClosed { .. } => "closes its sending side".to_owned(),
             What::End { how, errno, stage, .. } => {
                 format!("{}, {}{}", ending(*how), awaited(*stage), number(*errno))
@@ -289,6 +290,9 @@ fn exchange(what: &What) -> String {
         What::Sent { request, .. } => format!("request {} sent whole", request.saturating_add(1)),
         What::SendFailed { request, why, .. } => {
             format!("request {} could not be sent: {why}", request.saturating_add(1))
+        }
+        What::Interim { request, status, .. } => {
+            format!("interim answer to request {}: status {status}", request.saturating_add(1))
         }
         What::Head { request, status, close, framing, .. } => {
             let close = if *close { "Connection: close" } else { "no close announced" };

@@ -100,6 +100,7 @@ impl<'a> Conductor<'a> {
         tell(&progress, job, "starting", false);
         let circumstances = Circumstances {
             listener: job.plan.listener,
+            listeners: job.plan.listeners,
             own_network: job.own_network,
             seed: job.seed,
             restarts: job.plan.restarts + RESTARTS_EXTRA,

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::endpoint::EndpointName;
 use crate::client::step::{Anchor, Part};
 use crate::declaration::{Limits, Span};
 use crate::history::Micros;
@@ -35,6 +36,9 @@ pub struct Scenario {
     /// The kind of listening socket.
     #[serde(default)]
     pub listener: ListenKind,
+    /// How many listening sockets the target is told of.
+    #[serde(default = "one")]
+    pub listeners: u16,
     /// How many restarts follow one another, each after the last one's Tx.
     #[serde(default = "once")]
     pub restarts: u32,
@@ -68,6 +72,10 @@ pub struct Scenario {
 
 fn yes() -> bool {
     true
+}
+
+fn one() -> u16 {
+    1
 }
 
 fn once() -> u32 {
@@ -108,6 +116,8 @@ pub enum Declared {
     HardLimit,
     /// A listener that its configuration can have and not have: it has it until the trigger.
     ExtraListener,
+    /// What tells it of one of several listening sockets.
+    EachListener,
 }
 
 /// What is done to the successor's start. The program is started through a path that the harness controls: the next start
@@ -202,6 +212,9 @@ pub struct LaneSpec {
     pub sources: u8,
     /// Instead: one is opened again and again, this far apart.
     pub every: Option<Length>,
+    /// As many on each listening socket; where one is opened again and again, each on the next.
+    #[serde(default)]
+    pub each_listener: bool,
     /// Whether a lane that is over is followed by another, as an ordinary client would do.
     #[serde(default)]
     pub reconnect: bool,
@@ -210,36 +223,6 @@ pub struct LaneSpec {
     pub pooled: bool,
     /// What each does.
     pub steps: Vec<Step>,
-}
-
-/// An endpoint by what it does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum EndpointName {
-    /// Answers at once.
-    #[default]
-    Fast,
-    /// Answers after a while.
-    Slow,
-    /// Sends chunk after chunk.
-    Stream,
-    /// Answers with a large body.
-    Large,
-    /// Takes a body.
-    Upload,
-}
-
-impl EndpointName {
-    /// Its name in histories.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            EndpointName::Fast => "fast",
-            EndpointName::Slow => "slow",
-            EndpointName::Stream => "stream",
-            EndpointName::Large => "large",
-            EndpointName::Upload => "upload",
-        }
-    }
 }
 
 /// One thing that a lane does.
@@ -252,6 +235,10 @@ pub enum Step {
     Send(SendSpec),
     /// Send what is left of it.
     Rest,
+    /// Send what is left of its head.
+    RestOfHead,
+    /// Wait for 100, or for a final response: nothing more is sent after that. When the time is over, go on.
+    Continue(EndSpec),
     /// Send the body of an upload, piece by piece.
     Upload(UploadSpec),
     /// Receive a response.
@@ -268,6 +255,8 @@ pub enum Step {
     End(EndSpec),
     /// Close the sending side.
     HalfClose,
+    /// Close by RST, whatever is under way.
+    Abort,
     /// Close.
     Close,
 }
@@ -302,6 +291,15 @@ pub struct SendSpec {
     /// Say `Connection: keep-alive`.
     #[serde(default)]
     pub keep_alive: bool,
+    /// Send the body in chunks.
+    #[serde(default)]
+    pub chunked: bool,
+    /// Say `Expect: 100-continue`.
+    #[serde(default)]
+    pub expect: bool,
+    /// Say `Accept: text/event-stream`.
+    #[serde(default)]
+    pub events: bool,
     /// This many requests in one segment.
     #[serde(default)]
     pub pipelined: Option<u32>,
@@ -327,8 +325,11 @@ pub struct ResponseSpec {
     pub bytes: Option<u32>,
     /// … this far apart …
     pub gap: Option<Length>,
-    /// … until this instant; then as fast as it comes.
+    /// … until this instant; then as fast as it comes, …
     pub until: Option<WaitSpec>,
+    /// … or not at all any more.
+    #[serde(default)]
+    pub stop: bool,
     /// The head alone.
     #[serde(default)]
     pub head: bool,
@@ -365,7 +366,7 @@ pub struct AskSpec {
     pub until: WaitSpec,
 }
 
-/// How long to wait for the end.
+/// How long to wait for the end, or for 100.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct EndSpec {

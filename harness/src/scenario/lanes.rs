@@ -10,8 +10,8 @@ use crate::client::ordinary;
 use crate::client::step::{Anchor, Do, LanePlan, Moment};
 use crate::declaration::Limits;
 use crate::history::Micros;
-use crate::scenario::file::EndpointName;
-use crate::scenario::plan::{Plan, ask};
+use crate::scenario::endpoint::{EndpointName, ask};
+use crate::scenario::plan::Plan;
 use crate::target::file::Endpoints;
 
 /// From one probe to the next.
@@ -87,13 +87,18 @@ impl Lanes {
         let context = self.context.clone();
         self.tasks.spawn_local(async move {
             let mut lanes = JoinSet::new();
+            let mut turn = 0;
             let mut sentries = if sentry { SENTRIES_MAX } else { 0 };
             let handover = |context: &Context| {
                 let drained = Moment { anchor: Anchor::Td, plus: 100_000 };
                 lane::has_come(context, Moment { anchor: Anchor::T0, plus: 0 }) && !lane::has_come(context, drained)
             };
             while !lane::has_come(&context, Moment { anchor: Anchor::Over, plus: 0 }) {
-                let (context_of_one, plan) = (context.clone(), plan.clone());
+                let (context_of_one, mut plan) = (context.clone(), plan.clone());
+                if plan.in_turn {
+                    plan.listener = turn % context.addresses.len().max(1);
+                    turn += 1;
+                }
                 lanes.spawn_local(async move { lane::run(context_of_one, &plan, Rc::default()).await });
                 while lanes.try_join_next().is_some() {}
                 let hurried = sentries > 0 && handover(&context);

@@ -4,6 +4,7 @@ mod aftermath;
 pub mod builtin;
 mod conductor;
 mod door;
+pub mod endpoint;
 mod exits;
 pub mod file;
 mod holdings;

@@ -7,6 +7,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -85,11 +86,28 @@ async fn answer(request: Request<Incoming>, executed: &mpsc::UnboundedSender<Str
         "/stream" => Response::new(Stream::new(number("chunks"), number("ms")).boxed()),
         "/bytes" => {
             let wanted = query.get("n").copied().unwrap_or(0).min(BYTES_MAX as u64) as usize;
-            plain(StatusCode::OK, Bytes::from(body_bytes(wanted)))
+            plain(StatusCode::OK, beginning(wanted))
+        }
+        "/status" => {
+            let code = query.get("code").copied().and_then(|code| u16::try_from(code).ok());
+            let status =
+                code.and_then(|code| StatusCode::from_u16(code).ok()).filter(|code| code.as_u16() >= 200);
+            plain(status.unwrap_or(StatusCode::BAD_REQUEST), Bytes::new())
         }
         "/echo" => plain(StatusCode::OK, body.to_bytes()),
         _ => plain(StatusCode::OK, Bytes::from_static(b"origin\n")),
     }
+}
+
+/// So many bytes of one and the same text. It is kept, since making megabytes of it for each request would hold up all else
+/// that goes on in this thread.
+fn beginning(length: usize) -> Bytes {
+    static MADE: Mutex<Bytes> = Mutex::new(Bytes::new());
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    if made.len() < length {
+        *made = Bytes::from(body_bytes(length));
+    }
+    made.slice(..length)
 }
 
 fn plain(status: StatusCode, body: Bytes) -> Answer {

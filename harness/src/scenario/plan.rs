@@ -1,26 +1,20 @@
 //! From a scenario file, a target and a seed to something concrete: which lanes, which bytes, when.
 
-use std::collections::BTreeMap;
-
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::endpoint::{EndpointName, ask, path_of};
 use super::file::{
-    Again, AmidSpec, Declared, EndpointName, LaneSpec, Scenario, Step, Stop, SuccessorStart, WaitSpec, Whom,
+    Again, AmidSpec, Declared, LaneSpec, Scenario, Step, Stop, SuccessorStart, WaitSpec, Whom,
 };
 use crate::client::http1::Connection;
 use crate::client::lane::PIECE_BYTES;
-use crate::client::step::{Anchor, Ask, Do, LanePlan, Moment, Slowly};
+use crate::client::step::{Anchor, Do, LanePlan, Moment, Slowly};
 use crate::declaration::Limits;
 use crate::history::event::Fault;
 use crate::history::{Micros, Model};
-use crate::target::file::{Endpoints, ListenKind, Target, fill};
+use crate::target::file::{Endpoints, ListenKind, Target};
 use crate::target::program_copy::Replacement;
-
-/// A body larger than what both kernels buffer, so that most of it waits in the server's memory.
-const LARGE_BYTES: u64 = 8 << 20;
-/// Between two chunks of a stream.
-const CHUNK_EVERY: Micros = 100_000;
 
 /// A scenario made concrete.
 #[derive(Clone, Debug)]
@@ -39,6 +33,8 @@ pub struct Plan {
     pub restarts: u32,
     /// The kind of listening socket.
     pub listener: ListenKind,
+    /// How many of them.
+    pub listeners: u16,
     /// What is done to the successor's start.
     pub successor: Option<SuccessorStart>,
     /// How the program is replaced before the trigger.
@@ -69,6 +65,7 @@ impl Plan {
             again: scenario.again.clone(),
             restarts: scenario.restarts().clamp(1, 1_000) + 2 * scenario.failing.len() as u32,
             listener: scenario.listener,
+            listeners: scenario.listeners.clamp(1, 1_000),
             successor: scenario.successor,
             program: scenario.program,
             starved: scenario.starved,
@@ -81,12 +78,18 @@ impl Plan {
         for spec in &scenario.lanes {
             match &spec.every {
                 Some(every) => {
-                    let lane = lane(spec, 0, endpoints, limits, random.random());
+                    let lane = lane(spec, 0, spec.count, endpoints, limits, random.random());
                     plan.repeated.push((every.resolve(limits), lane));
                 }
-                None => plan.lanes.extend(
-                    (0..spec.count).map(|index| lane(spec, index, endpoints, limits, random.random())),
-                ),
+                None => {
+                    let listeners = if spec.each_listener { plan.listeners } else { 1 };
+                    let count = spec.count * u32::from(listeners);
+                    plan.lanes.extend((0..count).map(|index| {
+                        let mut lane = lane(spec, index, count, endpoints, limits, random.random());
+                        lane.listener = index as usize % usize::from(listeners);
+                        lane
+                    }));
+                }
             }
         }
         plan
@@ -160,6 +163,10 @@ fn undeclared(declared: Declared, target: &Target) -> Option<&'static str> {
         Declared::ExtraListener => {
             (target.extra_listener.is_some(), "listener that a configuration can drop (extra-listener)")
         }
+        Declared::EachListener => (
+            target.each_listener.is_some(),
+            "way to be told several listening sockets (each-listener, --each-listener)",
+        ),
         Declared::HardLimit => (target.limits.hard_limit.is_some(), "hard limit (hard_limit, --hard-limit)"),
     };
     (!has).then_some(what)
@@ -171,40 +178,21 @@ fn hash(text: &str) -> u64 {
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-fn path_of(endpoints: &Endpoints, name: EndpointName) -> Option<&str> {
-    match name {
-        EndpointName::Fast => Some(endpoints.fast.as_deref().unwrap_or("/")),
-        EndpointName::Slow => endpoints.slow.as_deref(),
-        EndpointName::Stream => endpoints.stream.as_deref(),
-        EndpointName::Large => endpoints.large.as_deref(),
-        // Most servers read a body wherever it is sent; control shows whether this one does.
-        EndpointName::Upload => {
-            Some(endpoints.upload.as_deref().unwrap_or_else(|| endpoints.fast.as_deref().unwrap_or("/")))
-        }
-    }
-}
-
-/// A request to an endpoint.
-pub fn ask(endpoints: &Endpoints, name: EndpointName, lasting: Micros) -> Ask {
-    let chunks = (lasting / CHUNK_EVERY).max(1);
-    let ms = if name == EndpointName::Stream { CHUNK_EVERY / 1000 } else { lasting / 1000 };
-    let values = BTreeMap::from([
-        ("ms", ms.to_string()),
-        ("chunks", chunks.to_string()),
-        ("n", LARGE_BYTES.to_string()),
-    ]);
-    let method = if name == EndpointName::Upload { "POST" } else { "GET" };
-    let path = fill(path_of(endpoints, name).unwrap_or("/"), &values);
-    Ask { endpoint: name.as_str(), method, path, connection: Connection::Unsaid, http10: false, body: 0 }
-}
-
-fn lane(spec: &LaneSpec, index: u32, endpoints: &Endpoints, limits: &Limits, seed: u64) -> LanePlan {
+/// One of so many lanes of its kind.
+fn lane(
+    spec: &LaneSpec,
+    index: u32,
+    count: u32,
+    endpoints: &Endpoints,
+    limits: &Limits,
+    seed: u64,
+) -> LanePlan {
     let mut steps: Vec<Do> = Vec::with_capacity(spec.steps.len());
     let body = spec.steps.iter().find_map(|step| match step {
         Step::Upload(upload) => Some(pieces(upload, limits) as usize * PIECE_BYTES),
         _ => None,
     });
-    let share = f64::from(index) / f64::from(spec.count.max(1));
+    let share = f64::from(index) / f64::from(count.max(1));
     let moment = |wait: &WaitSpec| Moment {
         anchor: wait.anchor,
         plus: wait.plus.resolve(limits) + (wait.spread.resolve(limits) as f64 * share) as Micros,
@@ -215,7 +203,8 @@ fn lane(spec: &LaneSpec, index: u32, endpoints: &Endpoints, limits: &Limits, see
             Step::Send(send) => {
                 let lasting = send.lasting.as_ref().map_or(0, |length| length.resolve(limits));
                 let mut ask = ask(endpoints, send.endpoint, lasting);
-                ask.http10 = send.http10;
+                (ask.http10, ask.chunked) = (send.http10, send.chunked);
+                (ask.expect, ask.events) = (send.expect, send.events);
                 if send.close {
                     ask.connection = Connection::Close;
                 } else if send.keep_alive {
@@ -226,6 +215,8 @@ fn lane(spec: &LaneSpec, index: u32, endpoints: &Endpoints, limits: &Limits, see
                 Do::Send(ask, send.part, send.pipelined.unwrap_or(1).max(1))
             }
             Step::Rest => Do::Rest,
+            Step::RestOfHead => Do::RestOfHead,
+            Step::Continue(spec) => Do::Continue(spec.within.resolve(limits)),
             Step::Upload(upload) => Do::Upload(
                 pieces(upload, limits),
                 upload.gap.resolve(limits),
@@ -236,6 +227,7 @@ fn lane(spec: &LaneSpec, index: u32, endpoints: &Endpoints, limits: &Limits, see
                 bytes: bytes.max(1) as usize,
                 gap: response.gap.as_ref().map_or(0, |gap| gap.resolve(limits)),
                 until: response.until.as_ref().map_or(Moment { anchor: Anchor::Over, plus: 0 }, moment),
+                stop: response.stop,
             })),
             Step::Armed => Do::Armed,
             Step::Loaded => Do::Loaded,
@@ -249,11 +241,14 @@ fn lane(spec: &LaneSpec, index: u32, endpoints: &Endpoints, limits: &Limits, see
             }
             Step::End(end) => Do::End(end.within.resolve(limits)),
             Step::HalfClose => Do::HalfClose,
+            Step::Abort => Do::Abort,
             Step::Close => Do::Close,
         });
     }
     LanePlan {
         role: spec.role.clone(),
+        listener: 0,
+        in_turn: spec.each_listener,
         reconnect: spec.reconnect,
         pooled: spec.pooled,
         untraced: spec.untraced,

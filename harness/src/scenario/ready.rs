@@ -4,8 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::conductor::Conductor;
-use super::file::EndpointName;
-use super::plan::ask;
+use super::endpoint::{EndpointName, ask};
 use super::runner::Halt;
 use crate::client::address::Address;
 use crate::client::http1::{AnswerTo, Connection, Limits, Parser, Progress, Request};

@@ -196,6 +196,7 @@ impl Conductor<'_> {
             recorder: Rc::clone(&self.recorder),
             anchors,
             address: self.address.clone(),
+            addresses: Rc::new(self.launch.addresses.clone()),
             owner: self.monitor.sees_owners().then_some(find),
             patience: Duration::from_micros(self.job.limits.patience()),
             markers: Rc::new(self.launch.markers.clone()),

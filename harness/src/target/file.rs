@@ -76,6 +76,10 @@ pub struct Target {
     /// or the abstract name that hotspec chose. A kind that is missing is not spoken; IPv4 always is.
     #[serde(default)]
     pub listen: BTreeMap<ListenKind, String>,
+    /// Words of `start`, or a part of a file, that tell it where to listen: repeated for each where it listens on several
+    /// addresses, as in `listen {address};`.
+    #[serde(default)]
+    pub each_listener: Option<String>,
     /// What it tells its successor.
     #[serde(default)]
     pub successor: SuccessorSpec,
@@ -189,6 +193,12 @@ pub struct Endpoints {
     pub large: Option<String>,
     /// Takes a POST and answers when it is read whole. Default: the fast one.
     pub upload: Option<String>,
+    /// Answers 204.
+    #[serde(rename = "no-content")]
+    pub no_content: Option<String>,
+    /// Answers 304, whatever the request says.
+    #[serde(rename = "not-modified")]
+    pub not_modified: Option<String>,
 }
 
 /// Why a target can't be used.
@@ -275,6 +285,7 @@ impl Target {
             }
         }
         self.check_listen().map_err(|message| ("[listen]".to_owned(), message))?;
+        self.check_each_listener().map_err(|message| ("each-listener".to_owned(), message))?;
         self.check_known()?;
         Ok(())
     }

@@ -6,7 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use super::file::{ListenKind, Target, fill};
-use super::place::{Place, free_port};
+use super::many::{self, Told};
+use super::place::{Place, free_port, further};
 use super::warden::CommandSpec;
 use crate::client::address::{Address, InvalidAddress};
 
@@ -28,6 +29,8 @@ pub struct Launch {
     pub output: PathBuf,
     /// Where it was told to listen; none if it was not told.
     pub address: Option<Address>,
+    /// All addresses on which it was told to listen, if they are more than one.
+    pub addresses: Vec<Address>,
     /// Where the origin behind it listens.
     pub origin: SocketAddr,
     /// The values that its marker takes, in their order.
@@ -37,6 +40,8 @@ pub struct Launch {
     /// The notify socket, if the target is to be given one.
     pub notify: Option<PathBuf>,
     values: BTreeMap<&'static str, String>,
+    /// Where it was told to listen, if on several addresses.
+    told: Vec<Told>,
     /// Holds the directory of a unix socket.
     _place: Place,
 }
@@ -46,6 +51,8 @@ pub struct Launch {
 pub struct Circumstances {
     /// The kind of listening socket.
     pub listener: ListenKind,
+    /// How many of them.
+    pub listeners: u16,
     /// Every port is free.
     pub own_network: bool,
     /// Fixes the marker.
@@ -91,8 +98,10 @@ impl Launch {
         dir: &Path,
         output: &Path,
     ) -> Result<Self, LaunchError> {
-        let Circumstances { listener: kind, own_network, seed, restarts, drops_listener } = *circumstances;
+        let Circumstances { listener: kind, listeners, own_network, seed, restarts, drops_listener } =
+            *circumstances;
         let place = Place::choose(kind, own_network)?;
+        let further = further(place.host, own_network, listeners.saturating_sub(1))?;
         let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let origin = SocketAddr::new(here, if own_network { ORIGIN_PORT } else { free_port(here)? });
         let markers: Vec<String> = (0..=restarts).map(|life| format!("hotspec-{seed:x}-{life:04}")).collect();
@@ -130,16 +139,21 @@ impl Launch {
             None if kind == ListenKind::Ipv4 && !target.names_address() => None,
             _ => Some(place.address.clone()),
         };
+        let all = || std::iter::once(SocketAddr::new(place.host, place.port)).chain(further.iter().copied());
+        let told: Vec<Told> = all().map(|one| told_of(target, kind, one)).collect();
+        let addresses = if further.is_empty() { Vec::new() } else { all().map(Address::Tcp).collect() };
         let launch = Self {
             target: target.clone(),
             dir: dir.to_owned(),
             output: output.to_owned(),
             address,
+            addresses,
             origin,
             markers: if target.marker { markers } else { Vec::new() },
             extra,
             notify: None,
             values,
+            told,
             _place: place,
         };
         launch.write_all()?;
@@ -159,7 +173,13 @@ impl Launch {
             let path = self.dir.join(&file.path);
             let content = match file.bytes {
                 Some(bytes) => crate::client::http1::body_bytes(usize::try_from(bytes).unwrap_or(usize::MAX)),
-                None => fill(&file.text, &self.values).into_bytes(),
+                None => {
+                    let text = match &self.target.each_listener {
+                        Some(template) => many::in_text(&file.text, template, &self.told),
+                        None => file.text.clone(),
+                    };
+                    fill(&text, &self.values).into_bytes()
+                }
             };
             let parent = path.parent().map_or(Ok(()), std::fs::create_dir_all);
             parent
@@ -195,6 +215,10 @@ impl Launch {
     }
 
     fn command(&self, words: &[String]) -> CommandSpec {
+        let words = match &self.target.each_listener {
+            Some(template) => many::in_words(words, template, &self.told),
+            None => words.to_vec(),
+        };
         let mut filled = words.iter().map(|word| OsString::from(fill(word, &self.values)));
         let program = filled.next().unwrap_or_default();
         let (program, dir) = match &self.target.directory {
@@ -218,6 +242,14 @@ impl Launch {
     pub fn fill(&self, text: &str) -> String {
         fill(text, &self.values)
     }
+}
+
+/// What one of several addresses is called.
+fn told_of(target: &Target, kind: ListenKind, address: SocketAddr) -> Told {
+    let mut told = Told::from([("host", address.ip().to_string()), ("port", address.port().to_string())]);
+    let text = target.listen.get(&kind).map(|text| fill(text, &told));
+    told.insert("address", text.unwrap_or_else(|| address.to_string()));
+    told
 }
 
 impl Target {
@@ -268,8 +300,14 @@ mod tests {
     fn no_target_can_take_a_placeholder_for_itself_that_is_filled_in_here() {
         let dir = tempfile::tempdir().expect("a directory");
         for listener in [ListenKind::Ipv4, ListenKind::Unix] {
-            let circumstances =
-                Circumstances { listener, own_network: false, seed: 1, restarts: 1, drops_listener: false };
+            let circumstances = Circumstances {
+                listener,
+                listeners: 1,
+                own_network: false,
+                seed: 1,
+                restarts: 1,
+                drops_listener: false,
+            };
             let launch =
                 Launch::prepare(&Target::default(), &circumstances, dir.path(), &dir.path().join("out"));
             let launch = launch.expect("a target that writes nothing");

@@ -5,6 +5,7 @@ mod extends;
 pub mod file;
 pub mod launch;
 pub mod listen;
+mod many;
 pub mod namespace;
 mod place;
 pub mod program_copy;

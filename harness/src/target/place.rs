@@ -21,6 +21,8 @@ const EPHEMERAL: u16 = 32_768;
 const PORTS: usize = 1_000;
 /// The port in a network namespace of the run's own, where every port is free.
 const OWN_PORT: u16 = 8080;
+/// The first of further ones there.
+const FURTHER_PORT: u16 = 8200;
 /// The name of a unix socket in its directory.
 const SOCKET: &str = "server.sock";
 
@@ -71,6 +73,12 @@ impl Place {
         }
         Ok(place)
     }
+}
+
+/// Further addresses of that kind, for a target that listens on several; unix sockets have one only.
+pub(super) fn further(host: IpAddr, own_network: bool, count: u16) -> Result<Vec<SocketAddr>, LaunchError> {
+    let port = |n| if own_network { Ok(FURTHER_PORT + n) } else { free_port(host) };
+    (0..count).map(|n| port(n).map(|port| SocketAddr::new(host, port))).collect()
 }
 
 /// A port that was free a moment ago, and that the kernel gives to nobody who does not ask for it by number: clients of all

@@ -66,9 +66,12 @@ impl Target {
             &mut endpoints.stream,
             &mut endpoints.large,
             &mut endpoints.upload,
+            &mut endpoints.no_content,
+            &mut endpoints.not_modified,
             &mut self.address,
             &mut self.pid_file,
             &mut self.extra_listener,
+            &mut self.each_listener,
         ];
         let steps = self
             .restart

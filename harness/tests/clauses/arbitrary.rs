@@ -278,6 +278,8 @@ fn of_opening() -> BoxedStrategy<What> {
         1 => number().prop_map(|lane| What::Armed { lane }),
         1 => number().prop_map(|lane| What::Loaded { lane }),
         1 => number().prop_map(|lane| What::HalfClosed { lane }),
+        1 => number().prop_map(|lane| What::Aborted { lane }),
+        1 => (number(), number(), 100u16..104).prop_map(|(lane, request, status)| What::Interim { lane, request, status }),
     ]
     .boxed()
 }

@@ -1,7 +1,10 @@
 //! What the lanes of each scenario see of a server that does all it owes: in control, and in the restart.
 
 pub(crate) mod again;
+pub(crate) mod bodies;
 pub(crate) mod handover;
+pub(crate) mod kinds;
+pub(crate) mod leaving;
 mod load;
 pub(crate) mod silent;
 pub(crate) mod versions;
@@ -50,6 +53,12 @@ pub(crate) fn lanes(story: &mut Story) {
         "http10" | "http10-keep-alive" | "pipelined" => versions::lanes(story),
         "program-renamed" | "program-switched" => crate::program_replaced::lanes(story),
         "starved" => crate::starved::lanes(story),
+        "chunked-upload" | "expect-continue" | "no-body" | "no-body-statuses" | "event-stream" => {
+            bodies::lanes(story);
+        }
+        "half-close" | "half-close-slow" | "client-abort" | "client-abort-reading" => leaving::lanes(story),
+        "traffic-ipv6" | "traffic-unix" | "traffic-abstract" => kinds::traffic(story),
+        "many-listeners" | "many-listeners-256" => kinds::many(story),
         "five-restarts" => five_restarts(story),
         "failing-program" | "failing-start" | "failing-killed" | "failing-hang" | "successor-killed" => {
             trials::lanes(story)

@@ -53,10 +53,10 @@ pub(crate) struct Script<'s> {
 }
 
 impl<'s> Script<'s> {
-    pub(crate) fn open(story: &'s mut Story, lane: LaneId, role: &str, at: u64) -> Self {
+    pub(crate) fn open(story: &'s mut Story, lane: LaneId, role: &str, at: u64, address: &str) -> Self {
         let mut script =
             Self { story, lane, now: at * 1_000, owner: Owner::Unknown, next: 0, awaited: VecDeque::new() };
-        script.record(What::Open { lane, role: role.to_owned(), address: "127.0.0.1:8080".to_owned() });
+        script.record(What::Open { lane, role: role.to_owned(), address: address.to_owned() });
         script
     }
 
@@ -116,7 +116,11 @@ impl<'s> Script<'s> {
 
     /// A part of a request is on its way.
     pub(crate) fn begun(mut self, endpoint: &str) -> Self {
-        let method = if endpoint == "upload" { "POST" } else { "GET" };
+        let method = match endpoint {
+            "upload" => "POST",
+            "head" => "HEAD",
+            _ => "GET",
+        };
         let (lane, request) = (self.lane, self.next);
         self.next += 1;
         self.awaited.push_back((request, Stage::HalfSent));
@@ -165,6 +169,21 @@ impl<'s> Script<'s> {
     /// The lane closed its sending side.
     pub(crate) fn half_closed(mut self) -> Self {
         self.record(What::HalfClosed { lane: self.lane });
+        self
+    }
+
+    /// 100 came.
+    pub(crate) fn continued(mut self) -> Self {
+        let request = self.awaited.front().unwrap().0;
+        self.record(What::Interim { lane: self.lane, request, status: 100 });
+        self
+    }
+
+    /// Neither 100 nor an answer came in `ms`.
+    pub(crate) fn waited_in_vain(mut self, ms: u64) -> Self {
+        let from = self.now;
+        self.now += ms * 1_000;
+        self.record(What::Overdue { lane: self.lane, from, awaited: "continue".to_owned() });
         self
     }
 
@@ -236,6 +255,12 @@ impl<'s> Script<'s> {
             self.story.old_until = self.story.old_until.max(self.now);
         }
         self.record(What::End { lane: self.lane, how, errno, stage });
+    }
+
+    /// The lane left by RST.
+    pub(crate) fn aborted(mut self) {
+        self.record(What::Aborted { lane: self.lane });
+        self.ended(Ending::Lane, None);
     }
 
     /// The server closed in order.

@@ -36,6 +36,7 @@ mod many_rounds;
 mod process;
 mod program_replaced;
 mod protocol;
+mod protocol_http;
 mod quiet;
 mod repeat;
 mod rounds;

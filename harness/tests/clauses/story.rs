@@ -192,7 +192,20 @@ impl Story {
     pub(crate) fn lane(&mut self, role: &str, at: u64) -> Script<'_> {
         let lane = self.next;
         self.next += 1;
-        Script::open(self, lane, role, at)
+        let address = match self.scenario.listener {
+            ListenKind::Ipv4 => "127.0.0.1:8080",
+            ListenKind::Ipv6 => "[::1]:8080",
+            ListenKind::Unix => "unix:/tmp/server.sock",
+            ListenKind::Abstract => "unix:@server",
+        };
+        Script::open(self, lane, role, at, address)
+    }
+
+    /// The same on another of several listening sockets.
+    pub(crate) fn lane_on(&mut self, role: &str, at: u64, port: u16) -> Script<'_> {
+        let lane = self.next;
+        self.next += 1;
+        Script::open(self, lane, role, at, &format!("127.0.0.1:{port}"))
     }
 
     /// An event that belongs to no lane.

@@ -16,7 +16,7 @@ use crate::address::Address;
 /// given up, and the old process serves on. SIGTERM and SIGINT drain and stop; a second one doesn't
 /// wait.
 ///
-/// Pages: / · /slow?ms=N · /stream?chunks=N&ms=N · /bytes?n=N · POST /echo · /generation
+/// Pages: / · /slow?ms=N · /stream?chunks=N&ms=N · /bytes?n=N · /status?code=N · POST /echo · /generation
 #[derive(Debug, Parser)]
 #[command(name = "reference-server", version, after_help = ENVIRONMENT, max_term_width = 100)]
 pub(super) struct Arguments {

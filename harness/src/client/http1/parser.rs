@@ -132,6 +132,16 @@ impl Parser {
         }
     }
 
+    /// Whether a byte of the final response under way has come; whole interim responses before it don't count. One that is not
+    /// whole yet does, since nothing tells it from a final one.
+    #[must_use]
+    pub fn has_begun_final(&self) -> bool {
+        match &self.state {
+            State::Head(lines) => !lines.bytes().is_empty(),
+            _ => self.has_begun(),
+        }
+    }
+
     /// Bytes of the body under way so far, its transfer coding removed.
     #[must_use]
     pub fn body_bytes(&self) -> Option<u64> {

@@ -187,6 +187,19 @@ fn bytes_that_nobody_asked_for_are_extra() {
 }
 
 #[test]
+fn an_interim_response_begins_no_final_one() {
+    let mut parser = Parser::new(AnswerTo::Other, small());
+    parser.feed(b"HTTP/1.1 100 C\r\n\r\n").unwrap();
+    assert_eq!((parser.has_begun(), parser.has_begun_final()), (true, false));
+    parser.feed(b"H").unwrap();
+    assert!(parser.has_begun_final());
+    parser.feed(b"TTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n").unwrap();
+    assert!(parser.has_begun_final());
+    parser.feed(b"x").unwrap();
+    assert!(!parser.has_begun_final());
+}
+
+#[test]
 fn a_switch_of_protocols_ends_http() {
     let frames = [b'\x81'; 100];
     for (request, head) in [

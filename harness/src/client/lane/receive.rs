@@ -67,7 +67,7 @@ impl Lane {
         self.socket = None;
     }
 
-    fn stage(&self) -> Stage {
+    pub(super) fn stage(&self) -> Stage {
         match self.outstanding.front() {
             None => Stage::Idle,
             Some(_) if self.in_body => Stage::InBody,
@@ -88,7 +88,7 @@ impl Lane {
         while let Some(progress) = parser.next_event() {
             self.note(progress, at);
         }
-        if parser.has_begun() {
+        if parser.has_begun_final() {
             self.first_byte.get_or_insert(at);
         }
         let extra = parser.extra_bytes() - unasked;
@@ -109,7 +109,12 @@ impl Lane {
     fn note(&mut self, progress: Progress, at: Instant) {
         let Some(number) = self.outstanding.front().map(|open| open.number) else { return };
         match progress {
-            Progress::Interim(_) => {}
+            Progress::Interim(head) => {
+                // The bytes of the final response are still to come.
+                self.first_byte = None;
+                self.continued |= head.status == 100;
+                self.record_at(at, What::Interim { lane: self.id, request: number, status: head.status });
+            }
             Progress::Head(head) => {
                 self.in_body = true;
                 self.look_up_owner();
@@ -158,6 +163,29 @@ impl Lane {
         if self.announced { self.await_announced_close().await } else { Ok(()) }
     }
 
+    /// Receives until the server asks for the body by 100, or answers without it; if it does neither, the body is sent all the
+    /// same when the time is over (RFC 9110 §10.1.1).
+    pub(super) async fn await_continue(&mut self, within: Duration) -> Flow {
+        let began = self.context.recorder.now();
+        let deadline = Instant::now() + within;
+        while !self.continued && !self.in_body && !self.outstanding.is_empty() {
+            if self.receive(READ_MAX, deadline).await? {
+                continue;
+            }
+            if Instant::now() >= deadline {
+                self.record(What::Overdue { lane: self.id, from: began, awaited: "continue".to_owned() });
+                return Ok(());
+            }
+        }
+        if self.continued {
+            return Ok(());
+        }
+        // A final answer: nobody wants the body, and the server ends the connection.
+        self.rest.clear();
+        self.receive_while(None, |lane| !lane.outstanding.is_empty()).await?;
+        self.await_end(CLOSE_WATCH).await
+    }
+
     /// Receives until the head of the awaited response is there.
     pub(super) async fn head(&mut self) -> Flow {
         self.receive_while(None, |lane| !lane.outstanding.is_empty() && !lane.in_body).await
@@ -167,6 +195,9 @@ impl Lane {
         let began = self.context.recorder.now();
         let mut deadline = Instant::now() + self.context.patience;
         while more(self) {
+            if slowly.is_some_and(|slowly| slowly.stop && has_come(&self.context, slowly.until)) {
+                return Ok(());
+            }
             let slow = slowly.filter(|slowly| !has_come(&self.context, slowly.until));
             let max = slow.map_or(READ_MAX, |slowly| slowly.bytes);
             let came = self.receive(max, deadline).await?;

@@ -8,6 +8,9 @@ use super::super::step::{Ask, Moment, Part};
 use super::{Broken, Flow, Lane, Outstanding, PIECE_BYTES, REQUEST_ID};
 use crate::history::event::{Micros, What};
 
+/// Of each chunk of a body that is sent in chunks; not in step with the pieces that it is cut into.
+const CHUNK_BYTES: usize = 700;
+
 impl Lane {
     /// Sends so many of a request, or the first part of one.
     pub(super) async fn send(&mut self, ask: &Ask, part: Part, count: u32) -> Flow {
@@ -32,6 +35,8 @@ impl Lane {
             Part::Head => head,
         };
         self.rest = bytes.split_off(first);
+        self.rest_of_head = head.saturating_sub(first);
+        self.continued = false;
         self.put(&bytes).await?;
         match part {
             Part::Whole => {
@@ -52,11 +57,21 @@ impl Lane {
     /// The bytes of a request, and how many of them are its head.
     fn encode(&self, ask: &Ask) -> (Vec<u8>, usize) {
         let host = self.context.address.http_host();
-        let body = if ask.body > 0 { RequestBody::Length(ask.body) } else { RequestBody::None };
+        let body = match ask.body {
+            0 => RequestBody::None,
+            length if ask.chunked => RequestBody::Chunked { length, chunk: CHUNK_BYTES },
+            length => RequestBody::Length(length),
+        };
         let version = if ask.http10 { Version::Http10 } else { Version::Http11 };
         let id = format!("{}-{}", self.id, self.next);
         let request = Request::new(ask.method, &ask.path, &host).version(version);
-        let request = request.connection(ask.connection).body(body);
+        let mut request = request.connection(ask.connection).body(body);
+        if ask.expect {
+            request = request.field("Expect", "100-continue");
+        }
+        if ask.events {
+            request = request.field("Accept", "text/event-stream");
+        }
         match request.field(REQUEST_ID, &id).encode() {
             Ok(encoded) => (encoded.bytes, encoded.head_length),
             // Paths were checked when the plan was made: an empty request shows as one that can't be sent.
@@ -69,6 +84,13 @@ impl Lane {
         self.look_up_owner();
         let rest = std::mem::take(&mut self.rest);
         self.put(&rest).await
+    }
+
+    /// Sends what was held back of the head.
+    pub(super) async fn send_rest_of_head(&mut self) -> Flow {
+        let length = std::mem::take(&mut self.rest_of_head).min(self.rest.len());
+        let head: Vec<u8> = self.rest.drain(..length).collect();
+        self.put(&head).await
     }
 
     /// Sends bytes; if they are the last of the outstanding requests, records that these were sent.

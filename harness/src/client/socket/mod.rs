@@ -15,8 +15,9 @@ use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::net::Shutdown;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -276,6 +277,20 @@ impl Socket {
         let unread = self.pending_readable().unwrap_or(0);
         drop(self);
         Closed { unread, at: Instant::now() }
+    }
+
+    /// Closes the connection by RST (SO_LINGER of zero, socket(7)); on a unix socket the other side sees ECONNRESET only if
+    /// bytes of its own were unread. Returns the moment right after it.
+    ///
+    /// # Errors
+    ///
+    /// The socket itself, if the system refuses.
+    pub fn abort(self) -> Result<Instant, Self> {
+        if SockRef::from(self.fd.get_ref()).set_linger(Some(Duration::ZERO)).is_err() {
+            return Err(self);
+        }
+        drop(self);
+        Ok(Instant::now())
     }
 
     /// When the connection was made.

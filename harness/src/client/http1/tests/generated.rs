@@ -143,6 +143,33 @@ proptest! {
         }
     }
 
+    /// However the bytes are cut, a final response has begun with its first byte, and not with an interim one before it.
+    #[test]
+    fn a_final_response_begins_behind_the_interim_ones(
+        sample in framed(),
+        interim in 0..3usize,
+        places in proptest::collection::vec(any::<usize>(), 0..8),
+    ) {
+        let skip = b"HTTP/1.1 103 Early Hints\r\n\r\n";
+        let own = sample.bytes.strip_prefix(&skip[..]).unwrap_or(&sample.bytes);
+        let skipped = b"HTTP/1.1 100 Continue\r\n\r\n";
+        let bytes = [skipped.repeat(interim), own.to_vec()].concat();
+        let first = bytes.len() - own.len();
+        let mut parser = Parser::new(AnswerTo::Other, Limits::default());
+        let mut fed = 0;
+        for piece in cut(&bytes, &places) {
+            parser.feed(piece).unwrap();
+            fed += piece.len();
+            let begun = match fed {
+                fed if fed > first => fed < bytes.len(),
+                fed if fed % skipped.len() == 0 => false,
+                // Amid an interim response.
+                _ => continue,
+            };
+            prop_assert_eq!(parser.has_begun_final(), begun, "after {} of {}", fed, bytes.len());
+        }
+    }
+
     #[test]
     fn a_response_cut_short_is_never_complete(sample in framed(), place in any::<proptest::sample::Index>()) {
         let kept = place.index(sample.bytes.len());
