@@ -152,9 +152,16 @@ fn needing(saboteur: &Saboteur, name: String, body: impl FnOnce() + Send + 'stat
 
 /// What all saboteurs are run with.
 fn options(profile: &str) -> Vec<String> {
-    let options = ["--profile", profile, "--idle-max", "3s", "--slow-path", "/slow?ms={ms}"];
-    let paths = ["--large-path", "/bytes?n={n}", "--upload-path", "/echo"];
-    options.into_iter().chain(paths).map(str::to_owned).collect()
+    [limits(profile), paths()].concat()
+}
+
+fn limits(profile: &str) -> Vec<String> {
+    ["--profile", profile, "--idle-max", "3s"].map(str::to_owned).into()
+}
+
+fn paths() -> Vec<String> {
+    let paths = ["--slow-path", "/slow?ms={ms}", "--large-path", "/bytes?n={n}", "--upload-path", "/echo"];
+    paths.map(str::to_owned).into()
 }
 
 fn arguments(saboteur: &Saboteur, profile: &str) -> Vec<String> {
@@ -166,19 +173,20 @@ fn arguments(saboteur: &Saboteur, profile: &str) -> Vec<String> {
 
 /// Through all scenarios of a profile.
 fn whole(saboteur: &Saboteur, profile: &str) -> Vec<String> {
-    let mut words = options(profile);
+    let program = match saboteur.is_python() {
+        true => saboteur.source.display().to_string(),
+        false => example(&format!("saboteur-{}", saboteur.name.replace('_', "-"))),
+    };
+    let mut words = if saboteur.names_paths() { limits(profile) } else { options(profile) };
     words.extend(saboteur.level.iter().flat_map(|level| ["--level".to_owned(), level.clone()]));
     words.extend(saboteur.options.iter().cloned());
-    if let Some(target) = saboteur.target_file() {
+    if let Some(target) = saboteur.target_file(&program) {
         words.extend(["--target".to_owned(), target.display().to_string()]);
         return words;
     }
     words.push("--".to_owned());
-    if saboteur.is_python() {
-        words.extend(["python3".to_owned(), saboteur.source.display().to_string()]);
-    } else {
-        words.push(example(&format!("saboteur-{}", saboteur.name.replace('_', "-"))));
-    }
+    words.extend(saboteur.is_python().then(|| "python3".to_owned()));
+    words.push(program);
     words.extend(["--listen", "{address}"].map(str::to_owned));
     words.extend(saboteur.arguments.iter().cloned());
     words

@@ -77,12 +77,20 @@ impl Saboteur {
         self.source.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
-    /// Its target file, written anew with the path of its source in it.
-    pub fn target_file(&self) -> Option<PathBuf> {
-        let text = fs::read_to_string(directory().join(self.target.as_ref()?)).expect("its target file");
+    fn target_text(&self) -> Option<String> {
+        Some(fs::read_to_string(directory().join(self.target.as_ref()?)).expect("its target file"))
+    }
+
+    /// Its target file says at which paths it answers.
+    pub fn names_paths(&self) -> bool {
+        self.target_text().is_some_and(|text| text.contains("[endpoints]"))
+    }
+
+    /// Its target file, written anew with the path of its program in it.
+    pub fn target_file(&self, program: &str) -> Option<PathBuf> {
+        let text = self.target_text()?;
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.toml", self.name));
-        fs::write(&path, text.replace("{saboteur}", &self.source.display().to_string()))
-            .expect("a copy of it");
+        fs::write(&path, text.replace("{saboteur}", program)).expect("a copy of it");
         Some(path)
     }
 

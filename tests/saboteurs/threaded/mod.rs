@@ -1,6 +1,6 @@
 //! HTTP/1.1 with one thread for each connection, from scratch.
 
-#![allow(dead_code, reason = "each saboteur compiles this module as its own and uses a part")]
+#![allow(dead_code, unused_imports, reason = "each saboteur compiles this module as its own and uses a part")]
 
 mod process;
 
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-pub(crate) use process::{Signals, accept, bind, content, successor};
+pub(crate) use process::{Signals, accept, begin, bind, content, successor};
 
 const IDLE_MAX: Duration = Duration::from_secs(60);
 const IDLE_MAX_DRAINING: Duration = Duration::from_secs(3);

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -97,8 +97,13 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 pub(crate) fn accept(listener: &TcpListener, server: &Arc<Server>) {
-    let stream = match listener.accept() {
-        Ok((stream, _)) => stream,
+    begin(listener.accept().map(|(stream, _)| stream), server);
+}
+
+/// Gives the connection a thread of its own.
+pub(crate) fn begin(accepted: io::Result<TcpStream>, server: &Arc<Server>) {
+    let stream = match accepted {
+        Ok(stream) => stream,
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
         Err(error) => {
             eprintln!("cannot accept: {error}");

@@ -1,0 +1,74 @@
+//! A listener that is handed from one process to the next by its number.
+
+#[path = "../common/predecessor.rs"]
+mod predecessor;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Child;
+
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, getppid};
+
+/// Who handed the listener on, if it was.
+pub(super) struct Predecessor(Option<Pid>);
+
+impl Predecessor {
+    /// Tells it that this process is ready, if it is still there.
+    pub(super) fn tell(&self) -> io::Result<()> {
+        match self.0.filter(|parent| *parent == getppid()) {
+            Some(parent) => Ok(kill(parent, Signal::SIGUSR1)?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// `[--listen ADDRESS] [--socket FD]`.
+pub(super) fn listener(nonblocking: bool) -> io::Result<(TcpListener, Predecessor)> {
+    let parent = predecessor::parent();
+    let invalid = || io::Error::new(io::ErrorKind::InvalidInput, "usage: [--listen ADDRESS]");
+    let mut address = SocketAddr::from(([127, 0, 0, 1], 8080));
+    let mut socket: Option<RawFd> = None;
+    let mut args = std::env::args().skip(1);
+    while let Some(flag) = args.next() {
+        match (flag.as_str(), args.next()) {
+            ("--listen", Some(value)) => address = value.parse().map_err(|_| invalid())?,
+            ("--socket", Some(value)) => socket = Some(value.parse().map_err(|_| invalid())?),
+            _ => return Err(invalid()),
+        }
+    }
+    let Some(fd) = socket else {
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(nonblocking)?;
+        return Ok((listener, Predecessor(None)));
+    };
+    // SAFETY: the predecessor opened this descriptor for us, and nothing else in this process owns it.
+    let listener = unsafe { TcpListener::from_raw_fd(fd) };
+    listener.set_nonblocking(nonblocking)?;
+    fcntl(&listener, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    Ok((listener, Predecessor(parent)))
+}
+
+/// The successor, with the listener.
+pub(super) fn start(listener: &TcpListener) -> io::Result<Child> {
+    let fd = listener.as_raw_fd();
+    let mut arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    if let Some(at) = arguments.iter().position(|argument| argument == "--socket") {
+        arguments.drain(at..at + 2);
+    }
+    arguments.extend(["--socket".into(), fd.to_string().into()]);
+    let mut command = super::threaded::successor(&arguments)?;
+    let this = Pid::this();
+    let prepare = move || {
+        predecessor::note_end_of(this)?;
+        // SAFETY: the listener is open in the parent during the fork, and so here.
+        fcntl(unsafe { BorrowedFd::borrow_raw(fd) }, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        Ok(())
+    };
+    // SAFETY: the closure runs between fork and exec, and only makes system calls.
+    unsafe { command.pre_exec(prepare) };
+    command.spawn()
+}
