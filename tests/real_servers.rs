@@ -38,16 +38,29 @@ fn main() -> ExitCode {
                 assert!(run.stdout.contains(id), "{}", run.stdout);
             }
         });
-    // Each is some thirty scenarios at once.
-    run_trials(1, clean.into_iter().chain(cold).chain([idle]).collect())
+    let restarts = CLEAN.map(|(target, program)| withstands(target, program));
+    // Each is dozens of scenarios at once.
+    run_trials(1, clean.into_iter().chain(restarts).chain(cold).chain([idle]).collect())
 }
 
-/// The whole profile, with nothing left open.
+/// Ordinary restarts, with nothing left open.
 fn keeps(target: &'static str, program: Program) -> Trial {
     case_with(&[program], format!("{target} keeps what it promises"), move || {
-        let run = run(["--target", target]);
+        let run = run(["--target", target, "--exclude", "failure", "--exclude", "repeat"]);
         run.exits(0);
         assert_eq!(run.results.verdict, "pass");
+    })
+}
+
+/// Restarts that fail or come one upon the other. What a server does then is its own affair, and told; here hotspec has to come
+/// to a verdict, and every one of these serves on when its configuration is broken.
+fn withstands(target: &'static str, program: Program) -> Trial {
+    case_with(&[program], format!("{target} serves on when a restart fails"), move || {
+        let run = run(["--target", target, "failure", "repeat"]);
+        assert!(matches!(run.status, Some(0..=2)), "status {:?}\n{}\n{}", run.status, run.stdout, run.stderr);
+        let verdicts = run.results.verdicts();
+        println!("{target}: {verdicts:?}");
+        assert_eq!(verdicts.get("failure.bad-config"), Some(&"pass"), "{}", run.stdout);
     })
 }
 

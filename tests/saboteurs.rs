@@ -49,7 +49,7 @@ fn main() -> ExitCode {
         trials.push(fails(saboteur.clone()));
         trials.extend(saboteur.passes.clone().map(|profile| passes(saboteur.clone(), profile)));
     }
-    let code = run_trials(4, trials);
+    let code = run_trials(6, trials);
     if is_set("HOTSPEC_WRITE_TABLE") {
         write_table(&saboteurs);
     }

@@ -47,7 +47,7 @@ fn told(old: Option<FileId>, new: Option<FileId>) -> Story {
 
 #[test]
 fn a_successor_that_executes_the_file_that_was_replaced_breaks_program_replaced() {
-    told(Some(FORMER), Some(FORMER)).breaks(CLAUSE, &[]);
+    told(Some(FORMER), Some(FORMER)).breaks("failure.program-replaced", &[]);
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn no_successor_at_all_breaks_program_replaced() {
     replaced(&mut story);
     executes(&mut story, 0, FORMER, 8_700);
     (story.server.born, story.server.answers) = (None, None);
-    story.breaks(CLAUSE, &[]);
+    story.breaks("failure.program-replaced", &[]);
     story.withheld = true;
     assert_eq!(story.verdict(CLAUSE), Verdict::NoEvidence);
 }

@@ -25,18 +25,18 @@ fn starve(story: &mut Story) {
 fn a_refused_connection_breaks_starved() {
     let mut story = correct("starved");
     story.lane("new", T0 + 500).refused();
-    story.breaks(CLAUSE, &[]);
+    story.breaks("failure.starved", &[]);
 }
 
 #[test]
 fn a_connection_that_is_cut_reset_or_answered_otherwise_breaks_starved() {
     let mut story = correct("starved");
     story.lane("new", T0 + 500).accepted_by(OLD).asked().after(2).fin();
-    story.breaks(CLAUSE, &[]);
+    story.breaks("failure.starved", &[]);
     let mut story = correct("starved");
     let answer = Answer { status: 503, ..OPEN };
     story.lane("new", T0 + 500).accepted_by(OLD).asked().answered_as(answer).closed();
-    story.breaks(CLAUSE, &[]);
+    story.breaks("failure.starved", &[]);
 }
 
 #[test]
