@@ -166,6 +166,6 @@ fn where_the_version_cannot_be_told_a_deviation_of_some_is_admitted_and_not_miss
 fn an_entry_that_showed_is_told_and_one_that_did_not_is_not() {
     let entry = admitted(CLAUSE, "new-connections", "refused", Frequency::Rare);
     let seen = judged(&[&refusing("new-connections")], entry.clone());
-    assert_eq!(seen.admitted, [entry.clone()]);
+    assert_eq!(seen.admitted, std::slice::from_ref(&entry));
     assert!(judged(&[&correct("new-connections")], entry).admitted.is_empty());
 }
