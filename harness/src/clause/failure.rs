@@ -11,6 +11,24 @@ use crate::history::{Exchange, Lane, Micros};
 /// The clauses of this group that are built.
 pub const CLAUSES: &[Clause] = &[
     Clause {
+        id: "failure.bad-config",
+        must: "FRI",
+        should: "",
+        requirement: "When the successor finds its configuration invalid, the old generation serves on without one error, and a good restart afterwards succeeds.",
+        why: "Most restarts are for a new configuration, and some of those have a mistake in it. What still runs has a good one.",
+        source: "hotspec",
+        judge: Some(bad_config),
+    },
+    Clause {
+        id: "failure.no-resources",
+        must: "FR",
+        should: "",
+        requirement: "When fork or exec fails, nothing else does: the old generation serves on without one error, and a good restart afterwards succeeds.",
+        why: "A host that is short of memory or processes is no place to lose those that are there.",
+        source: "hotspec; fork(2), execve(2)",
+        judge: Some(no_resources),
+    },
+    Clause {
         id: "failure.no-program",
         must: "FR",
         should: "",
@@ -133,6 +151,26 @@ impl Case<'_> {
 /// Why a target can't be put through restarts that fail on the way to the program.
 const NO_WAY: &str = "nobody came by the path by which the program was started: its restart has no start of a program, or finds it otherwise";
 
+fn bad_config(case: &Case<'_>, tally: &mut Tally) {
+    serves_on(case, tally, &[Fault::BadConfig]);
+}
+
+fn no_resources(case: &Case<'_>, tally: &mut Tally) {
+    let trial = &case.trial;
+    if let Some(why) = &trial.unable {
+        tally.withhold(format!("forks and executions can't be made to fail here: {why}"));
+        return;
+    }
+    if trial.fault.is_some_and(Fault::by_kernel) && matches!(trial.attempt, Some((_, None))) {
+        tally.rule_out("its restart forks nothing, or executes nothing, so it can't fail by that");
+        return;
+    }
+    if trial.after.is_some_and(Fault::by_kernel) && !trial.after_seen {
+        return;
+    }
+    serves_on(case, tally, &[Fault::NoFork, Fault::NoExec]);
+}
+
 fn no_program(case: &Case<'_>, tally: &mut Tally) {
     serves_on(case, tally, &[Fault::Missing, Fault::NotExecutable, Fault::Truncated]);
 }
@@ -242,6 +280,13 @@ fn undisturbed(case: &Case<'_>, tally: &mut Tally) {
                 break;
             }
             tally.exercise();
+            let until = lane.end.map_or(case.end, |end| end.at);
+            if case.control.fault(lane, exchange).is_some_and(|(kind, ..)| ["eof", "reset"].contains(&kind))
+                && slept_through(case, lane, n, until)
+            {
+                tally.doubt(case, SLEPT);
+                continue;
+            }
             lost(case, lane, exchange, tally);
         }
         cut_while_idle(case, lane, t0, tally);
@@ -262,6 +307,16 @@ fn did_not_survive(case: &Case<'_>, tally: &mut Tally) {
     tally.break_by(case, "none".to_owned(), at, "gone", "the old generation serves on", seen);
 }
 
+const SLEPT: &str = "the harness itself did not run for so long that a connection may have been idle meanwhile; a quieter machine would help";
+
+/// The server may have answered, and timed the connection out, while the harness did not look: from the request before this
+/// one on, or from connecting.
+fn slept_through(case: &Case<'_>, lane: &Lane, before: usize, until: Micros) -> bool {
+    let last = before.checked_sub(1).and_then(|last| lane.exchanges.get(last));
+    let since = last.map_or(lane.opened, |last| last.sent.map_or(last.begun, |sent| sent.lo));
+    case.own_gaps(since, until) > (case.limits.idle_max / 4).min(case.timeline.control_idle / 2)
+}
+
 /// A connection that was silent for long may be closed at any time, as in control.
 fn kept_so_far(case: &Case<'_>, lane: &Lane, n: usize, exchange: &Exchange) -> bool {
     let idle = idle_at(lane, exchange.begun).unwrap_or_default();
@@ -272,7 +327,7 @@ fn lost(case: &Case<'_>, lane: &Lane, exchange: &Exchange, tally: &mut Tally) {
     let at = lane.end.map_or(case.end, |end| end.at);
     if let Some((kind, expected, seen)) = case.control.fault(lane, exchange) {
         if kind == "unfinished" {
-            return;
+            return in_vain(case, lane, exchange, tally);
         }
         if kind == "no-answer" && case.longest_own_gap(exchange.begun, at) > case.limits.stall_max {
             return tally
@@ -281,22 +336,39 @@ fn lost(case: &Case<'_>, lane: &Lane, exchange: &Exchange, tally: &mut Tally) {
         let at = exchange.body.as_ref().map_or(at, |body| body.at);
         return tally.break_on(case, lane, at, kind, &expected, seen);
     }
-    let Some(head) = exchange.head.as_ref().filter(|_| exchange.endpoint == "fast") else { return };
-    let (Some(sent), limit) =
-        (exchange.sent, case.control.first_byte_max.saturating_add(case.limits.stall_max))
-    else {
-        return;
-    };
-    let waited = head.first_byte.saturating_sub(sent.lo);
+    let Some(head) = &exchange.head else { return };
+    let first_byte = head.first_byte;
+    let seen = |waited| format!("{} from the request to the first byte", Span(waited));
+    stalled(case, lane, exchange, first_byte, seen, tally);
+}
+
+/// Whoever was called off had waited until then.
+fn in_vain(case: &Case<'_>, lane: &Lane, exchange: &Exchange, tally: &mut Tally) {
+    let Some(end) = lane.end.filter(|end| end.how == Ending::Lane && exchange.head.is_none()) else { return };
+    let seen = |waited| format!("none in the {} for which it was waited", Span(waited));
+    stalled(case, lane, exchange, end.at, seen, tally);
+}
+
+/// From the request until then is no longer than control's maximum and stall_max.
+fn stalled(
+    case: &Case<'_>,
+    lane: &Lane,
+    exchange: &Exchange,
+    until: Micros,
+    seen: impl Fn(Micros) -> String,
+    tally: &mut Tally,
+) {
+    let Some(sent) = exchange.sent.filter(|_| exchange.endpoint == "fast") else { return };
+    let limit = case.control.first_byte_max.saturating_add(case.limits.stall_max);
+    let waited = until.saturating_sub(sent.lo);
     if waited <= limit {
         return;
     }
-    if waited.saturating_sub(case.own_gaps(sent.lo, head.first_byte)) <= limit {
+    if waited.saturating_sub(case.own_gaps(sent.lo, until)) <= limit {
         return tally.doubt(case, "the harness itself did not run for a while; a quieter machine would help");
     }
     let expected = format!("the first byte within {} (control's maximum plus stall_max)", Span(limit));
-    let seen = format!("{} from the request to the first byte", Span(waited));
-    tally.break_on(case, lane, head.first_byte, "stall", &expected, seen);
+    tally.break_on(case, lane, until, "stall", &expected, seen(waited));
 }
 
 /// A connection that nothing was asked on is left alone, as in control.
@@ -312,6 +384,9 @@ fn cut_while_idle(case: &Case<'_>, lane: &Lane, t0: Micros, tally: &mut Tally) {
     let due = lane.exchanges.len() >= case.control.ordinals || idle >= case.timeline.control_idle / 2;
     if announced || due || asks_for_close(lane) {
         return;
+    }
+    if slept_through(case, lane, lane.exchanges.len(), end.at) {
+        return tally.doubt(case, SLEPT);
     }
     let expected = format!("kept for {} at least, as in control", Span(case.timeline.control_idle));
     tally.break_on(case, lane, end.at, kind, &expected, format!("{how} after {} of silence", Span(idle)));

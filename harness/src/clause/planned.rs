@@ -28,18 +28,6 @@ pub const CLAUSES: &[Clause] = &[
         "As process 1 the target does what it declares: it survives a restart, or it needs an init above it.",
     ),
     planned(
-        "failure.bad-config",
-        "FRI",
-        "",
-        "When the successor finds its configuration invalid, the old generation serves on without one error, and a good restart afterwards succeeds.",
-    ),
-    planned(
-        "failure.no-resources",
-        "FR",
-        "",
-        "When fork or exec fails, nothing else does: the old generation serves on without one error, and a good restart afterwards succeeds.",
-    ),
-    planned(
         "protocol.upgraded",
         "",
         "FRI",

@@ -16,8 +16,12 @@ pub struct Trial {
     pub fault: Option<Fault>,
     /// What kept the one before from it.
     pub after: Option<Fault>,
+    /// Something was seen of the one before, if it had to fail.
+    pub after_seen: bool,
     /// The attempt was over then; by what it was seen, if it was.
     pub attempt: Option<(Micros, Option<String>)>,
+    /// Why the machine could not have some of them fail.
+    pub unable: Option<String>,
     /// Somebody came to the gate before the program in this restart.
     pub came: bool,
     /// A step of this restart that is a command failed: how.
@@ -62,6 +66,7 @@ impl Trial {
             What::Phase { phase: Phase::Restart } => self.begin_round(),
             What::Trial { fault } => (self.is_one, self.fault) = (true, *fault),
             What::Trigger { step: 0, .. } => self.triggered = true,
+            What::Unable { why, .. } => self.unable = Some(why.clone()),
             What::Attempt { seen } => self.attempt = Some((event.t, seen.clone())),
             What::Held { on: true, .. } => self.came = true,
             What::CommandEnded { code, signal, .. } if *code != Some(0) => {
@@ -85,7 +90,7 @@ impl Trial {
 
     fn begin_round(&mut self) {
         self.after = self.fault.take();
-        self.attempt = None;
+        self.after_seen = self.attempt.take().is_some_and(|(_, seen)| seen.is_some());
         self.came = false;
         self.command_failed = None;
         self.triggered = false;

@@ -204,6 +204,9 @@ pub(super) struct DeclarationArgs {
     /// as in '--listen {address}'
     #[arg(long, value_name = "WORDS", allow_hyphen_values = true)]
     pub(super) each_listener: Option<String>,
+    /// Its configuration: {config} becomes the path of a copy, which is made invalid for restarts that have to fail
+    #[arg(long, value_name = "FILE", requires = "command")]
+    pub(super) config: Option<PathBuf>,
     /// It tells a service manager of its state by NOTIFY_SOCKET, as sd_notify(3) says
     #[arg(long)]
     pub(super) notify: bool,

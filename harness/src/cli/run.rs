@@ -20,7 +20,7 @@ use crate::scenario::file::{Scenario, SuccessorStart};
 use crate::scenario::plan::Plan;
 use crate::scenario::runner::Job;
 use crate::target::builtin as targets;
-use crate::target::file::{Endpoints, Target, TriggerStep, parse_signal};
+use crate::target::file::{Broken, Endpoints, FileSpec, Target, TriggerStep, parse_signal};
 use crate::target::listen::ListenKind;
 use crate::target::namespace::{self, Isolation};
 use crate::target::version;
@@ -31,6 +31,9 @@ use crate::witness::process::monotonic_ns;
 const AT_ONCE: usize = 24;
 /// The same where it is tried again: what could not be decided was mostly too slow.
 const AT_ONCE_AGAIN: usize = 3;
+
+/// What no configuration may hold, in whatever language it is written.
+const NO_CONFIGURATION: &str = "\n}] ) no configuration has such a line \" ' <\n";
 
 /// Runs, stores, judges, tells.
 ///
@@ -177,6 +180,9 @@ fn target(args: &RunArgs) -> Result<Target, Failure> {
     target.pid_file = declared.pid_file.clone().or(target.pid_file);
     target.notify |= declared.notify;
     target.successor.variables.extend(declared.successor_variable.iter().cloned());
+    if let Some(path) = &declared.config {
+        take_configuration(&mut target, path)?;
+    }
     if !declared.listen_on.is_empty() {
         let given = declared.listen_on.iter().map(|arg| (arg.kind, arg.template.clone()));
         target.listen.extend(given);
@@ -189,6 +195,21 @@ fn target(args: &RunArgs) -> Result<Target, Failure> {
             .map_err(|message| Failure::usage(format!("--each-listener: {message}")))?;
     }
     Ok(target)
+}
+
+/// A copy of this file is the target's configuration, and can be made invalid.
+fn take_configuration(target: &mut Target, path: &Path) -> Result<(), Failure> {
+    let text = fs::read_to_string(path)
+        .map_err(|error| Failure::usage(format!("--config: failed to read {}: {error}", path.display())))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let copy = format!("config/{name}");
+    let commands = target.restart.iter_mut().filter_map(|step| step.command.as_mut());
+    for word in commands.chain([&mut target.start]).flatten() {
+        *word = word.replace("{config}", &format!("{{dir}}/{copy}"));
+    }
+    target.files.push(FileSpec { path: copy.clone(), text, bytes: None });
+    target.broken = Some(Broken { file: copy, text: None, append: Some(NO_CONFIGURATION.to_owned()) });
+    Ok(())
 }
 
 /// Every path must be one that can be asked for.

@@ -309,9 +309,16 @@ pub enum What {
         /// The moment before.
         from: Micros,
     },
+    /// What was to keep a restart from succeeding could not be put in place on this machine.
+    Unable {
+        /// What.
+        fault: Fault,
+        /// Why.
+        why: String,
+    },
     /// The attempt at a restart that has to fail is over.
     Attempt {
-        /// By what it was seen: gate, process, output, command. None: nothing of it was seen, and it was waited for in vain.
+        /// By what it was seen: gate, refusal, process, output, command. None: nothing of it was seen, and it was waited for in vain.
         seen: Option<String>,
     },
     /// A step of the trigger that is a command has ended.

@@ -196,6 +196,12 @@ pub enum Fault {
     Hangs,
     /// It gets ready and answers, and is killed by the harness while the old generation is still there.
     DiesWhenReady,
+    /// The target can't fork a process (EAGAIN); it can make threads.
+    NoFork,
+    /// The target can't execute a program (ENOMEM).
+    NoExec,
+    /// Its configuration is invalid.
+    BadConfig,
 }
 
 impl Fault {
@@ -210,12 +216,20 @@ impl Fault {
             Fault::Killed => "killed",
             Fault::Hangs => "hangs",
             Fault::DiesWhenReady => "dies-when-ready",
+            Fault::NoFork => "no-fork",
+            Fault::NoExec => "no-exec",
+            Fault::BadConfig => "bad-config",
         }
     }
 
     /// Whether it lies on the path by which the program is started: a target that goes another way never meets it.
     pub fn by_path(self) -> bool {
-        self != Fault::DiesWhenReady
+        !self.by_kernel() && !matches!(self, Fault::BadConfig | Fault::DiesWhenReady)
+    }
+
+    /// Whether it is the kernel that refuses something to the target.
+    pub fn by_kernel(self) -> bool {
+        matches!(self, Fault::NoFork | Fault::NoExec)
     }
 
     /// Whether whoever is started runs, and is met by the harness at the gate before the program.

@@ -60,6 +60,8 @@ const SCENARIOS: &[(&str, &str)] = &[
     ("traffic-abstract", include_str!("../../scenarios/traffic-abstract.toml")),
     ("many-listeners", include_str!("../../scenarios/many-listeners.toml")),
     ("many-listeners-256", include_str!("../../scenarios/many-listeners-256.toml")),
+    ("failing-configuration", include_str!("../../scenarios/failing-configuration.toml")),
+    ("failing-resources", include_str!("../../scenarios/failing-resources.toml")),
     ("five-restarts", include_str!("../../scenarios/five-restarts.toml")),
     ("double-trigger", include_str!("../../scenarios/double-trigger.toml")),
     ("double-trigger-sweep", include_str!("../../scenarios/double-trigger-sweep.toml")),

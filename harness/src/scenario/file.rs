@@ -118,6 +118,8 @@ pub enum Declared {
     ExtraListener,
     /// What tells it of one of several listening sockets.
     EachListener,
+    /// How its configuration is made invalid.
+    Broken,
 }
 
 /// What is done to the successor's start. The program is started through a path that the harness controls: the next start

@@ -167,6 +167,9 @@ fn undeclared(declared: Declared, target: &Target) -> Option<&'static str> {
             target.each_listener.is_some(),
             "way to be told several listening sockets (each-listener, --each-listener)",
         ),
+        Declared::Broken => {
+            (target.broken.is_some(), "way to make its configuration invalid ([broken], --config)")
+        }
         Declared::HardLimit => (target.limits.hard_limit.is_some(), "hard limit (hard_limit, --hard-limit)"),
     };
     (!has).then_some(what)

@@ -18,6 +18,7 @@ use crate::history::{Micros, ProcId};
 use crate::target::launch::Launch;
 use crate::target::program_copy::ProgramCopy;
 use crate::target::program_path::{Fate, Gate, ProgramPath};
+use crate::target::refusal::Refusal;
 use crate::target::warden::WardenSpec;
 use crate::witness::process::Pidfd;
 
@@ -59,6 +60,8 @@ pub(super) struct Arranged {
     pub(super) came: bool,
     /// The latest one to come has been dealt with.
     pub(super) dealt_with: bool,
+    /// Who answers the kernel when it asks about the target's forks and executions.
+    pub(super) refusal: Option<Refusal>,
     /// What an adopted target was told.
     pub(super) adopted: Option<Vec<String>>,
     /// The listening socket that the harness opened; the warden has a copy once it is started.
@@ -91,6 +94,13 @@ pub(super) fn arrange(job: &Job, launch: &Launch, spec: &mut WardenSpec) -> Resu
     if let Some(way) = job.plan.program {
         let copy = ProgramCopy::lay(&job.dir.join("program"), command, way).map_err(Halt::start)?;
         arranged.copy = Some(copy);
+    }
+    if job.plan.failing.iter().any(|fault| fault.by_kernel()) {
+        let refusal = Refusal::start()
+            .map_err(|error| Halt::harness(format!("failed to answer for the kernel: {error}")))?;
+        command.asked_about = true;
+        spec.inherited = refusal.inherited();
+        arranged.refusal = Some(refusal);
     }
     if job.plan.failing.iter().any(|fault| fault.by_path()) {
         let path = ProgramPath::lay(&job.dir.join("program"), command).map_err(Halt::start)?;
@@ -143,6 +153,7 @@ impl Arranged {
     /// The warden has its copy of the listening socket.
     pub(super) fn hand_over(&mut self) {
         self.listener = None;
+        self.refusal.iter_mut().for_each(Refusal::hand_over);
     }
 }
 

@@ -9,6 +9,7 @@ use crate::client::step::Anchor;
 use crate::history::Micros;
 use crate::history::event::{Fault, Phase, Stop, What};
 use crate::target::program_path::Fate;
+use crate::target::refusal::{Refusal, Refused};
 
 /// Load goes on for so long after the attempt is over; a process that failed is no zombie any more by then.
 const AFTERWARDS: Micros = 1_000_000;
@@ -35,6 +36,10 @@ impl Conductor<'_> {
                     fault.as_str()
                 ));
                 break;
+            }
+            if let Some(why) = self.arranged.refusal.as_ref().and_then(Refusal::unable) {
+                self.recorder.record(What::Unable { fault, why });
+                continue;
             }
             tell(&self.progress, self.job, "restart that fails", false);
             self.fail(fault).await?;
@@ -84,12 +89,20 @@ impl Conductor<'_> {
     async fn fail(&mut self, fault: Fault) -> Result<(), Halt> {
         let mut lanes = self.lanes(Phase::Restart);
         self.tell_trial(Some(fault));
+        let forked = self.forks();
         self.bring_about(&mut lanes).await?;
         self.monitor.look();
         self.take_stock_before();
         self.monitor.start_sampling();
         self.listen_to_it();
-        self.put(fault)?;
+        if fault == Fault::NoFork && self.forks() > forked {
+            // Its clients would be the first to notice; they are no part of a restart.
+            self.note(
+                "the target forks processes to serve its clients, so forks were not refused".to_owned(),
+            );
+        } else {
+            self.put(fault)?;
+        }
         self.send_lookout().await?;
         (self.has_said, self.command_failed) = (false, false);
         self.trigger(&lanes).await?;
@@ -113,10 +126,18 @@ impl Conductor<'_> {
         Ok(())
     }
 
+    fn forks(&self) -> u64 {
+        self.arranged.refusal.as_ref().map_or(0, Refusal::forks)
+    }
+
     /// From now on a restart fails.
     fn put(&mut self, fault: Fault) -> Result<(), Halt> {
         let from = self.recorder.now();
-        if fault.at_gate() {
+        if let (true, Some(refusal)) = (fault.by_kernel(), &self.arranged.refusal) {
+            refusal.refuse(if fault == Fault::NoFork { Refused::Forks } else { Refused::Executions });
+        } else if fault == Fault::BadConfig {
+            self.launch.break_configuration(true).map_err(Halt::harness)?;
+        } else if fault.at_gate() {
             self.arranged.passage = match fault {
                 Fault::Exits => Passage::End(Fate::Exit),
                 Fault::Crashes => Passage::End(Fate::Crash),
@@ -136,6 +157,10 @@ impl Conductor<'_> {
     /// From now on a restart can succeed again.
     fn take_away(&mut self, fault: Fault) -> Result<(), Halt> {
         let from = self.recorder.now();
+        self.arranged.refusal.iter().for_each(|refusal| refusal.refuse(Refused::Nothing));
+        if fault == Fault::BadConfig {
+            self.launch.break_configuration(false).map_err(Halt::harness)?;
+        }
         self.arranged.road = match self.arranged.road.take() {
             Some(Road::Spoilt(path)) => {
                 path.restore()
@@ -186,6 +211,10 @@ impl Conductor<'_> {
     fn seen(&self, fault: Fault) -> Option<&'static str> {
         if fault.at_gate() {
             return (self.arranged.came && self.arranged.dealt_with).then_some("gate");
+        }
+        if fault.by_kernel() {
+            let refused = self.arranged.refusal.as_ref().is_some_and(|refusal| refusal.times() > 0);
+            return refused.then_some("refusal");
         }
         let seen = [
             (self.successor_is_born(), "process"),

@@ -89,6 +89,9 @@ pub struct Target {
     /// It speaks to a service manager: it is given NOTIFY_SOCKET (sd_notify(3)).
     #[serde(default)]
     pub notify: bool,
+    /// How one of its files is made an invalid configuration, for restarts that have to fail.
+    #[serde(default)]
+    pub broken: Option<Broken>,
     /// The command that tells the program's version, as `nginx -v`: the first number with a point in it is taken for it.
     #[serde(default)]
     pub version: Vec<String>,
@@ -120,6 +123,18 @@ pub struct SuccessorSpec {
     /// Variables that a generation may add, change or remove.
     #[serde(default)]
     pub variables: Vec<String>,
+}
+
+/// How a file becomes an invalid configuration. Exactly one of its texts is given.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Broken {
+    /// The path of one of the target's files.
+    pub file: String,
+    /// What is put in the place of its text, with placeholders …
+    pub text: Option<String>,
+    /// … or appended to it.
+    pub append: Option<String>,
 }
 
 /// A file to write before the start.
@@ -284,6 +299,7 @@ impl Target {
                 return Err((file.path.clone(), message));
             }
         }
+        self.check_broken().map_err(|message| ("[broken]".to_owned(), message))?;
         self.check_listen().map_err(|message| ("[listen]".to_owned(), message))?;
         self.check_each_listener().map_err(|message| ("each-listener".to_owned(), message))?;
         self.check_known()?;
@@ -308,6 +324,21 @@ impl Target {
             if self.known[..number].iter().any(same) {
                 return Err(wrong("it is there twice".to_owned()));
             }
+        }
+        Ok(())
+    }
+}
+
+impl Target {
+    fn check_broken(&self) -> Result<(), String> {
+        let Some(broken) = &self.broken else { return Ok(()) };
+        if broken.text.is_some() == broken.append.is_some() {
+            return Err("expected exactly one of text and append in [broken]".to_owned());
+        }
+        let is_its_own = |file: &FileSpec| file.path == broken.file && file.bytes.is_none();
+        if !self.files.iter().any(is_its_own) {
+            let message = "expected `file` in [broken] to be the path of a [[file]] that has a text";
+            return Err(format!("{message}, found `{}`", broken.file));
         }
         Ok(())
     }
@@ -403,6 +434,21 @@ mod tests {
             let text =
                 format!("start = [\"x\"]\n[[restart]]\nsignal = \"HUP\"\n[[file]]\npath = \"{path}\"\n");
             assert!(Target::parse(Path::new("t.toml"), &text).is_err(), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_broken_file_is_one_of_the_target_s_and_broken_in_one_way() {
+        let base = "start = [\"x\"]\n[[restart]]\nsignal = \"HUP\"\n[[file]]\npath = \"a\"\n[broken]\n";
+        for (broken, sound) in [
+            ("file = \"a\"\nappend = \"?\"", true),
+            ("file = \"a\"\ntext = \"?\"", true),
+            ("file = \"b\"\ntext = \"?\"", false),
+            ("file = \"a\"", false),
+            ("file = \"a\"\ntext = \"?\"\nappend = \"?\"", false),
+        ] {
+            let parsed = Target::parse(Path::new("t.toml"), &format!("{base}{broken}\n"));
+            assert_eq!(parsed.is_ok(), sound, "{broken}");
         }
     }
 

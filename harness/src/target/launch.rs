@@ -1,11 +1,12 @@
 //! A target made concrete: its files written, its commands ready for the warden.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use super::file::{ListenKind, Target, fill};
+use super::file::{Broken, FileSpec, ListenKind, Target, fill};
 use super::many::{self, Told};
 use super::place::{Place, free_port, further};
 use super::warden::CommandSpec;
@@ -42,6 +43,8 @@ pub struct Launch {
     values: BTreeMap<&'static str, String>,
     /// Where it was told to listen, if on several addresses.
     told: Vec<Told>,
+    /// One of its files is an invalid configuration for now.
+    broken: bool,
     /// Holds the directory of a unix socket.
     _place: Place,
 }
@@ -154,6 +157,7 @@ impl Launch {
             notify: None,
             values,
             told,
+            broken: false,
             _place: place,
         };
         launch.write_all()?;
@@ -174,9 +178,10 @@ impl Launch {
             let content = match file.bytes {
                 Some(bytes) => crate::client::http1::body_bytes(usize::try_from(bytes).unwrap_or(usize::MAX)),
                 None => {
+                    let text = self.text_of(file);
                     let text = match &self.target.each_listener {
-                        Some(template) => many::in_text(&file.text, template, &self.told),
-                        None => file.text.clone(),
+                        Some(template) => many::in_text(text.as_ref(), template, &self.told),
+                        None => text.into_owned(),
                     };
                     fill(&text, &self.values).into_bytes()
                 }
@@ -187,6 +192,27 @@ impl Launch {
                 .map_err(|source| LaunchError::Write { path, source })?;
         }
         Ok(())
+    }
+
+    /// The text of a file as it is to be now.
+    fn text_of<'a>(&self, file: &'a FileSpec) -> Cow<'a, str> {
+        let broken = self.target.broken.as_ref().filter(|broken| self.broken && broken.file == file.path);
+        match broken {
+            None => Cow::Borrowed(&file.text),
+            Some(Broken { text: Some(text), .. }) => Cow::Owned(text.clone()),
+            Some(Broken { append, .. }) => {
+                Cow::Owned([&file.text, append.as_deref().unwrap_or_default()].concat())
+            }
+        }
+    }
+
+    /// Makes the configuration invalid, in the way that the target declares, or mends it. It stays so until the next call.
+    ///
+    /// # Errors
+    /// When a file can't be written.
+    pub fn break_configuration(&mut self, broken: bool) -> Result<(), LaunchError> {
+        self.broken = broken;
+        self.write_files()
     }
 
     /// Writes the files again with the marker's next value, and without the listener that is to be dropped; returns the
@@ -296,6 +322,34 @@ mod tests {
         assert_eq!(absolute("/bin/sh".into()), "/bin/sh");
         assert_eq!(absolute("nginx".into()), "nginx");
     }
+
+    #[test]
+    fn a_configuration_is_broken_in_the_declared_way_and_mended() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let text = "start = [\"x\"]\nmarker = true\n[[restart]]\nsignal = \"HUP\"\n\
+                    [[file]]\npath = \"a.conf\"\ntext = \"good {marker}\\n\"\n\
+                    [broken]\nfile = \"a.conf\"\nappend = \"bad\\n\"\n";
+        let target = Target::parse(Path::new("t.toml"), text).expect("a target");
+        let circumstances = Circumstances {
+            listener: ListenKind::Ipv4,
+            own_network: true,
+            seed: 1,
+            restarts: 2,
+            drops_listener: false,
+            listeners: 1,
+        };
+        let mut launch = Launch::prepare(&target, &circumstances, dir.path(), &dir.path().join("out"))
+            .expect("a directory to write in");
+        let read = || std::fs::read_to_string(dir.path().join("a.conf")).expect("a file");
+        assert_eq!(read(), "good hotspec-1-0000\n");
+        launch.break_configuration(true).expect("written");
+        assert_eq!(read(), "good hotspec-1-0000\nbad\n");
+        launch.change_configuration().expect("written");
+        assert_eq!(read(), "good hotspec-1-0001\nbad\n");
+        launch.break_configuration(false).expect("written");
+        assert_eq!(read(), "good hotspec-1-0001\n");
+    }
+
     #[test]
     fn no_target_can_take_a_placeholder_for_itself_that_is_filled_in_here() {
         let dir = tempfile::tempdir().expect("a directory");

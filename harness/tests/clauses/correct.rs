@@ -60,9 +60,13 @@ pub(crate) fn lanes(story: &mut Story) {
         "traffic-ipv6" | "traffic-unix" | "traffic-abstract" => kinds::traffic(story),
         "many-listeners" | "many-listeners-256" => kinds::many(story),
         "five-restarts" => five_restarts(story),
-        "failing-program" | "failing-start" | "failing-killed" | "failing-hang" | "successor-killed" => {
-            trials::lanes(story)
-        }
+        "failing-configuration"
+        | "failing-resources"
+        | "failing-program"
+        | "failing-start"
+        | "failing-killed"
+        | "failing-hang"
+        | "successor-killed" => trials::lanes(story),
         "double-trigger"
         | "double-trigger-sweep"
         | "triggered-while-draining"

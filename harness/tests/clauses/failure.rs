@@ -192,3 +192,61 @@ fn an_old_generation_that_does_not_survive_is_told_once() {
     let kinds: Vec<_> = clause.violations.iter().map(|one| one.kind.as_str()).collect();
     assert_eq!(kinds, ["gone"]);
 }
+
+#[test]
+fn a_refused_connection_while_the_configuration_is_invalid_breaks_bad_config() {
+    let mut story = correct("failing-configuration");
+    failed(&mut story, Fault::BadConfig).lane("new", BORN + 30).refused();
+    story.breaks("failure.bad-config", &[]);
+}
+
+#[test]
+fn a_lost_request_while_nothing_can_be_forked_or_executed_breaks_no_resources() {
+    for fault in [Fault::NoFork, Fault::NoExec] {
+        let mut story = correct("failing-resources");
+        failed(&mut story, fault).lane("new", BORN + 30).accepted_by(OLD).asked().reset();
+        story.breaks("failure.no-resources", &[]);
+    }
+}
+
+#[test]
+fn no_successor_after_the_mistake_was_mended_breaks_bad_config() {
+    let mut story = correct("failing-configuration");
+    let next = after(&mut story, Fault::BadConfig);
+    (next.server.born, next.server.answers) = (None, None);
+    assert_eq!(story.verdict("failure.bad-config"), Verdict::Fail);
+}
+
+#[test]
+fn a_request_that_waits_until_it_is_called_off_breaks_it_if_that_is_long() {
+    let mut story = correct("failing-resources");
+    failed(&mut story, Fault::NoFork).lane("new", BORN + 30).connected().asked().after(5_000).closed();
+    story.breaks("failure.no-resources", &[]);
+    let mut story = correct("failing-resources");
+    failed(&mut story, Fault::NoFork).lane("new", BORN + 30).connected().asked().after(900).closed();
+    story.holds("failure.no-resources");
+    let mut story = correct("failing-resources");
+    let asleep = failed(&mut story, Fault::NoFork);
+    asleep.lane("new", BORN + 30).connected().asked().after(5_000).closed();
+    asleep.harness_slept(BORN + 40, BORN + 4_800);
+    story.leaves_open("failure.no-resources");
+}
+
+#[test]
+fn where_nothing_was_refused_no_resources_is_ruled_out() {
+    let mut story = correct("failing-resources");
+    for later in story.later.iter_mut().filter(|later| later.server.fault.is_some()) {
+        // The last word counts.
+        later.tell(OVER + 1, What::Attempt { seen: None });
+    }
+    assert_eq!(story.verdict("failure.no-resources"), Verdict::Unsupported);
+}
+
+#[test]
+fn where_the_kernel_does_not_ask_there_is_no_evidence() {
+    let mut story = correct("failing-resources");
+    story.later.clear();
+    let why = "another seccomp supervisor stands above hotspec".to_owned();
+    story.tell(12_000, What::Unable { fault: Fault::NoFork, why });
+    assert_eq!(story.verdict("failure.no-resources"), Verdict::NoEvidence);
+}

@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 
 use super::predecessor;
 
-/// The command line: `[--listen ADDRESS] [--pid-file FILE]`, and what a predecessor adds to it.
+/// The command line: `[--listen ADDRESS] [--pid-file FILE] [--config FILE]`, and what a predecessor adds to it.
 pub struct Args {
     pub listen: SocketAddr,
     /// `--socket FD`: the listener, inherited.
@@ -23,6 +23,8 @@ pub struct Args {
     pub config: Option<PathBuf>,
     /// `--close-first`: does not wait for clients to close.
     pub close_first: bool,
+    /// `--settings FILE`: lines of the form `name = value`.
+    pub settings: Option<PathBuf>,
     /// The arguments as they were before a predecessor added its own.
     pub plain: Vec<OsString>,
     /// Who started this process, and is still there.
@@ -38,6 +40,7 @@ impl Args {
             pid_file: None,
             config: None,
             close_first: false,
+            settings: None,
             plain: Vec::new(),
             parent: predecessor::parent(),
         };
@@ -63,6 +66,11 @@ impl Args {
                     args.close_first = true;
                     args.plain.push(flag);
                 }
+                Some("--settings") => {
+                    let value = given.next().unwrap_or_default();
+                    args.settings = Some(value.clone().into());
+                    args.plain.extend([flag, value]);
+                }
                 Some("--socket") => args.socket = Some(parse(&given.next().unwrap_or_default())?),
                 Some("--successor") => args.successor = true,
                 _ => return Err(usage(&flag)),
@@ -83,6 +91,20 @@ impl Args {
     pub fn notify(&self, message: &str) -> io::Result<()> {
         let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return Ok(()) };
         UnixDatagram::unbound()?.send_to(message.as_bytes(), path)?;
+        Ok(())
+    }
+
+    /// Reads the settings, if there are any: nothing of them is needed but that they are sound.
+    pub fn read_settings(&self) -> io::Result<()> {
+        let Some(path) = &self.settings else { return Ok(()) };
+        let text = std::fs::read_to_string(path)?;
+        let lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+        for line in lines {
+            if !line.contains(" = ") {
+                let message = format!("{}: `{line}` is no setting", path.display());
+                return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+            }
+        }
         Ok(())
     }
 
@@ -107,6 +129,6 @@ fn parse<T: std::str::FromStr>(value: &OsString) -> io::Result<T> {
 }
 
 fn usage(what: &OsString) -> io::Error {
-    let message = format!("cannot use {what:?}; usage: [--listen ADDRESS] [--pid-file FILE]");
+    let message = format!("cannot use {what:?}; usage: [--listen ADDRESS] [--pid-file FILE] [--config FILE]");
     io::Error::new(io::ErrorKind::InvalidInput, message)
 }

@@ -30,6 +30,8 @@ pub struct Restart {
     pub reaps: bool,
     /// What went wrong is told.
     pub tells: bool,
+    /// The process ends when it can't fork.
+    pub fork_fatal: bool,
     /// The listener that the successor inherits.
     socket: Option<RawFd>,
     /// The number that it gets there, if it is to be another one.
@@ -67,6 +69,7 @@ impl Restart {
         Ok(Self {
             program: c_string(program.as_os_str())?,
             argv: argv.iter().map(|arg| c_string(arg)).collect::<io::Result<_>>()?,
+            fork_fatal: false,
             environment: std::env::vars_os().map(variable).collect::<io::Result<_>>()?,
             reaps: true,
             tells: true,
@@ -122,6 +125,10 @@ impl Restart {
                 self.tell(format_args!("cannot execute {:?}: {error}", self.program));
                 // SAFETY: ends the child without a look at what it has from its parent.
                 unsafe { libc::_exit(127) }
+            }
+            Err(error) if self.fork_fatal => {
+                eprintln!("cannot fork: {error}");
+                std::process::exit(1);
             }
             Err(error) => self.tell(format_args!("cannot fork: {error}")),
         }

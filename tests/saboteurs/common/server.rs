@@ -21,6 +21,7 @@ impl Server {
 
     /// The same with arguments that were read already.
     pub fn with(args: Args, rules: Rules) -> io::Result<Self> {
+        args.read_settings()?;
         let listener = super::bind_or_inherit(&args)?;
         let restart = Restart::on_hangup(&args, Some(&listener))?;
         Ok(Self { args, listener, restart, connections: Connections::new(rules) })
