@@ -53,14 +53,16 @@ fn keeps(target: &'static str, program: Program) -> Trial {
 }
 
 /// Restarts that fail or come one upon the other. What a server does then is its own affair, and told; here hotspec has to come
-/// to a verdict, and every one of these serves on when its configuration is broken.
+/// to a verdict, and every one of these was seen to serve on when its configuration is broken, or is known not to.
 fn withstands(target: &'static str, program: Program) -> Trial {
-    case_with(&[program], format!("{target} serves on when a restart fails"), move || {
+    case_with(&[program], format!("{target} comes through restarts that fail or are repeated"), move || {
         let run = run(["--target", target, "failure", "repeat"]);
         assert!(matches!(run.status, Some(0..=2)), "status {:?}\n{}\n{}", run.status, run.stdout, run.stderr);
         let verdicts = run.results.verdicts();
         println!("{target}: {verdicts:?}");
-        assert_eq!(verdicts.get("failure.bad-config"), Some(&"pass"), "{}", run.stdout);
+        let said = verdicts.get("failure.bad-config");
+        let expected = if target == "httpd" { "known" } else { "pass" };
+        assert_eq!(said, Some(&expected), "{}", run.stdout);
     })
 }
 

@@ -90,7 +90,7 @@ async fn threads_can_be_made_while_forks_are_refused() {
         return;
     }
     std::fs::write(dir.path().join("threads.py"), script).unwrap();
-    let (mut warden, refusal) = shell(dir.path(), "exec 3<&-; exec /usr/bin/python3 threads.py").await;
+    let (mut warden, refusal) = shell(dir.path(), "exec /usr/bin/python3 threads.py").await;
     go(dir.path());
     refusal.refuse(Refused::Forks);
     go(dir.path());
