@@ -18,13 +18,13 @@ import idle_closed_at_once as base
 
 
 class Server(base.Server):
-    def __init__(self, listener, is_successor, command):
-        super().__init__(listener, is_successor, command)
+    def __init__(self, listeners, is_successor, command):
+        super().__init__(listeners, is_successor, command)
         if is_successor:
             # The fault: it listens already.
-            listener.listen()
+            for listener in listeners:
+                listener.listen()
 
 
 if __name__ == "__main__":
-    base.Server = Server
-    base.main()
+    base.main(Server)

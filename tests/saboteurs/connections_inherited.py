@@ -26,6 +26,9 @@ class Connection(base.Connection):
         super().__init__(server, sock)
 
 
+class Server(base.Server):
+    connection = Connection
+
+
 if __name__ == "__main__":
-    base.Connection = Connection
-    base.main()
+    base.main(Server)

@@ -22,21 +22,16 @@ import idle_closed_at_once as base
 
 class Server(base.Server):
     def __init__(self, listeners, is_successor, command):
-        super().__init__(next(iter(listeners.values())), is_successor, command)
-        self.listeners = listeners
+        super().__init__(list(listeners.values()), is_successor, command)
+        self.by_address = listeners
 
     def become_successor(self, predecessor):
         handed_on = []
-        for address, listener in self.listeners.items():
+        for address, listener in self.by_address.items():
             os.set_inheritable(listener.fileno(), True)
             handed_on.append(f"{address}={listener.fileno()}")
         self.command += ["--sockets", ",".join(handed_on)]
         super().become_successor(predecessor)
-
-    def drain(self):
-        for listener in list(self.listeners.values())[1:]:
-            listener.close()
-        super().drain()
 
 
 def configured(path):

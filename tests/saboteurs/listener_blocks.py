@@ -21,10 +21,10 @@ import idle_closed_at_once as base
 
 
 class Server(base.Server):
-    def accept(self):
+    def accept(self, listener):
         """One at a time: poll says when there is another."""
         try:
-            sock, _ = self.listener.accept()
+            sock, _ = listener.accept()
         except OSError:
             return
         sock.setblocking(False)
@@ -35,10 +35,10 @@ class Server(base.Server):
 
     def drain(self):
         # The fault: the flag is the successor's as well.
-        self.listener.setblocking(True)
+        for listener in self.listeners:
+            listener.setblocking(True)
         super().drain()
 
 
 if __name__ == "__main__":
-    base.Server = Server
-    base.main()
+    base.main(Server)

@@ -22,10 +22,10 @@ import idle_closed_at_once as base
 class Server(base.Server):
     def drain(self):
         # The fault: to close it is enough.
-        self.listener.shutdown(socket.SHUT_RDWR)
+        for listener in self.listeners:
+            listener.shutdown(socket.SHUT_RDWR)
         super().drain()
 
 
 if __name__ == "__main__":
-    base.Server = Server
-    base.main()
+    base.main(Server)

@@ -19,12 +19,11 @@ import idle_closed_at_once as base
 
 
 class Server(base.Server):
-    def __init__(self, listener, is_successor, command):
-        super().__init__(listener, is_successor, command)
+    def __init__(self, listeners, is_successor, command):
+        super().__init__(listeners, is_successor, command)
         # The fault: O_CLOEXEC is missing.
         self.media_types = base.LIBC.open(os.fsencode(__file__), os.O_RDONLY)
 
 
 if __name__ == "__main__":
-    base.Server = Server
-    base.main()
+    base.main(Server)

@@ -20,49 +20,19 @@ sys.dont_write_bytecode = True  # nothing is to be left beside the sources
 import idle_closed_at_once as base
 
 
-class Connection(base.Connection):
-    def unsent(self):
-        return 0  # TIOCOUTQ counts what the client has not read, and close(2) leaves that to it
-
-
 class Server(base.Server):
-    path = None
-
-    def accept(self):
-        for _ in range(64):
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            sock.setblocking(False)
-            connection = Connection(self, sock)
-            self.connections.add(connection)
-            self.resume(connection, None)
+    def __init__(self, listeners, is_successor, command):
+        super().__init__(listeners, is_successor, command)
+        addresses = [base.address_of(listener) for listener in listeners]
+        names = [address.removeprefix("unix:") for address in addresses if address.startswith("unix:")]
+        self.paths = [name for name in names if not name.startswith("@")]
 
     def run(self):
         super().run()
         # The fault: it is the successor's now.
-        os.unlink(self.path)
-
-
-def main():
-    arguments = sys.argv[1:]
-    address, plain = arguments[arguments.index("--listen") + 1], arguments[:2]
-    if not address.startswith("unix:"):
-        return base.main()
-    Server.path = address.removeprefix("unix:")
-    if "--socket" in arguments:
-        fd = int(arguments[arguments.index("--socket") + 1])
-        os.set_inheritable(fd, False)
-        listener = socket.socket(fileno=fd)
-    else:
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        listener.bind(Server.path)
-        listener.listen(base.BACKLOG)
-    listener.setblocking(False)
-    program = os.path.abspath(sys.argv[0])
-    return Server(listener, "--socket" in arguments, [program, *plain]).run()
+        for path in self.paths:
+            os.unlink(path)
 
 
 if __name__ == "__main__":
-    main()
+    base.main(Server)

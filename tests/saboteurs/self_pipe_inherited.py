@@ -21,13 +21,12 @@ import idle_closed_at_once as base
 
 
 class Server(base.Server):
-    def __init__(self, listener, is_successor, command):
-        super().__init__(listener, is_successor, command)
+    def __init__(self, listeners, is_successor, command):
+        super().__init__(listeners, is_successor, command)
         # The fault: pipe2(2) with O_CLOEXEC it has to be.
         self.wakeup_pipe = (ctypes.c_int * 2)()
         base.LIBC.pipe(self.wakeup_pipe)
 
 
 if __name__ == "__main__":
-    base.Server = Server
-    base.main()
+    base.main(Server)

@@ -22,8 +22,8 @@ SESSIONS = "SABOTEUR_SESSIONS_FD"
 
 
 class Server(base.Server):
-    def __init__(self, listener, is_successor, command):
-        super().__init__(listener, is_successor, command)
+    def __init__(self, listeners, is_successor, command):
+        super().__init__(listeners, is_successor, command)
         handed_on = os.environ.pop(SESSIONS, None)
         self.sessions = b""
         if handed_on:
@@ -42,5 +42,4 @@ class Server(base.Server):
 
 
 if __name__ == "__main__":
-    base.Server = Server
-    base.main()
+    base.main(Server)

@@ -34,10 +34,9 @@ class Server(base.Server):
         self.queued = 0
         while not self.ended.wait(EVERY):
             # The fault: there is none while the process drains.
-            info = self.listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+            info = self.listeners[0].getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
             self.queued = info[24]
 
 
 if __name__ == "__main__":
-    base.Server = Server
-    base.main()
+    base.main(Server)
