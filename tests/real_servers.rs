@@ -5,7 +5,7 @@ mod support;
 use std::process::ExitCode;
 
 use libtest_mimic::Trial;
-use support::{case_with, run, run_trials};
+use support::{case_with, end_to_end, run, run_trials};
 
 /// A program, and where to get it.
 type Program = (&'static str, &'static str);
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         });
     let restarts = CLEAN.map(|(target, program)| withstands(target, program));
     // Each is dozens of scenarios at once.
-    run_trials(1, clean.into_iter().chain(restarts).chain(cold).chain([idle]).collect())
+    run_trials(1, end_to_end(clean.into_iter().chain(restarts).chain(cold).chain([idle]).collect()))
 }
 
 /// Ordinary restarts, with nothing left open.
