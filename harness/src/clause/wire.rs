@@ -1,8 +1,10 @@
 //! Resets that were sent, whether or not the lane noticed: judged by packets.
 
+use std::collections::BTreeMap;
+
 use super::{Case, Clause, Tally};
+use crate::history::Lane;
 use crate::history::event::{Ending, Event, Micros, What};
-use crate::history::{Lane, LaneId};
 
 /// Clauses that only packets can decide.
 pub const CLAUSES: &[Clause] = &[Clause {
@@ -89,10 +91,15 @@ fn no_wire_reset(case: &Case<'_>, tally: &mut Tally) {
         };
     }
     tally.exercised += lanes().filter(lasted).count() as u64;
+    // In the order of their numbers, as the lanes are.
+    let mut by_port: BTreeMap<u16, Vec<&Lane>> = BTreeMap::new();
+    for lane in lanes() {
+        by_port.entry(lane.port.unwrap_or_default()).or_default().push(lane);
+    }
     for reset in case.wire.resets.iter().filter(|reset| reset.at >= t0.lo && accuses(case, reset)) {
         // Of those that had the port one after another, the last one that was there.
-        let holders = lanes().filter(|lane| lane.port == Some(reset.port) && lane.opened <= reset.at);
-        let Some(lane) = holders.max_by_key(|lane: &&Lane| -> LaneId { lane.id }) else { continue };
+        let holders = by_port.get(&reset.port).into_iter().flatten();
+        let Some(lane) = holders.rev().find(|lane| lane.opened <= reset.at) else { continue };
         if owes_an_answer(lane) || ended_before(lane, reset.at) {
             continue;
         }
