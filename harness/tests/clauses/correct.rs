@@ -160,7 +160,8 @@ fn five_restarts(story: &mut Story) {
     one_of_five(story);
 }
 
-fn one_of_five(story: &mut Story) {
+/// New connections throughout, and one in steady use until the old process says that it closes.
+pub(crate) fn steady_use(story: &mut Story) {
     for at in [60, 1_060, 3_060, 8_600, T0 + 10, BORN + 20, TR + 10, 9_600, 10_500, 11_500, 13_800] {
         let owner = if at > TR { NEW } else { OLD };
         story.lane("new", at).accepted_by(owner).asked().answered().closed();
@@ -175,6 +176,10 @@ fn one_of_five(story: &mut Story) {
             _ => busy.closed(),
         }
     }
+}
+
+fn one_of_five(story: &mut Story) {
+    steady_use(story);
     let mut busy = story.lane("busy", TD + 40).accepted_by(NEW);
     for at in (TD + 60..12_000).step_by(150) {
         busy = busy.at(at).asked().answered();

@@ -2,8 +2,9 @@
 
 use hotspec::history::event::{Fault, Interval, What};
 
+use crate::correct::steady_use;
 use crate::quiet::{OLD_PID, counted};
-use crate::story::{BORN, CONTROL, Gone, NEW, OLD, RESTART, Story, T0, TD, TR, frame};
+use crate::story::{BORN, CONTROL, Gone, OLD, RESTART, Story, T0, TD, TR, frame};
 
 /// The process that fails; so far off that no generation has its number.
 pub(crate) const FAILED: u32 = 500;
@@ -56,20 +57,7 @@ fn failing(name: &str, fault: Fault) -> Story {
 }
 
 fn good_lanes(story: &mut Story) {
-    for at in [60, 1_060, 3_060, 8_600, T0 + 10, BORN + 20, TR + 10, 9_600, 10_500, 11_500, 13_800] {
-        let owner = if at > TR { NEW } else { OLD };
-        story.lane("new", at).accepted_by(owner).asked().answered().closed();
-    }
-    for (from, until) in [(40, 4_000), (8_600, TD)] {
-        let mut busy = story.lane("busy", from).accepted_by(OLD);
-        for at in (from + 5..until).step_by(50) {
-            busy = busy.at(at).asked().answered();
-        }
-        match until {
-            TD => busy.at(TD + 20).asked().answered_last().fin(),
-            _ => busy.closed(),
-        }
-    }
+    steady_use(story);
     for (at, again, last) in [(CONTROL + 40, 1_300, false), (RESTART + 60, TD + 300, true)] {
         let idle = story.lane("idle", at).accepted_by(OLD).asked().answered().armed().at(again).asked();
         if last { idle.answered_last().fin() } else { idle.answered().closed() }
