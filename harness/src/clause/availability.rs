@@ -2,6 +2,7 @@
 
 use super::control::asked_at_once;
 use super::listeners::{listener_present, no_overflow, same_listener};
+use super::tally::STOOD_STILL;
 use super::{Case, Clause, Tally};
 use crate::declaration::{Profile, Span};
 use crate::history::event::{ConnectTrouble, Ending, Owner, Stage};
@@ -335,7 +336,7 @@ fn no_stall(case: &Case<'_>, tally: &mut Tally) {
         }
         tally.exercise();
         if waited.saturating_sub(case.own_gaps(lane.opened, until)) <= limit {
-            tally.doubt(case, "the harness itself did not run for a while; a quieter machine would help");
+            tally.doubt(case, STOOD_STILL);
             continue;
         }
         let expected = format!("the first byte within {} (control's maximum plus stall_max)", Span(limit));

@@ -2,6 +2,7 @@
 
 use super::availability::{judge_exchange, note_unknown_owner};
 use super::in_flight::{Within, uploads, within};
+use super::tally::STOOD_STILL;
 use super::{Case, Clause, Tally};
 use crate::declaration::Span;
 use crate::history::event::{Ending, Phase};
@@ -118,7 +119,7 @@ fn asked_for_its_body(case: &Case<'_>, lane: &Lane, exchange: &Exchange, tally: 
     if let (Some(wait), None) = (exchange.vain_wait, exchange.continued) {
         // Another pause of hotspec's own may have hidden it.
         if case.own_gaps(wait.lo, wait.hi) > case.delta {
-            tally.doubt(case, "the harness itself did not run for a while; a quieter machine would help");
+            tally.doubt(case, STOOD_STILL);
             return;
         }
         let seen = format!("neither 100 nor an answer within {}", Span(wait.hi - wait.lo));

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::availability::judge_exchange;
 use super::control::asked_at_once;
+use super::tally::STOOD_STILL;
 use super::{Case, Clause, Tally};
 use crate::declaration::Span;
 use crate::history::event::Owner;
@@ -89,7 +90,7 @@ fn ready_before_drain(case: &Case<'_>, tally: &mut Tally) {
         judge_exchange(case, lane, first, tally);
         let waited = until.saturating_sub(lane.opened);
         if waited > limit && waited.saturating_sub(case.own_gaps(lane.opened, until)) <= limit {
-            tally.doubt(case, "the harness itself did not run for a while; a quieter machine would help");
+            tally.doubt(case, STOOD_STILL);
         } else if waited > limit {
             let expected =
                 format!("the first byte within {} (control's maximum plus stall_max)", Span(limit));
@@ -211,7 +212,7 @@ fn serves_then(case: &Case<'_>, said: Micros, answer: Option<Micros>, who: Strin
     let waited = until.saturating_sub(said);
     if waited > limit.saturating_add(case.delta) {
         if waited.saturating_sub(case.own_gaps(said, until)) <= limit.saturating_add(case.delta) {
-            tally.doubt(case, "the harness itself did not run for a while; a quieter machine would help");
+            tally.doubt(case, STOOD_STILL);
             return;
         }
         let seen = match answer {

@@ -2,6 +2,7 @@
 
 use super::availability::note_unknown_owner;
 use super::in_flight::{Within, within};
+use super::tally::STOOD_STILL;
 use super::{Case, Clause, Tally};
 use crate::declaration::Span;
 use crate::history::event::{Ending, Interval, Stage};
@@ -122,7 +123,7 @@ fn closed_in_time(case: &Case<'_>, lane: &Lane, td: Interval, tally: &mut Tally)
         return;
     }
     if end.at.saturating_sub(case.longest_own_gap(td.hi, end.at)) <= deadline {
-        tally.doubt(case, "the harness itself did not run for a while; a quieter machine would help");
+        tally.doubt(case, STOOD_STILL);
         return;
     }
     tally.exercise();
@@ -181,7 +182,7 @@ fn bounded(case: &Case<'_>, lane: &Lane, owner: &Proc, td: Interval, tally: &mut
         return;
     }
     if until.saturating_sub(case.longest_own_gap(td.hi, until)) <= deadline {
-        tally.doubt(case, "the harness itself did not run for a while; a quieter machine would help");
+        tally.doubt(case, STOOD_STILL);
         return;
     }
     tally.exercise();

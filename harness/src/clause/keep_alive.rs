@@ -2,6 +2,7 @@
 
 use super::availability::{judge_exchange, note_unknown_owner, pool_stood_still};
 use super::last_request::{fresh_request, idle_at, one_last_request};
+use super::tally::STOOD_STILL;
 use super::{Case, Clause, Tally};
 use crate::declaration::{Profile, Span};
 use crate::history::event::{Ending, Owner, Phase, Stage};
@@ -163,7 +164,7 @@ fn close_honoured(case: &Case<'_>, tally: &mut Tally) {
         }
         if open_for.saturating_sub(case.own_gaps(body.at, end.at)) <= CLOSE_WITHIN.saturating_add(case.delta)
         {
-            tally.doubt(case, "the harness itself did not run for a while; a quieter machine would help");
+            tally.doubt(case, STOOD_STILL);
             continue;
         }
         let seen = format!("still open {} after the last byte", Span(open_for));

@@ -12,13 +12,20 @@ const LOOKED_BY: Micros = 100_000;
 /// A queue that is filled for longer is stuck.
 const STUCK: Micros = 1_000_000;
 
-pub(super) fn listener_present(case: &Case<'_>, tally: &mut Tally) {
-    let Some(t0) = case.t0() else { return };
+/// Whether the listening sockets were looked at; why not, if not, is told.
+pub(super) fn were_sampled(case: &Case<'_>, tally: &mut Tally) -> bool {
     if case.sample_gap.is_none() {
         match case.owners_withheld() {
             Some(why) => tally.withhold(why),
             None => tally.doubt(case, "the listening sockets were not sampled"),
         }
+    }
+    case.sample_gap.is_some()
+}
+
+pub(super) fn listener_present(case: &Case<'_>, tally: &mut Tally) {
+    let Some(t0) = case.t0() else { return };
+    if !were_sampled(case, tally) {
         return;
     }
     tally.exercise();

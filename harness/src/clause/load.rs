@@ -1,6 +1,7 @@
 //! Load goes through many restarts.
 
 use super::control::{asked_at_once, unfinished};
+use super::tally::STOOD_STILL;
 use super::{Case, Clause, Tally};
 use crate::declaration::{Profile, Span};
 use crate::history::event::{ConnectTrouble, Ending, Stage};
@@ -80,8 +81,6 @@ fn connects(case: &Case<'_>, lane: &Lane, tally: &mut Tally) -> bool {
     tally.break_on(case, lane, at, "not-connected", "the connection is accepted", format!("{how}{errno}"));
     false
 }
-
-const STOOD_STILL: &str = "the harness itself did not run for a while; a quieter machine would help";
 
 /// Whether the harness was away for so much of a wait that its end shows nothing.
 fn stood_still(case: &Case<'_>, from: Micros, to: Micros) -> bool {

@@ -9,7 +9,7 @@
 //! - [`judge`]: from histories to results
 //! - one file per group: [`availability`], [`in_flight`], [`keep_alive`], [`idle`], [`drain`], [`process`] (with
 //!   [`handover`], [`aftermath`], [`identity`], [`told`]), [`protocol`] (with [`bodies`],
-//!   [`leaving`], [`kinds`]), [`repeat`], [`failure`] (with [`trial`]); [`wire`] has
+//!   [`leaving`], [`kinds`]), [`repeat`], [`failure`] (with [`trial`], `undisturbed`); [`wire`] has
 //!   what packets decide
 //! - descriptors: `common` (what generations have in common), `shared_listener`, `unix_path`, `dropped`; `growth` over many
 //!   generations, of memory too; `output`: what the target writes of its own failures; [`held`]: what the history says of these
@@ -59,6 +59,7 @@ pub mod tally;
 mod times;
 pub mod told;
 pub mod trial;
+mod undisturbed;
 mod unix_path;
 pub mod wire;
 

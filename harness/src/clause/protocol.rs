@@ -2,6 +2,7 @@
 
 use super::availability::{judge_exchange, note_unknown_owner};
 use super::idle::rules_out_in_place;
+use super::tally::STOOD_STILL;
 use super::{Case, Clause, Tally};
 use crate::declaration::{Profile, Span};
 use crate::history::event::{Ending, Phase};
@@ -70,7 +71,7 @@ fn closed_after(case: &Case<'_>, lane: &Lane, exchange: &Exchange, usual: Micros
     let open_for = end.at.saturating_sub(body.at);
     let limit = CLOSE_WITHIN.max(usual).saturating_add(case.delta);
     if open_for > limit && open_for.saturating_sub(case.own_gaps(body.at, end.at)) <= limit {
-        tally.doubt(case, "the harness itself did not run for a while; a quieter machine would help");
+        tally.doubt(case, STOOD_STILL);
     } else if open_for > limit {
         let seen = format!("still open {} after the last byte", Span(open_for));
         let expected = format!("end of file within {} of the last byte", Span(CLOSE_WITHIN.max(usual)));

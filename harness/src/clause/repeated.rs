@@ -9,6 +9,7 @@ use super::availability::judge_exchange;
 use super::control::asked_at_once;
 use super::lineage::{self, name};
 use super::observed::End;
+use super::tally::STOOD_STILL;
 use super::{Case, Tally, aftermath};
 use crate::declaration::{Profile, Span};
 use crate::history::event::{ConnectTrouble, Event, Owner, Phase, What};
@@ -91,7 +92,7 @@ fn exchanges(case: &Case<'_>, lane: &Lane, t0: Interval, tally: &mut Tally) {
             let stood_still = case.longest_own_gap(exchange.begun, until) > case.limits.idle_max / 4;
             let slow = case.own_gaps(exchange.begun, until) > case.limits.stall_max;
             if fault.as_ref().is_some_and(|(kind, ..)| stood_still || (*kind == "no-answer" && slow)) {
-                tally.doubt(case, "the harness itself did not run for a while; a quieter machine would help");
+                tally.doubt(case, STOOD_STILL);
             } else if fault.as_ref().is_none_or(|(kind, ..)| *kind != "unfinished") {
                 tally.exercise();
                 judge_exchange(case, lane, exchange, tally);
@@ -128,16 +129,6 @@ fn is_owed(
     at_once || failed_at_once || uploading || cut || in_use
 }
 
-/// Signals by which nobody ends a server that works.
-const CRASHES: [Signal; 7] = [
-    Signal::SIGSEGV,
-    Signal::SIGABRT,
-    Signal::SIGBUS,
-    Signal::SIGILL,
-    Signal::SIGFPE,
-    Signal::SIGTRAP,
-    Signal::SIGSYS,
-];
 /// Signals by which a supervisor may end a process that has drained, or has to be cut.
 const STOPS: [Signal; 4] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGALRM];
 
@@ -175,7 +166,7 @@ fn death(case: &Case<'_>, proc: &Proc, end: End) -> Option<&'static str> {
         case.timeline.drain_evidence(proc).is_some_and(|at| proc.gone.is_none_or(|gone| at < gone.lo));
     let signal = end.signal.and_then(|number| Signal::try_from(number).ok());
     match (signal, end) {
-        (Some(signal), _) if CRASHES.contains(&signal) => Some("crashed"),
+        (Some(signal), _) if aftermath::CRASHES.contains(&signal) => Some("crashed"),
         (Some(Signal::SIGKILL), _) => served.then_some("killed"),
         (Some(signal), _) => {
             let in_order = drained && STOPS.contains(&signal) && !falcore;

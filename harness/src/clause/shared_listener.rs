@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::listeners::were_sampled;
 use super::{Case, Clause, Tally};
 use crate::history::event::Owner;
 use crate::history::{Interval, ProcId};
@@ -115,11 +116,7 @@ fn listed(numbers: &BTreeSet<u32>) -> String {
 
 fn not_shut_down(case: &Case<'_>, tally: &mut Tally) {
     let Some(t0) = case.t0() else { return };
-    if case.sample_gap.is_none() {
-        match case.owners_withheld() {
-            Some(why) => tally.withhold(why),
-            None => tally.doubt(case, "the listening sockets were not sampled"),
-        }
+    if !were_sampled(case, tally) {
         return;
     }
     for _ in taken_over(case, t0) {

@@ -10,6 +10,10 @@ use crate::history::{Lane, Micros};
 /// Why nothing can be said of what was under way when a scenario ended before its time.
 pub(super) const BROKEN_OFF: &str = "the scenario was broken off";
 
+/// Why nothing can be said of a wait that hotspec's own may explain.
+pub(super) const STOOD_STILL: &str =
+    "the harness itself did not run for a while; a quieter machine would help";
+
 /// One breach of a requirement, with what was expected and what was seen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Violation {
