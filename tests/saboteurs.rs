@@ -1,7 +1,8 @@
 //! Every saboteur fails by its own clause, and by no other MUST than those that fall with it.
 //!
-//! `HOTSPEC_SABOTEUR_RUNS=20` runs each so often. With `HOTSPEC_WRITE_TABLE=1` what they failed by is written to
-//! `tests/saboteurs/TABLE.md`, in place of the rows of those that were run.
+//! An ordinary run puts each through the quickest scenario that shows its fault. With `HOTSPEC_WRITE_TABLE=1` it goes through
+//! all that exercise its clause, and what it failed by is written to `tests/saboteurs/TABLE.md`, in place of the rows of those
+//! that were run. `HOTSPEC_SABOTEUR_RUNS=20` runs each so often.
 
 #[path = "support/saboteur.rs"]
 mod saboteur;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
+use hotspec::scenario::file::Scenario;
 use libtest_mimic::Trial;
 use saboteur::Saboteur;
 use support::{PYTHON, Run, built, case, case_with, end_to_end, run, run_trials};
@@ -160,8 +162,11 @@ fn paths() -> Vec<String> {
 }
 
 fn arguments(saboteur: &Saboteur, profile: &str) -> Vec<String> {
-    let mut words =
-        if is_set("HOTSPEC_SABOTEUR_WHOLE") { Vec::new() } else { scenarios_of(&saboteur.clause) };
+    let mut words = match &saboteur.shown_by {
+        _ if is_set("HOTSPEC_SABOTEUR_WHOLE") => Vec::new(),
+        shown_by if shown_by.is_empty() || is_set("HOTSPEC_WRITE_TABLE") => scenarios_of(&saboteur.clause),
+        shown_by => shown_by.clone(),
+    };
     words.extend(whole(saboteur, profile));
     words
 }
@@ -190,11 +195,15 @@ fn whole(saboteur: &Saboteur, profile: &str) -> Vec<String> {
 /// The scenarios that put a clause to the test, with all the other clauses that they exercise; of those that take long only
 /// where there is no other.
 fn scenarios_of(clause: &str) -> Vec<String> {
-    let all = hotspec::scenario::builtin::scenarios().expect("scenario files parse");
-    let exercise = all.into_iter().filter(|scenario| scenario.clauses.iter().any(|id| id == clause));
-    let (slow, quick): (Vec<_>, Vec<_>) = exercise.partition(hotspec::scenario::file::Scenario::is_slow);
+    let (slow, quick): (Vec<_>, Vec<_>) = exercised_by(clause).into_iter().partition(Scenario::is_slow);
     let taken = if quick.is_empty() { slow } else { quick };
     taken.into_iter().map(|scenario| scenario.name).collect()
+}
+
+fn exercised_by(clause: &str) -> Vec<Scenario> {
+    let mut all = hotspec::scenario::builtin::scenarios().expect("scenario files parse");
+    all.retain(|scenario| scenario.clauses.iter().any(|id| id == clause));
+    all
 }
 
 fn example(name: &str) -> String {
@@ -224,6 +233,11 @@ fn heads_are_sound() {
             saboteur.falls_with.iter().filter(|id| !known.contains(id.as_str())).collect();
         assert!(unknown.is_empty(), "{name} falls with clauses that there are not: {unknown:?}");
         assert!(!saboteur.falls_with.contains(&saboteur.clause), "{name} falls with its own clause");
+        let exercise = exercised_by(&saboteur.clause);
+        for scenario in &saboteur.shown_by {
+            let exercises = exercise.iter().any(|one| one.name == *scenario);
+            assert!(exercises, "{name}: scenario `{scenario}` does not put {} to the test", saboteur.clause);
+        }
         for profile in saboteur.passes.iter().chain([&saboteur.profile]) {
             let is_profile = ["falcore", "reload", "in-place"].contains(&profile.as_str());
             assert!(is_profile, "{name}: profile `{profile}`");

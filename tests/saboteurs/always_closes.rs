@@ -4,6 +4,7 @@
 //! pays for it with a connection of its own.
 //!
 //! clause: keep-alive.normal-otherwise
+//! shown-by: five-restarts
 //! profile: falcore
 //! options: --socket-flag --socket
 

@@ -7,6 +7,7 @@
 //! Written from scratch with threads, one for each connection.
 //!
 //! clause: keep-alive.only-one
+//! shown-by: idle-last-request
 //! falls-with: keep-alive.close-honoured, protocol.http10-keep-alive, protocol.pipelined, idle.timed-out, in-flight.close-announced, load.closed-loop
 //! profile: falcore
 //! options: --socket-flag --socket

@@ -4,6 +4,7 @@
 //! other option that the operator gave is lost with the first restart, and comes back with the next cold one.
 //!
 //! clause: process.arguments-kept
+//! shown-by: five-restarts
 //! falls-with: process.pid-file
 //! profile: falcore
 //! options: --socket-flag --socket

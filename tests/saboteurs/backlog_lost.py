@@ -7,6 +7,7 @@ takes for a good backlog, and not with what the first generation was given.
 Its server is the one of `idle_closed_at_once.py`, which is right by the profile `reload`.
 """
 # clause: descriptors.backlog-kept
+# shown-by: five-restarts
 # profile: reload
 # level: should
 # options: --socket-flag --socket

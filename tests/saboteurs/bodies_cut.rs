@@ -4,7 +4,8 @@
 //! good. `Content-Length` says that more was to come.
 //!
 //! clause: in-flight.not-truncated
-//! falls-with: in-flight.completes, in-flight.slow-response, in-flight.upload, in-flight.partial-head, in-flight.slow-reader, in-flight.close-announced, availability.accepted-unread, availability.answered, availability.queue-kept, keep-alive.one-last-request, keep-alive.fresh-request, keep-alive.answered-throughout, keep-alive.close-announced, drain.waits, protocol.http10, protocol.http10-keep-alive, protocol.pipelined, protocol.chunked-upload, protocol.expect-continue, protocol.half-close, protocol.server-sent-events
+//! shown-by: in-flight-slow
+//! falls-with: in-flight.completes, in-flight.slow-response, in-flight.upload, in-flight.partial-head, in-flight.slow-reader, in-flight.close-announced, availability.accepted-unread, availability.answered, availability.queue-kept, keep-alive.one-last-request, keep-alive.fresh-request, keep-alive.answered-throughout, keep-alive.close-announced, drain.waits, protocol.http10, protocol.http10-keep-alive, protocol.pipelined, protocol.chunked-upload, protocol.expect-continue, protocol.half-close, protocol.server-sent-events, process.ready-before-drain
 //! profile: reload
 //! options: --socket-flag --socket
 

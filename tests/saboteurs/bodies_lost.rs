@@ -4,6 +4,7 @@
 //! the connection: half an answer, after which it must not send its request again.
 //!
 //! clause: keep-alive.crossing-request
+//! shown-by: idle-last-request
 //! falls-with: in-flight.completes, in-flight.slow-response, in-flight.upload, in-flight.partial-head, in-flight.not-truncated, in-flight.close-announced, availability.accepted-unread, availability.answered, availability.queue-kept, keep-alive.one-last-request, keep-alive.fresh-request, keep-alive.answered-throughout, keep-alive.close-announced, drain.waits, drain.starts, protocol.http10, protocol.http10-keep-alive, protocol.pipelined, protocol.chunked-upload, protocol.expect-continue, protocol.half-close
 //! profile: reload
 //! level: should

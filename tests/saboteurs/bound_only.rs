@@ -4,6 +4,7 @@
 //! afterwards, and `listen` comes last. Whoever connects meanwhile is refused, since the old process believes it.
 //!
 //! clause: availability.listener-present
+//! shown-by: zero-traffic
 //! falls-with: availability.not-refused, availability.answered, drain.exit-undisturbing, process.one-left, availability.queue-kept, availability.no-wire-reset, availability.same-listener, in-flight.completes, keep-alive.fin-not-reset, keep-alive.not-before-ready, process.ready-before-drain, process.new-generation, drain.starts, failure.starved, load.new-connections, load.closed-loop, load.idle-mass, repeat.many, repeat.double-trigger, repeat.while-draining, repeat.successor-triggered, repeat.storm
 //! profile: reload
 

@@ -4,6 +4,7 @@
 //! believes that it can use the connection again.
 //!
 //! clause: in-flight.close-announced
+//! shown-by: in-flight-upload
 //! falls-with: keep-alive.only-one, idle.timed-out
 //! profile: falcore
 //! options: --socket-flag --socket

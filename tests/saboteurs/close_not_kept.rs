@@ -5,6 +5,7 @@
 //! gives up after 2 s.
 //!
 //! clause: keep-alive.close-honoured
+//! shown-by: idle-last-request
 //! falls-with: protocol.http10, protocol.http10-keep-alive, protocol.pipelined, keep-alive.only-one, availability.answered
 //! profile: reload
 //! options: --socket-flag --socket

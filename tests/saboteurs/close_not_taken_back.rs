@@ -4,6 +4,7 @@
 //! connection from then on, until somebody restarts it once more.
 //!
 //! clause: keep-alive.kept-on-failed-restart
+//! shown-by: failing-start
 //! falls-with: keep-alive.not-before-ready, keep-alive.normal-otherwise, process.ready-before-drain
 //! profile: reload
 //! options: --socket-flag --socket

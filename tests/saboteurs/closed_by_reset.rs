@@ -5,6 +5,7 @@
 //! kernel has still to send to one that reads slowly, on a connection that is idle as far as the server knows, is lost.
 //!
 //! clause: keep-alive.fin-not-reset
+//! shown-by: idle-last-request
 //! falls-with: idle.timed-out, idle.fresh-timed-out, availability.no-wire-reset, keep-alive.crossing-request, load.idle-mass, in-flight.completes, in-flight.slow-reader, in-flight.not-truncated, drain.waits, protocol.pipelined
 //! profile: reload
 //! options: --socket-flag --socket

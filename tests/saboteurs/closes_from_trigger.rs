@@ -5,6 +5,7 @@
 //! connections that were told so can't be taken back.
 //!
 //! clause: keep-alive.not-before-ready
+//! shown-by: slow-start
 //! falls-with: keep-alive.kept-on-failed-restart, keep-alive.normal-otherwise, process.ready-before-drain, failure.bad-config, failure.exits-early, failure.killed-early, failure.hangs-early, failure.no-program
 //! profile: falcore
 //! options: --socket-flag --socket

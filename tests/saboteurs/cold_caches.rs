@@ -4,6 +4,7 @@
 //! meanwhile waits with it. Before any restart nobody noticed: the first request to ask was a health check.
 //!
 //! clause: load.latency
+//! shown-by: load-closed-loop
 //! profile: reload
 //! level: should
 //! options: --socket-flag --socket --stall-max 30ms

@@ -4,6 +4,7 @@
 //! what the old one did: the change for which the restart was asked is not made.
 //!
 //! clause: process.effective
+//! shown-by: five-restarts
 //! profile: reload
 //! target: configuration_kept.toml
 

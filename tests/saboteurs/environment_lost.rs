@@ -4,6 +4,7 @@
 //! locale, proxies, secrets, the notify socket.
 //!
 //! clause: process.environment-kept
+//! shown-by: five-restarts
 //! falls-with: process.notify
 //! profile: falcore
 //! options: --socket-flag --socket

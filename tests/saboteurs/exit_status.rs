@@ -4,6 +4,7 @@
 //! failed service: a unit marked as failed, an alarm, a restart.
 //!
 //! clause: process.exit-zero
+//! shown-by: zero-traffic
 //! profile: falcore
 //! options: --socket-flag --socket
 

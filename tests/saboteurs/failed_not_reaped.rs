@@ -4,6 +4,7 @@
 //! program that was to tell the operator, and is not written yet.
 //!
 //! clause: failure.reaped
+//! shown-by: failing-start
 //! falls-with: process.no-zombies, process.one-left
 //! profile: reload
 //! options: --socket-flag --socket

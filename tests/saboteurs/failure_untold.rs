@@ -3,6 +3,7 @@
 //! Whoever deploys sees no error and a server that serves, and looks for the new version's faults for a day.
 //!
 //! clause: failure.visible
+//! shown-by: failing-start
 //! falls-with: failure.dies-when-ready
 //! profile: reload
 //! level: should

@@ -5,6 +5,7 @@ When it begins to drain it looks which clients are still there. Whoever shows an
 thinks, and need not be waited for; but such a client has only said that it will send no more.
 """
 # clause: protocol.half-close
+# shown-by: half-close-slow
 # falls-with: in-flight.completes, in-flight.slow-response, drain.waits, keep-alive.fin-not-reset
 # profile: reload
 # level: should

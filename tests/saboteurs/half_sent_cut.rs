@@ -4,6 +4,7 @@
 //! slow network has sent a request all the same.
 //!
 //! clause: in-flight.partial-head
+//! shown-by: half-sent-head
 //! falls-with: availability.answered, availability.accepted-unread, keep-alive.answered-throughout, keep-alive.one-last-request, keep-alive.fresh-request, protocol.expect-continue
 //! profile: reload
 //! options: --socket-flag --socket

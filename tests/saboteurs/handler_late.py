@@ -7,6 +7,7 @@ meaning, which is to end the process. A successor starts with the signal blocked
 is through, so every later restart is in order.
 """
 # clause: repeat.at-start
+# shown-by: triggered-at-start
 # falls-with: availability.not-refused
 # profile: reload
 

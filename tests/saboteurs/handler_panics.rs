@@ -4,6 +4,7 @@
 //! after that panics when it comes to its line in the log, and the client gets an end of file instead.
 //!
 //! clause: in-flight.completes
+//! shown-by: in-flight-slow
 //! falls-with: in-flight.upload, in-flight.slow-response, in-flight.partial-head, in-flight.not-truncated, in-flight.close-announced, keep-alive.one-last-request, keep-alive.fresh-request, keep-alive.answered-throughout, keep-alive.close-announced, keep-alive.fin-not-reset, keep-alive.crossing-request, availability.accepted-unread, availability.answered, availability.queue-kept, availability.no-wire-reset, drain.waits, protocol.http10, protocol.http10-keep-alive, protocol.pipelined, protocol.chunked-upload, protocol.expect-continue, protocol.no-body, protocol.half-close, load.closed-loop, load.new-connections, load.idle-mass
 //! profile: reload
 //! options: --socket-flag --socket

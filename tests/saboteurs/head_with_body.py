@@ -5,6 +5,7 @@ The last answer on a connection is written by a function of its own, which says 
 method was looked at by the other one.
 """
 # clause: protocol.no-body
+# shown-by: no-body
 # falls-with: keep-alive.close-honoured, keep-alive.only-one, keep-alive.fin-not-reset, availability.no-wire-reset
 # profile: reload
 # options: --socket-flag --socket

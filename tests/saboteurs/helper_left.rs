@@ -5,6 +5,7 @@
 //! process with every restart.
 //!
 //! clause: process.one-left
+//! shown-by: zero-traffic
 //! falls-with: process.no-zombies
 //! profile: reload
 //! options: --socket-flag --socket

@@ -4,6 +4,7 @@
 //! send meets the end of its connection.
 //!
 //! clause: idle.not-early
+//! shown-by: idle-silent
 //! falls-with: keep-alive.one-last-request, keep-alive.answered-throughout, availability.answered
 //! profile: falcore
 //! options: --socket-flag --socket

@@ -8,6 +8,7 @@ accept stops it until the next one comes.
 Its server is the one of `idle_closed_at_once.py`, which is right by the profile `reload`.
 """
 # clause: descriptors.nonblocking-kept
+# shown-by: five-restarts
 # profile: reload
 # level: should
 # options: --socket-flag --socket

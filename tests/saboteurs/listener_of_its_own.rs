@@ -4,6 +4,7 @@
 //! listener, which is nearly right: what the kernel puts there between the last look and the close is reset.
 //!
 //! clause: availability.same-listener
+//! shown-by: five-restarts
 //! falls-with: availability.answered, availability.queue-kept, availability.no-wire-reset, in-flight.completes, keep-alive.fin-not-reset, keep-alive.answered-throughout, load.new-connections, load.closed-loop, load.idle-mass, repeat.many, repeat.double-trigger, repeat.while-draining, repeat.successor-triggered
 //! profile: falcore
 

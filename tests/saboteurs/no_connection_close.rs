@@ -6,6 +6,7 @@
 //! request under way by then.
 //!
 //! clause: keep-alive.close-announced
+//! shown-by: idle-last-request
 //! falls-with: in-flight.close-announced, keep-alive.only-one, keep-alive.answered-throughout, keep-alive.close-honoured, keep-alive.crossing-request, availability.answered, protocol.http10-keep-alive, protocol.pipelined, protocol.no-body, load.closed-loop
 //! profile: reload
 //! options: --socket-flag --socket

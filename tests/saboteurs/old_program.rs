@@ -4,6 +4,7 @@
 //! program is upgraded: then the old program is started, restart after restart, by a name that leads to the new one.
 //!
 //! clause: failure.program-replaced
+//! shown-by: program-renamed
 //! profile: falcore
 //! options: --socket-flag --socket
 

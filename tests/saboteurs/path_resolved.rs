@@ -4,6 +4,7 @@
 //! link says which one is current, the old release is executed again, or, once it was removed, nothing is.
 //!
 //! clause: failure.program-replaced
+//! shown-by: program-switched
 //! profile: falcore
 //! options: --socket-flag --socket
 

@@ -7,6 +7,7 @@ nobody can connect any more.
 Its server is the one of `idle_closed_at_once.py`, which is right by the profile `reload`.
 """
 # clause: descriptors.unix-path
+# shown-by: zero-traffic-unix
 # falls-with: availability.not-refused, availability.answered, availability.no-stall, availability.listener-present, availability.same-listener, availability.successor-serves, process.new-generation, process.effective, drain.exits, drain.starts, protocol.unix
 # profile: reload
 # options: --socket-flag --socket --listen-on unix=unix:{socket}

@@ -4,6 +4,7 @@
 //! programs follow redirections, fewer of a POST, and none expects one here.
 //!
 //! clause: keep-alive.answered-throughout
+//! shown-by: keep-alive-traffic
 //! falls-with: availability.answered, availability.accepted-unread, availability.queue-kept, in-flight.completes, in-flight.upload, in-flight.partial-head, in-flight.slow-response, keep-alive.one-last-request, keep-alive.fresh-request, drain.waits, protocol.http10, protocol.http10-keep-alive, protocol.pipelined, protocol.no-body, protocol.half-close, protocol.expect-continue, protocol.chunked-upload
 //! profile: falcore
 //! options: --socket-flag --socket

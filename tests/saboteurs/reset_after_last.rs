@@ -4,6 +4,7 @@
 //! what it has not sent yet, and whoever is still reading may lose it.
 //!
 //! clause: availability.no-wire-reset
+//! shown-by: idle-last-request
 //! falls-with: keep-alive.fin-not-reset, keep-alive.close-honoured, keep-alive.one-last-request, keep-alive.fresh-request, keep-alive.answered-throughout, availability.answered, availability.queue-kept, availability.accepted-unread, in-flight.completes, in-flight.slow-response, in-flight.partial-head, in-flight.slow-reader, in-flight.not-truncated, in-flight.upload, drain.waits
 //! profile: reload
 //! options: --socket-flag --socket

@@ -5,6 +5,7 @@ While it drains, errors of connections are handed up to the loop that waits for 
 loop is over with the first one. What others have under way goes with it.
 """
 # clause: protocol.client-abort
+# shown-by: client-abort
 # falls-with: in-flight.completes, in-flight.partial-head, in-flight.not-truncated, in-flight.slow-reader, in-flight.upload, drain.waits, drain.exits, keep-alive.fin-not-reset, availability.no-wire-reset
 # profile: reload
 # level: should

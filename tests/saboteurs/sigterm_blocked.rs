@@ -4,6 +4,7 @@
 //! afterwards. The successor never does: it can't be stopped in order any more.
 //!
 //! clause: process.signals-kept
+//! shown-by: five-restarts
 //! falls-with: repeat.terminate-amid
 //! profile: reload
 //! level: should

@@ -4,6 +4,7 @@
 //! nothing, and so reports and exports that take longer than that limit are cut off.
 //!
 //! clause: in-flight.slow-response
+//! shown-by: in-flight-slow
 //! falls-with: in-flight.completes, in-flight.slow-reader, in-flight.not-truncated, drain.waits, protocol.pipelined, protocol.server-sent-events
 //! profile: reload
 //! options: --socket-flag --socket

@@ -4,6 +4,7 @@
 //! the client took, so downloads end with it that go on all the time.
 //!
 //! clause: in-flight.slow-reader
+//! shown-by: in-flight-large
 //! falls-with: in-flight.completes, in-flight.not-truncated, in-flight.slow-response, drain.waits, protocol.pipelined, protocol.server-sent-events
 //! profile: reload
 //! options: --socket-flag --socket

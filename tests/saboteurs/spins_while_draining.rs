@@ -4,6 +4,7 @@
 //! for as long as the slowest client takes.
 //!
 //! clause: drain.quiet
+//! shown-by: idle-silent
 //! profile: reload
 //! level: should
 //! options: --socket-flag --socket --jobs 4

@@ -5,6 +5,7 @@
 //! seconds, and long downloads by minutes. lighttpd does it that way, lest two generations be at work.
 //!
 //! clause: availability.no-stall
+//! shown-by: new-connections
 //! falls-with: availability.answered, availability.same-listener, availability.successor-serves, availability.queue-kept, process.new-generation, process.effective, process.ready-before-drain, process.readiness-signal, keep-alive.not-before-ready, drain.starts, drain.exits, idle.timed-out, idle.fresh-timed-out, load.new-connections, load.closed-loop, repeat.many, repeat.double-trigger, repeat.while-draining, repeat.successor-triggered, repeat.storm
 //! profile: reload
 //! options: --socket-flag --socket

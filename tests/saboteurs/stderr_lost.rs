@@ -4,6 +4,7 @@
 //! afterwards is told to nobody.
 //!
 //! clause: process.stdio-kept
+//! shown-by: five-restarts
 //! falls-with: process.clean-log, failure.visible
 //! profile: falcore
 //! options: --socket-flag --socket

@@ -3,6 +3,7 @@
 //! Nothing is lost in such a restart, as there is none.
 //!
 //! clause: process.new-generation
+//! shown-by: five-restarts
 //! falls-with: process.effective, process.pid-file, process.notify, repeat.many, repeat.double-trigger, repeat.while-draining, repeat.successor-triggered, repeat.storm
 //! profile: reload
 //! options: --socket-flag --socket

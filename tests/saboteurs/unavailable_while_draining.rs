@@ -5,6 +5,7 @@
 //! need not have got.
 //!
 //! clause: in-flight.no-drain-errors
+//! shown-by: in-flight-slow
 //! falls-with: availability.answered, availability.accepted-unread, availability.queue-kept, in-flight.completes, in-flight.upload, in-flight.partial-head, keep-alive.one-last-request, keep-alive.fresh-request, keep-alive.answered-throughout, keep-alive.crossing-request, protocol.http10, protocol.http10-keep-alive, protocol.pipelined, protocol.no-body, protocol.half-close, protocol.expect-continue
 //! profile: reload
 //! level: should

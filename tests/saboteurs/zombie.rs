@@ -4,6 +4,7 @@
 //! at once, and nobody ever waits for it.
 //!
 //! clause: process.no-zombies
+//! shown-by: zero-traffic
 //! falls-with: process.one-left
 //! profile: reload
 //! options: --socket-flag --socket

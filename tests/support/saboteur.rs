@@ -17,6 +17,8 @@ pub struct Saboteur {
     pub falls_with: BTreeSet<String>,
     /// What it is judged by.
     pub profile: String,
+    /// The quickest scenarios in which it has always failed by its own clause.
+    pub shown_by: Vec<String>,
     /// A profile that it fails nothing of.
     pub passes: Option<String>,
     /// `should`, where its own clause is no MUST.
@@ -63,6 +65,7 @@ fn read(source: &Path) -> Saboteur {
         clause: said("clause").unwrap_or_default(),
         falls_with: said("falls-with").map(list).unwrap_or_default(),
         profile: said("profile").unwrap_or_default(),
+        shown_by: words("shown-by"),
         passes: said("passes"),
         level: said("level"),
         options: words("options"),
