@@ -4,7 +4,7 @@
 //! believes it and stops accepting, and whoever connects meanwhile waits in the queue. If it were quick nobody would notice.
 //!
 //! clause: process.readiness-signal
-//! shown-by: parent-killed
+//! shown-by: played-parent
 //! falls-with: availability.no-stall, availability.answered, process.ready-before-drain, process.new-generation, keep-alive.not-before-ready, drain.starts, load.new-connections, load.latency, availability.same-listener
 //! profile: falcore
 //! options: --socket-flag --socket --jobs 4

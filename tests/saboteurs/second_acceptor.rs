@@ -4,7 +4,7 @@
 //! connections, and so takes a share of all new ones.
 //!
 //! clause: availability.successor-serves
-//! shown-by: five-restarts
+//! shown-by: new-connections
 //! falls-with: drain.stops-accepting, availability.same-listener, process.effective, drain.starts, drain.exits, idle.timed-out, idle.fresh-timed-out, keep-alive.normal-otherwise, repeat.while-draining, repeat.successor-triggered, load.new-connections, load.closed-loop, load.idle-mass
 //! profile: reload
 //! options: --socket-flag --socket
