@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::control::Control;
+use super::counted::Counted;
 use super::held::Held;
 use super::observed::Observed;
 use super::repeated::Repeated;
@@ -90,6 +91,8 @@ pub struct Case<'a> {
     pub executes: BTreeMap<ProcId, FileId>,
     /// What was heard on the wire.
     pub wire: Wire,
+    /// What the kernel counted.
+    pub counted: Counted,
     /// Restarts that had to fail.
     pub trial: Trial,
     /// Processes while all was quiet, and their ends.
@@ -168,6 +171,7 @@ impl<'a> Case<'a> {
             replaced: None,
             executes: BTreeMap::new(),
             wire: Wire::default(),
+            counted: Counted::default(),
             trial: Trial::default(),
             observed: Observed::default(),
             repeated: Repeated::default(),
@@ -178,6 +182,7 @@ impl<'a> Case<'a> {
         for event in events {
             case.observed.read(event);
             case.wire.read(event);
+            case.counted.read(event);
             case.trial.read(event);
             case.repeated.read(event);
             case.held_by.read(event);
@@ -194,6 +199,7 @@ impl<'a> Case<'a> {
             What::Phase { phase: Phase::Settle } => self.settled = Some(event.t),
             What::Phase { phase: Phase::Restart } => {
                 self.wire.begin_anew();
+                self.counted.begin_anew();
                 self.settled = None;
                 self.held = None;
                 self.killed = None;

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::accounts;
 use super::attempts::{self, Judged, Unjudged};
+use super::cause::Causes;
 use super::result::{ClauseResult, LimitsShown, Problem, Restart, RunResult, RunVerdict, Verdict};
 use super::tally::{BROKEN_OFF, Violation};
 use super::{Case, Clause, Level, Tally, registry, times};
@@ -105,6 +107,7 @@ fn tally(
         let mut one = Tally::default();
         catch_unwind(AssertUnwindSafe(|| judge(case, &mut one)))
             .map_err(|_| format!("the checker of {} panicked on {}", clause.id, case.scenario))?;
+        explain(case, &mut one.violations);
         if case.interrupted {
             if one.violations.is_empty() {
                 one.exercised = 0;
@@ -120,6 +123,17 @@ fn tally(
         }
     }
     Ok(total)
+}
+
+/// Says why, wherever the evidence tells it. A fault in that is none of the clause.
+fn explain(case: &Case<'_>, violations: &mut [Violation]) {
+    if violations.is_empty() {
+        return;
+    }
+    let causes = Causes::of(case);
+    for violation in violations {
+        violation.cause = causes.find(violation);
+    }
 }
 
 fn conclude(
@@ -259,6 +273,7 @@ fn restart(case: &Case<'_>) -> Restart {
         requests: case.exchanges().filter(|(.., exchange)| exchange.begun >= since).count() as u64,
         unprobed_us: unprobed(case, t0),
         sample_gap_us: case.sample_gap,
+        resets: accounts::Resets::of(case),
     }
 }
 
@@ -290,6 +305,8 @@ fn evidence(manifest: &Manifest, cases: &[Judged<'_>]) -> Vec<String> {
         evidence.push("process table".to_owned());
     }
     evidence.extend(resets(cases));
+    let cases: Vec<&Case<'_>> = cases.iter().map(|one| &one.case).collect();
+    evidence.extend(accounts::told(&cases));
     evidence.extend(withheld.into_iter().map(|why| format!("withheld: {why}")));
     if let Some(why) = &manifest.isolation_why {
         evidence.push(format!("no network namespace of its own: {why}"));

@@ -5,6 +5,8 @@
 //! - [`observed`]: what it says of processes while all was quiet; `lineage`: who descends from whom
 //! - [`repeated`]: what was triggered again, and what a server owes whatever it makes of that
 //! - [`tally`]: what a clause says of a case
+//! - [`cause`]: why a connection was lost, where the evidence tells it; [`counted`]: what the kernel counted meanwhile
+//! - [`accounts`]: every reset of the target's side, accounted for
 //! - [`registry`]: all clauses, their levels and sources
 //! - [`judge`]: from histories to results
 //! - one file per group: [`availability`], [`in_flight`], [`keep_alive`], [`idle`], [`drain`], [`process`] (with
@@ -16,15 +18,18 @@
 //! - [`planned`]: what is in the catalogue and not built yet
 //! - [`advice`]: by which witness each is seen, what usually breaks it, and how that is mended
 
+pub mod accounts;
 pub mod advice;
 pub mod aftermath;
 mod attempts;
 pub mod availability;
 pub mod bodies;
 pub mod case;
+pub mod cause;
 mod command_line;
 mod common;
 pub mod control;
+pub mod counted;
 pub mod drain;
 mod dropped;
 pub mod failure;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Level;
+use super::accounts::Resets;
 use super::tally::Violation;
 use crate::declaration::{Known, Profile};
 use crate::history::{Interval, Micros, Model};
@@ -123,6 +124,9 @@ pub struct Restart {
     pub unprobed_us: Option<Micros>,
     /// The longest gap between two samples of the listening sockets.
     pub sample_gap_us: Option<Micros>,
+    /// The resets that the target's side sent, as they were heard on the wire; none if nobody listened there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resets: Option<Resets>,
 }
 
 fn first() -> u32 {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::Case;
+use super::cause::Cause;
 use crate::history::{Lane, Micros};
 
 /// Why nothing can be said of what was under way when a scenario ended before its time.
@@ -33,6 +34,9 @@ pub struct Violation {
     pub expected: String,
     /// What was seen.
     pub seen: String,
+    /// Why, where the evidence tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
 }
 
 /// What a clause says of the cases it was shown.
@@ -93,6 +97,7 @@ impl Tally {
             kind: kind.to_owned(),
             expected: expected.to_owned(),
             seen,
+            cause: None,
         });
     }
 
@@ -118,6 +123,7 @@ impl Tally {
             kind: kind.to_owned(),
             expected: expected.to_owned(),
             seen,
+            cause: None,
         });
     }
 

@@ -28,8 +28,19 @@ pub struct Reset {
     pub by_target: bool,
     /// It broke a connection off; else it answered a segment for one that was no more.
     pub ack: bool,
-    /// A side had ended the connection before.
-    pub ended: bool,
+    /// The lane's side had ended the connection before.
+    pub lane_ended: bool,
+    /// The target's side had.
+    pub target_ended: bool,
+    /// It answered the first segment of a connection: nobody listened.
+    pub refused: bool,
+}
+
+impl Reset {
+    /// It broke off a connection that there was.
+    pub fn breaks_off(&self) -> bool {
+        self.ack && !self.refused
+    }
 }
 
 /// What was heard on the wire in one restart.
@@ -47,13 +58,17 @@ impl Wire {
     /// Takes an event in.
     pub(super) fn read(&mut self, event: &Event) {
         match &event.what {
-            What::Reset { port, by_target, ack, lane_ended, target_ended } => self.resets.push(Reset {
-                at: event.t,
-                port: *port,
-                by_target: *by_target,
-                ack: *ack,
-                ended: *lane_ended || *target_ended,
-            }),
+            What::Reset { port, by_target, ack, lane_ended, target_ended, refused } => {
+                self.resets.push(Reset {
+                    at: event.t,
+                    port: *port,
+                    by_target: *by_target,
+                    ack: *ack,
+                    lane_ended: *lane_ended,
+                    target_ended: *target_ended,
+                    refused: *refused,
+                });
+            }
             What::Heard { segments, lost } => {
                 let (before, lost_before) = self.heard.unwrap_or_default();
                 self.heard = Some((before.saturating_add(*segments), lost_before.saturating_add(*lost)));
@@ -119,7 +134,8 @@ fn no_wire_reset(case: &Case<'_>, tally: &mut Tally) {
 fn accuses(case: &Case<'_>, reset: &Reset) -> bool {
     let limit = case.limits.hard_limit.zip(case.td_first());
     let cut = limit.map_or(Micros::MAX, |(limit, td)| td.lo.saturating_add(limit).saturating_sub(case.delta));
-    reset.by_target && reset.ack && !reset.ended && reset.at < cut
+    let ended = reset.lane_ended || reset.target_ended;
+    reset.by_target && reset.breaks_off() && !ended && reset.at < cut
 }
 
 /// The lane waits for something: what becomes of that is judged by the clauses on requests.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::words::{
     CommonDescriptor, ConnectTrouble, Counted, Ending, Fault, FileId, Interval, ListenerRow, Owner, Phase,
-    PidFileState, Stage, Stop,
+    PidFileState, Scope, Stage, Stop,
 };
 
 /// Microseconds of CLOCK_MONOTONIC since the run began.
@@ -408,6 +408,9 @@ pub enum What {
         lane_ended: bool,
         /// The target's side had.
         target_ended: bool,
+        /// It answers the first segment of a connection: nobody listened.
+        #[serde(default, skip_serializing_if = "is_false")]
+        refused: bool,
     },
     /// How well the wire was heard since the phase began. Written when the phase is over; absent where nothing listens.
     Heard {
@@ -415,6 +418,16 @@ pub enum What {
         segments: u64,
         /// Segments that the kernel could not hand over, of whomever.
         lost: u64,
+    },
+    /// What the kernel counted in the target's network namespace from after `from` until now; read when a reset was heard, and
+    /// when a phase is over.
+    Counters {
+        /// Whose traffic is counted.
+        scope: Scope,
+        /// The reading before: what came later is in this one.
+        from: Micros,
+        /// By how much each counter grew; those that did not are left out.
+        growth: BTreeMap<String, u64>,
     },
     /// Nobody hears the wire.
     Deaf {
@@ -697,4 +710,9 @@ impl What {
             _ => None,
         }
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_false(word: &bool) -> bool {
+    !word
 }

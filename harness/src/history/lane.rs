@@ -126,6 +126,8 @@ pub struct Lane {
     pub connect_failed: Option<(Micros, ConnectTrouble, Option<i32>)>,
     /// Who holds the server's side: the first definite answer.
     pub owner: Owner,
+    /// When it was last seen in a queue, not yet accepted.
+    pub queued: Option<Micros>,
     /// It reached the state that the scenario wants.
     pub armed: Option<Micros>,
     /// Its requests, in their order.
@@ -155,6 +157,7 @@ impl Lane {
             port: None,
             connect_failed: None,
             owner: Owner::Unknown,
+            queued: None,
             armed: None,
             exchanges: Vec::new(),
             extra: None,
@@ -190,6 +193,7 @@ impl Lane {
             }
             What::ConnectFailed { why, errno, .. } => self.connect_failed = Some((t, *why, *errno)),
             What::Owner { owner: Owner::Queued, .. } => {
+                self.queued = Some(t);
                 if self.owner == Owner::Unknown {
                     self.owner = Owner::Queued;
                 }

@@ -124,6 +124,18 @@ pub enum Stop {
     Harness,
 }
 
+/// Whose traffic the counters of the target's network namespace tell of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// The target's side alone.
+    Target,
+    /// The target's and the lanes'.
+    Both,
+    /// Other programs' as well.
+    Shared,
+}
+
 /// A listening socket, as the kernel's socket table shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListenerRow {

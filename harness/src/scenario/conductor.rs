@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::aftermath;
+use super::ledger::Ledger;
 use super::lookout::Lookout;
 use super::monitor::Monitor;
 use super::output::{Output, SocketPath};
@@ -58,6 +59,8 @@ pub struct Conductor<'a> {
     pub(super) told: Told,
     /// What is on the wire.
     pub(super) wire: Wire,
+    /// What the kernel counts.
+    pub(super) ledger: Ledger,
     /// What the target writes.
     pub(super) output: Output,
     /// The path of its unix socket.
@@ -147,6 +150,7 @@ impl<'a> Conductor<'a> {
             frozen: None,
             told,
             wire: Wire::default(),
+            ledger: Ledger::default(),
             lookout: None,
             to_stop: Vec::new(),
             stopped_in_time: true,
@@ -181,6 +185,8 @@ impl<'a> Conductor<'a> {
         };
         conductor.monitor.set_address(&conductor.address);
         conductor.wire.begin(&conductor.address, &conductor.recorder);
+        conductor.ledger = Ledger::of(&conductor.address, conductor.warden.pid(), job.own_network);
+        conductor.ledger.read(&conductor.recorder);
         conductor.monitor.set_extra(conductor.launch.extra);
         conductor.socket_path.watch(&conductor.address, &conductor.recorder);
         Ok(conductor)
@@ -222,7 +228,9 @@ impl<'a> Conductor<'a> {
     pub(super) fn look_if_due(&mut self) {
         if self.looked.elapsed() >= LOOK_EVERY {
             self.monitor.look();
-            self.wire.hear(&self.recorder);
+            if self.wire.hear(&self.recorder) {
+                self.ledger.read(&self.recorder);
+            }
             self.output.look(&self.recorder);
             self.socket_path.look(&self.recorder);
             self.looked = Instant::now();
@@ -322,6 +330,7 @@ impl<'a> Conductor<'a> {
         self.lookout = None;
         self.frozen = None;
         self.wire.tell(&self.recorder);
+        self.ledger.read(&self.recorder);
         self.feed();
         self.told.end(&self.recorder, &self.monitor);
         self.socket_path.end(&self.recorder);

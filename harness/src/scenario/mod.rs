@@ -9,6 +9,7 @@ mod exits;
 pub mod file;
 mod holdings;
 mod lanes;
+mod ledger;
 mod lookout;
 mod monitor;
 mod named;

@@ -188,6 +188,7 @@ impl Conductor<'_> {
 
     pub(super) fn lanes(&mut self, phase: Phase) -> Lanes {
         self.wire.tell(&self.recorder);
+        self.ledger.read(&self.recorder);
         self.recorder.record(What::Phase { phase });
         let anchors = self.new_anchors();
         let monitor = Rc::clone(&self.monitor);

@@ -23,11 +23,13 @@ pub(super) struct Wire {
     resets: u32,
 }
 
-/// Which sides of a connection have sent FIN or RST.
+/// How far a connection has come: which sides have sent FIN or RST.
 #[derive(Clone, Copy, Debug, Default)]
 struct Ended {
     lane: bool,
     target: bool,
+    /// The lane's SYN was heard, and the target's not yet.
+    asks: bool,
 }
 
 impl Wire {
@@ -41,9 +43,10 @@ impl Wire {
         self.target = Some(*target);
     }
 
-    /// Writes down the resets that came since the last time.
-    pub(super) fn hear(&mut self, recorder: &Recorder) {
-        let (Some(tap), Some(target)) = (self.tap.as_mut(), self.target) else { return };
+    /// Writes down the resets that came since the last time; returns whether there were any.
+    pub(super) fn hear(&mut self, recorder: &Recorder) -> bool {
+        let (Some(tap), Some(target)) = (self.tap.as_mut(), self.target) else { return false };
+        let before = self.resets;
         for heard in tap.read() {
             let segment = heard.segment;
             let by_target = same(segment.source, target);
@@ -59,6 +62,7 @@ impl Wire {
                 recorder.record_at(recorder.at(heard.at), reset);
             }
         }
+        self.resets > before
     }
 
     /// A phase is over: writes down how well it was heard.
@@ -86,8 +90,11 @@ fn same(end: SocketAddr, target: SocketAddr) -> bool {
 /// Keeps which side has ended a connection; returns what is to be written down of the segment.
 fn note(ended: &mut Ended, port: u16, by_target: bool, segment: Segment) -> Option<What> {
     let flags = segment.flags;
-    if flags.syn() && !by_target {
-        *ended = Ended::default();
+    if flags.syn() {
+        if !by_target {
+            *ended = Ended::default();
+        }
+        ended.asks = !by_target;
     }
     let reset = flags.rst().then_some(What::Reset {
         port,
@@ -95,6 +102,7 @@ fn note(ended: &mut Ended, port: u16, by_target: bool, segment: Segment) -> Opti
         ack: flags.ack(),
         lane_ended: ended.lane,
         target_ended: ended.target,
+        refused: by_target && ended.asks,
     });
     if flags.fin() || flags.rst() {
         if by_target {
@@ -113,6 +121,7 @@ mod tests {
     use crate::witness::packets::Flags;
 
     const SYN: u8 = 0x02;
+    const SYN_ACK: u8 = 0x12;
     const FIN_ACK: u8 = 0x11;
     const RST_ACK: u8 = 0x14;
     const RST: u8 = 0x04;
@@ -142,6 +151,23 @@ mod tests {
             fed(&[(false, RST_ACK), (true, RST)]),
             [(false, true, false, false), (true, false, true, false)]
         );
+    }
+
+    #[test]
+    fn an_answer_to_the_first_segment_is_told_from_one_that_breaks_a_connection_off() {
+        let (target, lane) = ("127.0.0.1:8080".parse().unwrap(), "127.0.0.1:40000".parse().unwrap());
+        let mut ended = Ended::default();
+        let mut hear = |by_target, flags| {
+            let (source, destination) = if by_target { (target, lane) } else { (lane, target) };
+            let segment = Segment { source, destination, flags: Flags(flags), sequence: 1 };
+            match note(&mut ended, 40_000, by_target, segment) {
+                Some(What::Reset { refused, .. }) => Some(refused),
+                _ => None,
+            }
+        };
+        assert_eq!((hear(false, SYN), hear(true, RST_ACK)), (None, Some(true)));
+        assert_eq!((hear(false, SYN), hear(true, SYN_ACK), hear(true, RST_ACK)), (None, None, Some(false)));
+        assert_eq!((hear(false, SYN), hear(false, RST)), (None, Some(false)));
     }
 
     #[test]

@@ -48,6 +48,16 @@ impl Counters {
         Ok(Self::parse(&snmp, &netstat))
     }
 
+    /// Reads those of the network namespace that a process is in.
+    ///
+    /// # Errors
+    /// There is no such process, or its /proc/PID/net can't be read.
+    pub fn read_of(pid: i32) -> io::Result<Self> {
+        let snmp = fs::read_to_string(format!("/proc/{pid}/net/snmp"))?;
+        let netstat = fs::read_to_string(format!("/proc/{pid}/net/netstat"))?;
+        Ok(Self::parse(&snmp, &netstat))
+    }
+
     /// Parses the text of the two files: pairs of lines with one prefix, names in the first and values in the second.
     #[must_use]
     pub fn parse(snmp: &str, netstat: &str) -> Self {

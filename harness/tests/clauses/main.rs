@@ -14,6 +14,7 @@
 mod aftermath;
 mod arbitrary;
 mod availability;
+mod cause;
 mod correct;
 mod descriptors;
 mod drain;

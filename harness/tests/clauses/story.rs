@@ -401,6 +401,7 @@ fn is_of_witness(what: &What) -> bool {
             | What::Queue { .. }
             | What::Reset { .. }
             | What::Heard { .. }
+            | What::Counters { .. }
             | What::Resources { .. }
             | What::Common { .. }
             | What::Nonblocking { .. }

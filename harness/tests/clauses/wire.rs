@@ -10,7 +10,14 @@ const CLAUSE: &str = "availability.no-wire-reset";
 
 /// An RST that breaks a connection off, sent by the target.
 fn sent(lane: LaneId) -> What {
-    What::Reset { port: port_of(lane), by_target: true, ack: true, lane_ended: false, target_ended: false }
+    What::Reset {
+        port: port_of(lane),
+        by_target: true,
+        ack: true,
+        lane_ended: false,
+        target_ended: false,
+        refused: false,
+    }
 }
 
 /// A connection that was answered, is idle, and is closed by its lane at the end; its number.
@@ -47,6 +54,7 @@ fn what_the_kernel_says_to_late_bytes_accuses_nobody() {
             ack: false,
             lane_ended: false,
             target_ended: false,
+            refused: false,
         },
         |lane| What::Reset {
             port: port_of(lane),
@@ -54,6 +62,7 @@ fn what_the_kernel_says_to_late_bytes_accuses_nobody() {
             ack: true,
             lane_ended: false,
             target_ended: true,
+            refused: false,
         },
         |lane| What::Reset {
             port: port_of(lane),
@@ -61,6 +70,7 @@ fn what_the_kernel_says_to_late_bytes_accuses_nobody() {
             ack: true,
             lane_ended: true,
             target_ended: false,
+            refused: false,
         },
         // The lane's own.
         |lane| What::Reset {
@@ -69,6 +79,7 @@ fn what_the_kernel_says_to_late_bytes_accuses_nobody() {
             ack: true,
             lane_ended: false,
             target_ended: false,
+            refused: false,
         },
     ] {
         let mut story = correct("idle-last-request");

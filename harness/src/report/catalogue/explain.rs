@@ -6,6 +6,7 @@ use super::super::table::{Cell, Set, Table};
 use super::{needs, word};
 use crate::clause::Clause;
 use crate::clause::advice::{self, Advice};
+use crate::clause::cause::CauseKind;
 use crate::scenario::file::Scenario;
 
 /// The width of labels.
@@ -41,6 +42,7 @@ pub fn explain(clause: &Clause, scenarios: &[Scenario], width: usize, colour: bo
     if let Some(advice) = advice {
         helps(&mut page, advice);
     }
+    causes(&mut page, clause);
     if let Some(scenario) = by.iter().find(|scenario| !scenario.is_slow()).or(by.first()) {
         page.blank();
         let command = ["hotspec", "run", &scenario.name, "--", "COMMAND"].map(str::to_owned).to_vec();
@@ -75,6 +77,23 @@ fn exercised(page: &mut Page, by: &[&Scenario]) {
             page.text(6, &what(scenario));
         }
     }
+}
+
+/// Clauses of these groups are broken by lost connections.
+const OF_CONNECTIONS: [&str; 3] = ["availability.", "in-flight.", "keep-alive."];
+
+/// What a report may name as the cause.
+fn causes(page: &mut Page, clause: &Clause) {
+    if !OF_CONNECTIONS.iter().any(|group| clause.id.starts_with(group)) {
+        return;
+    }
+    page.blank();
+    page.text(
+        2,
+        "Where counters, packets and socket table leave one explanation of a lost connection, the report names it (or two, by `either`), with what was seen:",
+    );
+    let names: Vec<&str> = CauseKind::ALL.iter().map(|kind| kind.as_str()).collect();
+    page.text(4, &names.join(", "));
 }
 
 /// What breaks it, and how that is mended.

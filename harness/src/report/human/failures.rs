@@ -65,6 +65,7 @@ impl<'a> Failures<'a, '_> {
         page.field(3, "how often", LABEL, &often(cause));
         page.field(3, "when", LABEL, &when(cause));
         page.field(3, "process", LABEL, &processes(cause));
+        explained(page, cause);
         let example = cause.example();
         let clauses = cause.clauses();
         for (clause, number) in clauses.iter().take(CLAUSES) {
@@ -165,6 +166,34 @@ impl<'a> Failures<'a, '_> {
             let time = format!("{mark} {:>times$}", line.time);
             page.log_line(3, &time, style, &line.text);
         }
+    }
+}
+
+/// Why it happened, where the evidence tells it, and the evidence.
+fn explained(page: &mut Page, cause: &Cause<'_>) {
+    let of_loss = |loss: &Loss<'_>| loss.breaches.iter().find_map(|(_, violation)| violation.cause.clone());
+    let told: Vec<_> = cause.losses.iter().filter_map(of_loss).collect();
+    let Some(shown) = of_loss(cause.example()).or_else(|| told.first().cloned()) else { return };
+    page.field(3, "cause", LABEL, &shown.text);
+    for line in &shown.evidence {
+        page.field(3 + LABEL + 2, "-", 0, line);
+    }
+    let mut kinds: Vec<(String, usize)> = Vec::new();
+    for one in &told {
+        let names: Vec<&str> = one.kinds.iter().map(|kind| kind.as_str()).collect();
+        let name = names.join(" or ");
+        match kinds.iter_mut().find(|(other, _)| *other == name) {
+            Some((_, number)) => *number += 1,
+            None => kinds.push((name, 1)),
+        }
+    }
+    let untold = cause.losses.len() - told.len();
+    if untold > 0 {
+        kinds.push(("not told by the evidence".to_owned(), untold));
+    }
+    if let [_, _, ..] = kinds.as_slice() {
+        let kinds: Vec<(&str, usize)> = kinds.iter().map(|(name, number)| (name.as_str(), *number)).collect();
+        page.field(3, "causes", LABEL, &listed(&kinds));
     }
 }
 

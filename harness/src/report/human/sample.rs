@@ -105,6 +105,7 @@ pub(crate) fn violation(scenario: &str, lane: &str, kind: &str) -> Violation {
         kind: kind.to_owned(),
         expected: "one complete response".to_owned(),
         seen: "RST before the first byte of the response, after 300 µs".to_owned(),
+        cause: None,
     }
 }
 
@@ -140,6 +141,7 @@ fn restart(scenario: &str, unprobed: Micros) -> Restart {
         requests: 180,
         unprobed_us: Some(unprobed),
         sample_gap_us: Some(7_200),
+        resets: None,
     }
 }
 
