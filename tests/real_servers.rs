@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::fs;
+use std::path::Path;
 use std::process::ExitCode;
 
 use libtest_mimic::Trial;
@@ -39,8 +41,19 @@ fn main() -> ExitCode {
             }
         });
     let restarts = CLEAN.map(|(target, program)| withstands(target, program));
+    let resets = [
+        case_with(
+            &[NGINX],
+            "nginx: requests that cross its close are no alarm, and each reset is accounted for",
+            crossing,
+        ),
+        case_with(&[HAPROXY], "haproxy: health checks with no client traffic are no alarm", health_checks),
+    ];
     // Each is dozens of scenarios at once.
-    run_trials(1, end_to_end(clean.into_iter().chain(restarts).chain(cold).chain([idle]).collect()))
+    run_trials(
+        1,
+        end_to_end(clean.into_iter().chain(restarts).chain(resets).chain(cold).chain([idle]).collect()),
+    )
 }
 
 /// Ordinary restarts, with nothing left open.
@@ -78,4 +91,55 @@ fn refuses(target: &'static str, program: Program) -> Trial {
         // It did come back.
         assert!(!run.results.fails("process.new-generation"), "{:?}", run.results.clauses);
     })
+}
+
+/// Requests that cross nginx's close after HUP, over as many runs as it takes: which of them do is a matter of microseconds.
+const CROSSING: u64 = 20;
+/// Runs, at most.
+const RUNS: u32 = 12;
+
+/// The kernel of a correct server answers them by RST. None of these may alarm, and each has to be found in the counters, on the wire and
+/// on its connection.
+fn crossing() {
+    let mut crossed = 0;
+    for number in 1..=RUNS {
+        let run = run(["--target", "nginx", "keep-alive.crossing-request"]);
+        run.exits(0);
+        assert_eq!(run.results.verdict, "pass", "{}", run.stdout);
+        let report: serde_json::Value = serde_json::from_str(&run.json).expect("a report");
+        let restarts = report["restarts"].as_array().expect("restarts");
+        let sum =
+            |name: &str| restarts.iter().filter_map(|restart| restart["resets"][name].as_u64()).sum::<u64>();
+        let evidence = report["evidence"].as_array().into_iter().flatten().filter_map(|line| line.as_str());
+        let counters: Vec<&str> = evidence.filter(|line| line.starts_with("counters: ")).collect();
+        let (sent, after_close) = (sum("sent"), sum("after_close"));
+        println!(
+            "run {number}: {after_close} of {sent} resets answered what came after the close; {counters:?}"
+        );
+        assert_eq!(sum("after_close_matched"), after_close, "{}", run.stdout);
+        assert_eq!(sum("breaking_matched"), sum("breaking"), "{}", run.stdout);
+        assert_eq!(sent, after_close + sum("breaking") + sum("refused"), "{}", run.stdout);
+        assert_eq!(counters.len(), 1, "no network of its own: {}", run.stdout);
+        let told = counters[0].ends_with("all of them heard") || counters[0].ends_with("(OutRsts +0)");
+        assert!(told, "{counters:?}");
+        crossed += after_close;
+        if crossed >= CROSSING {
+            return;
+        }
+    }
+    panic!("{crossed} requests crossed the close in {RUNS} runs");
+}
+
+/// A check of HAProxy's ends by an RST of its own, twenty times a second, and no client comes.
+fn health_checks() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/targets/haproxy.toml");
+    let text = fs::read_to_string(file).expect("the target file");
+    let plain = "server origin {origin}\n";
+    assert!(text.contains(plain), "the target file has another backend");
+    let text = text.replace(plain, "server origin {origin} check inter 50ms\n");
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("haproxy-checks.toml");
+    fs::write(&path, text.replace("name = \"haproxy\"", "name = \"haproxy-checks\"")).expect("a copy of it");
+    let run = run(["--target", &path.display().to_string(), "zero-traffic"]);
+    run.exits(0);
+    assert_eq!(run.results.verdict, "pass", "{}", run.stdout);
 }

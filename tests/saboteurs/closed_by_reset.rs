@@ -7,6 +7,7 @@
 //! clause: keep-alive.fin-not-reset
 //! shown-by: idle-last-request
 //! falls-with: idle.timed-out, idle.fresh-timed-out, availability.no-wire-reset, keep-alive.crossing-request, load.idle-mass, in-flight.completes, in-flight.slow-reader, in-flight.not-truncated, drain.waits, protocol.pipelined
+//! cause: linger-zero
 //! profile: reload
 //! options: --socket-flag --socket
 

@@ -7,6 +7,7 @@
 //!
 //! clause: protocol.pipelined
 //! falls-with: keep-alive.fin-not-reset, keep-alive.crossing-request, availability.no-wire-reset, in-flight.not-truncated, in-flight.completes, in-flight.slow-reader, in-flight.upload, protocol.expect-continue
+//! cause: closed-unread
 //! profile: reload
 //! options: --socket-flag --socket
 

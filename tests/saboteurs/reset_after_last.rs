@@ -6,6 +6,7 @@
 //! clause: availability.no-wire-reset
 //! shown-by: idle-last-request
 //! falls-with: keep-alive.fin-not-reset, keep-alive.close-honoured, keep-alive.one-last-request, keep-alive.fresh-request, keep-alive.answered-throughout, availability.answered, availability.queue-kept, availability.accepted-unread, in-flight.completes, in-flight.slow-response, in-flight.partial-head, in-flight.slow-reader, in-flight.not-truncated, in-flight.upload, drain.waits
+//! cause: linger-zero
 //! profile: reload
 //! options: --socket-flag --socket
 

@@ -11,6 +11,7 @@
 //! clause: availability.queue-kept
 //! shown-by: queued-at-handover
 //! falls-with: availability.answered, in-flight.completes, availability.no-wire-reset, availability.same-listener, keep-alive.fin-not-reset, load.new-connections, load.closed-loop, load.idle-mass, repeat.many, repeat.double-trigger, repeat.while-draining, repeat.successor-triggered
+//! cause: accept-queue-destroyed
 //! profile: reload
 
 use std::io;

@@ -7,6 +7,7 @@
 //! clause: availability.no-overflow
 //! shown-by: new-connections
 //! falls-with: availability.no-stall, availability.answered, availability.queue-kept, availability.accepted-unread, process.ready-before-drain, failure.bad-config, failure.exits-early, failure.killed-early, failure.hangs-early, failure.no-program, failure.no-resources, failure.reaped, failure.starved, load.new-connections, load.closed-loop, load.latency, repeat.many, repeat.double-trigger, repeat.while-draining, repeat.successor-triggered, repeat.storm
+//! cause: syn-dropped
 //! profile: reload
 //! options: --socket-flag --socket
 

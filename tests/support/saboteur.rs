@@ -21,6 +21,8 @@ pub struct Saboteur {
     pub shown_by: Vec<String>,
     /// A profile that it fails nothing of.
     pub passes: Option<String>,
+    /// The cause that the report names for what breaks its own clause.
+    pub cause: Option<String>,
     /// `should`, where its own clause is no MUST.
     pub level: Option<String>,
     /// Further words for `hotspec run`.
@@ -67,6 +69,7 @@ fn read(source: &Path) -> Saboteur {
         profile: said("profile").unwrap_or_default(),
         shown_by: words("shown-by"),
         passes: said("passes"),
+        cause: said("cause"),
         level: said("level"),
         options: words("options"),
         arguments: words("arguments"),
