@@ -4,7 +4,7 @@
 //! an upload, goes with the process, long before the time that it declares for it.
 //!
 //! clause: drain.waits
-//! shown-by: in-flight-upload
+//! shown-by: in-flight-large
 //! falls-with: in-flight.upload, in-flight.completes, in-flight.slow-response, in-flight.slow-reader, in-flight.not-truncated, in-flight.partial-head, in-flight.close-announced, in-flight.executed-once, keep-alive.fin-not-reset, keep-alive.close-honoured, keep-alive.crossing-request, availability.no-wire-reset, idle.partial-head-bounded, protocol.pipelined, protocol.chunked-upload, protocol.server-sent-events
 //! profile: reload
 //! options: --socket-flag --socket

@@ -7,7 +7,7 @@ of its ends, and makes a pipe of its own.
 Its server is the one of `idle_closed_at_once.py`, which is right by the profile `reload`.
 """
 # clause: descriptors.no-strays
-# shown-by: idle-silent
+# shown-by: in-flight-upload
 # falls-with: descriptors.no-growth
 # profile: reload
 # level: should
