@@ -146,10 +146,11 @@ fn wrong_cause(saboteur: &Saboteur, run: &Run, cause: &str) -> Option<String> {
     };
     let all = violations.unwrap_or_default();
     let told: Vec<String> = all.iter().filter_map(kinds).collect();
-    println!("{}: {} of {} violations have a cause: {told:?}", saboteur.name, told.len(), all.len());
+    let kinds: BTreeSet<&String> = told.iter().collect();
+    println!("{}: {} of {} violations have a cause: {kinds:?}", saboteur.name, told.len(), all.len());
     let right = !told.is_empty() && told.iter().all(|kind| kind == cause);
     (!right).then(|| {
-        format!("of {} violations of its own clause the causes are {told:?}, and not `{cause}`", all.len())
+        format!("of {} violations of its own clause the causes are {kinds:?}, and not `{cause}`", all.len())
     })
 }
 

@@ -5,6 +5,7 @@
 //! three, and seven. A longer backlog would hide that from clients that are patient.
 //!
 //! clause: availability.no-stall
+//! shown-by: new-connections
 //! falls-with: availability.no-overflow, availability.answered, availability.same-listener, availability.successor-serves, availability.queue-kept, availability.accepted-unread, process.new-generation, process.effective, process.ready-before-drain, process.readiness-signal, keep-alive.not-before-ready, drain.starts, drain.exits, idle.timed-out, idle.fresh-timed-out, load.new-connections, load.closed-loop, repeat.many, repeat.double-trigger, repeat.while-draining, repeat.successor-triggered, repeat.storm
 //! cause: accept-queue-full
 //! profile: reload

@@ -275,6 +275,15 @@ fn a_refusal_while_somebody_was_seen_to_listen_needs_the_answer_on_the_wire() {
 }
 
 #[test]
+fn of_an_address_that_no_witness_watches_nothing_is_said() {
+    let mut story = correct("new-connections");
+    story.tell(CLOSES.1, What::Listeners { rows: vec![], from: CLOSES.0 * 1_000 });
+    let lane = story.next;
+    story.lane_on("new", BORN + 80, 8_090).refused();
+    assert_eq!(cause(&story, lane), None);
+}
+
+#[test]
 fn trouble_of_our_own_has_no_cause() {
     let mut story = correct("new-connections");
     let lane = story.next;

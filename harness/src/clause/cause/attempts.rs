@@ -29,7 +29,9 @@ pub(super) fn refused(case: &Case<'_>, lane: &Lane, at: Micros) -> Option<Cause>
     let Some(last) = last.filter(|_| empty) else {
         let address = &lane.address;
         let text = format!("nobody listened on {address} in that moment, so the kernel refused it");
-        evidence.push("socket table: somebody listened at the looks before and after".to_owned());
+        if doors::are_seen(case) {
+            evidence.push("socket table: somebody listened at the looks before and after".to_owned());
+        }
         return Some(Cause { kinds: vec![CauseKind::Refused], text, evidence });
     };
     evidence.push(last.evidence(case));

@@ -92,6 +92,8 @@ pub(super) struct Causes<'a> {
     ledgers: Vec<Ledger>,
     /// The target's resets, by the port of the lane's end.
     resets: BTreeMap<u16, Vec<Reset>>,
+    /// The address that the witnesses watch: of several that a target listens on, one.
+    watched: Option<&'a str>,
 }
 
 impl<'a> Causes<'a> {
@@ -104,13 +106,16 @@ impl<'a> Causes<'a> {
         for of_port in resets.values_mut() {
             of_port.sort_by_key(|reset| reset.at);
         }
-        Self { case, ledgers: ledgers(case), resets }
+        Self { case, ledgers: ledgers(case), resets, watched: watched(case) }
     }
 
     /// The cause of a violation that was seen on a lane, if it is about how that ended, or came about.
     pub(super) fn find(&self, violation: &Violation) -> Option<Cause> {
         let number = violation.lane.as_deref()?.rsplit_once('#')?.1;
         let lane = self.case.lanes.get(&number.parse::<LaneId>().ok()?)?;
+        if self.watched != Some(lane.address.as_str()) {
+            return None;
+        }
         let at = violation.at_us;
         if let Some((failed, why, _)) = lane.connect_failed {
             return (failed == at).then(|| match why {
@@ -140,6 +145,16 @@ impl<'a> Causes<'a> {
         let of_time = |ledger: &&Ledger| at > ledger.from && at <= ledger.at;
         self.ledgers.iter().find(of_time).filter(|ledger| ledger.is_usable())
     }
+}
+
+/// The address that all lanes connect to, or else the one that probes do.
+fn watched<'a>(case: &'a Case<'_>) -> Option<&'a str> {
+    let mut lanes = case.restart_lanes();
+    let first = lanes.next()?;
+    if lanes.all(|lane| lane.address == first.address) {
+        return Some(&first.address);
+    }
+    case.restart_lanes().find(|lane| lane.role == "probe").map(|lane| lane.address.as_str())
 }
 
 /// `T0+31.2 ms`
