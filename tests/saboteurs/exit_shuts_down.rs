@@ -6,6 +6,7 @@
 //! clause: drain.exit-undisturbing
 //! shown-by: new-connections
 //! falls-with: descriptors.not-shut-down, availability.not-refused, availability.listener-present, availability.same-listener, availability.answered, availability.queue-kept, keep-alive.answered-throughout, process.effective, load.new-connections, load.closed-loop, load.idle-mass, repeat.many, repeat.double-trigger, repeat.while-draining, repeat.successor-triggered
+//! cause: listener-shut-down
 //! profile: reload
 //! options: --socket-flag --socket
 
