@@ -8,7 +8,8 @@ use crate::history::Recorder;
 use crate::history::event::What;
 use crate::witness::packets::{Segment, Tap};
 
-/// Whoever resets more connections than this in a phase is not listened to any further: a history has an end.
+/// Whoever resets more connections than this in a phase is not listened to any further: a history has an end. Refused ones are
+/// counted apart: a listener that was shut down makes tens of thousands of them, each of which its lane tells anyway.
 const RESETS_MAX: u32 = 20_000;
 
 /// Hears the wire from the target's first answer on.
@@ -21,6 +22,7 @@ pub(super) struct Wire {
     segments: u64,
     lost_before: u64,
     resets: u32,
+    refused: u32,
 }
 
 /// How far a connection has come: which sides have sent FIN or RST.
@@ -46,7 +48,7 @@ impl Wire {
     /// Writes down the resets that came since the last time; returns whether there were any.
     pub(super) fn hear(&mut self, recorder: &Recorder) -> bool {
         let (Some(tap), Some(target)) = (self.tap.as_mut(), self.target) else { return false };
-        let before = self.resets;
+        let before = (self.resets, self.refused);
         for heard in tap.read() {
             let segment = heard.segment;
             let by_target = same(segment.source, target);
@@ -55,14 +57,21 @@ impl Wire {
             }
             self.segments += 1;
             let port = if by_target { segment.destination.port() } else { segment.source.port() };
-            if let Some(reset) = note(self.ended.entry(port).or_default(), port, by_target, segment)
-                && self.resets < RESETS_MAX
-            {
-                self.resets += 1;
+            let Some(reset) = note(self.ended.entry(port).or_default(), port, by_target, segment) else { continue };
+            if self.has_room_for(&reset) {
                 recorder.record_at(recorder.at(heard.at), reset);
             }
         }
-        self.resets > before
+        (self.resets, self.refused) != before
+    }
+
+    /// Counts a reset; whether there is room for it in the history.
+    fn has_room_for(&mut self, reset: &What) -> bool {
+        let refused = matches!(reset, What::Reset { refused: true, .. });
+        let count = if refused { &mut self.refused } else { &mut self.resets };
+        let room = *count < RESETS_MAX;
+        *count += u32::from(room);
+        room
     }
 
     /// A phase is over: writes down how well it was heard.
@@ -78,7 +87,7 @@ impl Wire {
             }
             Err(error) => recorder.record(What::Deaf { why: format!("packets: {error}") }),
         }
-        (self.segments, self.resets) = (0, 0);
+        (self.segments, self.resets, self.refused) = (0, 0, 0);
     }
 }
 
@@ -168,6 +177,22 @@ mod tests {
         assert_eq!((hear(false, SYN), hear(true, RST_ACK)), (None, Some(true)));
         assert_eq!((hear(false, SYN), hear(true, SYN_ACK), hear(true, RST_ACK)), (None, None, Some(false)));
         assert_eq!((hear(false, SYN), hear(false, RST)), (None, Some(false)));
+    }
+
+    #[test]
+    fn refused_connections_take_no_room_from_resets() {
+        let reset = |refused| What::Reset {
+            port: 40_000,
+            by_target: true,
+            ack: true,
+            lane_ended: false,
+            target_ended: false,
+            refused,
+        };
+        let mut wire = Wire::default();
+        assert!((0..RESETS_MAX).all(|_| wire.has_room_for(&reset(true))));
+        assert!(!wire.has_room_for(&reset(true)));
+        assert_eq!((wire.resets, wire.has_room_for(&reset(false))), (0, true));
     }
 
     #[test]
