@@ -2,7 +2,7 @@
 
 use super::availability::judge_exchange;
 use super::in_flight::{Within, within};
-use super::{Case, Clause, Tally, drain};
+use super::{Case, Clause, Tally, exits};
 use crate::declaration::Span;
 use crate::history::event::Phase;
 use crate::history::{Exchange, Lane, Micros};
@@ -90,7 +90,7 @@ fn client_abort(case: &Case<'_>, tally: &mut Tally) {
         tally.exercise();
         judge_exchange(case, lane, exchange, tally);
     }
-    drain::exits(case, tally);
+    exits::exits(case, tally);
 }
 
 /// When lanes left by RST while their owner drained.

@@ -49,6 +49,8 @@ pub struct Timeline {
     pub control_ordinals: u32,
     /// The longest gap of the harness's heartbeat in control.
     pub control_gap: Micros,
+    /// How long the harness itself did not run since T0.
+    pub gaps: Micros,
     /// Processes that were stopped at least once.
     pub frozen: Vec<Frozen>,
     /// Heads of responses since the phase began.
@@ -84,6 +86,9 @@ impl Timeline {
             What::Gap { from } if self.phase == Some(Phase::Control) => {
                 self.control_gap = self.control_gap.max(t.saturating_sub(*from));
             }
+            What::Gap { from } if self.t0.is_some() => {
+                self.gaps = self.gaps.saturating_add(t.saturating_sub(*from));
+            }
             What::Trigger { step, from, drain, .. } => {
                 let around = Interval::new(*from, t);
                 if *step == 0 {
@@ -117,6 +122,7 @@ impl Timeline {
         }
         self.drain_step = None;
         self.marker_seen = None;
+        self.gaps = 0;
         self.frozen.clear();
         self.lanes.clear();
         for proc in self.procs.values_mut() {

@@ -24,6 +24,10 @@ const ARM_WITHIN: Micros = 10_000_000;
 const LOAD_WITHIN: Micros = 2_000_000;
 /// Load goes on for so long beyond the time by which the old generation has to drain.
 pub(super) const AFTER_HANDOVER: Micros = 600_000;
+/// Where nobody connects, the old generation is watched for so long beyond the time by which it has to be gone, and
+/// in whatever time the harness itself did not run, up to `UNASKED_GAPS_MAX`.
+const UNASKED_WATCH: Micros = 4_000_000;
+const UNASKED_GAPS_MAX: Micros = 15_000_000;
 /// What is still open gets this long when the load ends.
 const WIND_UP: Micros = 12_000_000;
 
@@ -210,9 +214,13 @@ impl Conductor<'_> {
     pub(super) async fn see_through(&mut self, lanes: &mut Lanes) -> Result<(), Halt> {
         let limits = self.job.limits;
         let t0 = self.recorder.now();
-        let nobody_came = t0 + limits.ready_max + if self.job.plan.probes { 0 } else { limits.exit_max };
+        let unasked = limits.drain_start_max + limits.exit_max + UNASKED_WATCH;
+        let nobody_came = t0 + limits.ready_max + if self.job.plan.probes { 0 } else { unasked };
         let patience = |stage: &Self| {
             let td = stage.recorder.timeline(|timeline| timeline.td_last(limits.drain_start_max));
+            let gaps =
+                if stage.job.plan.probes { 0 } else { stage.recorder.timeline(|timeline| timeline.gaps) };
+            let nobody_came = nobody_came + gaps.min(UNASKED_GAPS_MAX);
             let watched = td.map_or(nobody_came, |td| td.hi + limits.drain_watch());
             // What was triggered again may have begun anew.
             let again = stage.job.plan.again.is_some() && !stage.may_be_ignored();
@@ -233,6 +241,7 @@ impl Conductor<'_> {
                 break;
             }
         }
+        self.ask_at_last(lanes).await?;
         let counted = self.take_stock_after().await?;
         if self.job.plan.settle && self.reached(Anchor::Tx) {
             tell(&self.progress, self.job, "settling", false);
@@ -256,6 +265,19 @@ impl Conductor<'_> {
         self.monitor.tell_sampling();
         self.take_sizes().await?;
         self.tell_what_came();
+        Ok(())
+    }
+
+    /// Nobody connected, and the old generation is still there: shows who serves by now, and whether it goes when somebody comes.
+    async fn ask_at_last(&mut self, lanes: &mut Lanes) -> Result<(), Halt> {
+        let plan = &self.job.plan;
+        if plan.probes || plan.starved || self.reached(Anchor::Tr) || self.reached(Anchor::Tx) {
+            return Ok(());
+        }
+        lanes.start_probes(&self.job.target.endpoints);
+        let limits = self.job.limits;
+        let until = self.recorder.now() + limits.drain_start_max + limits.exit_max;
+        self.until(until, |stage| stage.reached(Anchor::Tx) && lanes.all_done()).await?;
         Ok(())
     }
 

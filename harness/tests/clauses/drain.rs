@@ -3,7 +3,8 @@
 use hotspec::clause::result::Verdict;
 use hotspec::history::event::Owner;
 
-use crate::story::{BORN, Gone, NEW, OLD, TD, TR, correct, frame};
+use crate::correct::ARMING;
+use crate::story::{BORN, Gone, NEW, OLD, Story, T0, TD, TR, correct, frame};
 
 #[test]
 fn an_old_process_that_serves_on_breaks_drain_starts() {
@@ -123,4 +124,70 @@ fn where_processes_are_not_shown_nobody_is_accused_of_staying() {
         assert_ne!(clause.verdict, Verdict::Fail, "{clause:#?}");
     }
     assert!(result.evidence.iter().any(|line| line.starts_with("withheld: ")), "{:?}", result.evidence);
+}
+
+/// Here the old process is to be gone though nobody connects: ready_max, drain_start_max and exit_max after the trigger.
+const OWED: u64 = T0 + 10_000 + 1_000 + 5_000;
+
+/// Nobody connects until `at`; the old process accepts the first one, and goes when it is served.
+fn asked_at(at: u64) -> Story {
+    let mut story = frame("zero-traffic");
+    story.server.unlistens = None;
+    story.lane("before", ARMING).accepted_by(OLD).asked().answered().closed();
+    story.lane("probe", at).accepted_by(OLD).asked().answered_last().fin();
+    story.lane("probe", at + 5).accepted_by(NEW).asked().answered().closed();
+    story.server.gone = Gone::At(at + 50);
+    story
+}
+
+#[test]
+fn an_old_process_that_goes_only_when_somebody_connects_breaks_drain_exits() {
+    asked_at(OWED + 1_500).breaks("drain.exits", &[]);
+    let mut story = asked_at(OWED + 1_500);
+    story.server.gone = Gone::Never;
+    story.breaks("drain.exits", &[]);
+}
+
+#[test]
+fn an_old_process_that_was_not_left_alone_for_long_enough_stays_unaccused() {
+    asked_at(OWED - 50).holds("drain.exits");
+    asked_at(OWED + 50).leaves_open("drain.exits");
+    // Somebody connected in between: what it waited for then is not known.
+    let mut story = asked_at(OWED + 1_500);
+    story.lane("new", T0 + 5_000).accepted_by(NEW).asked().answered().closed();
+    story.holds("drain.exits");
+    // So with one that was connected all the time.
+    let mut story = asked_at(OWED + 1_500);
+    story.lane("idle", ARMING).accepted_by(OLD).asked().answered().at(T0 + 8_000).closed();
+    story.holds("drain.exits");
+}
+
+#[test]
+fn what_the_harness_slept_through_is_no_time_in_which_nobody_connected() {
+    let mut story = asked_at(OWED + 1_500);
+    story.harness_slept(T0 + 3_000, T0 + 4_450);
+    story.leaves_open("drain.exits");
+    let mut story = asked_at(OWED + 1_500);
+    story.harness_slept(T0 + 3_000, T0 + 4_000);
+    story.breaks("drain.exits", &[]);
+}
+
+#[test]
+fn a_successor_that_nobody_saw_serve_or_listen_in_time_accuses_no_old_process() {
+    let mut story = asked_at(OWED + 1_500);
+    story.server.born = None;
+    story.server.answers = None;
+    story.server.gone = Gone::Never;
+    story.leaves_open("drain.exits");
+    // It listens later than it may.
+    let mut story = asked_at(OWED + 1_500);
+    story.server.born = Some(T0 + 10_500);
+    story.holds("drain.exits");
+}
+
+#[test]
+fn a_trigger_that_is_not_carried_out_to_its_end_tells_nobody_to_go() {
+    let mut story = asked_at(OWED + 1_500);
+    story.server.drain_step = Some(T0 + 2_000);
+    story.holds("drain.exits");
 }

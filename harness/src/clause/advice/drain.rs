@@ -26,7 +26,7 @@ pub(super) const ADVICE: &[Advice] = &[
     },
     Advice {
         clause: "drain.exits",
-        seen: "When the last process of the old generation is gone or a zombie (a pidfd, /proc/PID/stat), against the end of its last connection; one scenario has no connection at all after the trigger.",
+        seen: "When the last process of the old generation is gone or a zombie (a pidfd, /proc/PID/stat), against the end of its last connection; in one scenario nobody connects after the trigger until it is gone, or until ready_max, drain_start_max and exit_max are over.",
         breaks: &[
             "A thread stays in accept(2), and one more connection would be needed to free it.",
             "A thread, task or timer that is not a daemon: metrics, logs, connection pools to a database.",
