@@ -110,7 +110,7 @@ fn fresh_timed_out(case: &Case<'_>, tally: &mut Tally) {
 }
 
 /// Whether the server ended a silent connection within its limit.
-fn closed_in_time(case: &Case<'_>, lane: &Lane, td: Interval, tally: &mut Tally) {
+pub(super) fn closed_in_time(case: &Case<'_>, lane: &Lane, td: Interval, tally: &mut Tally) {
     let late = LATE_MIN.max(case.limits.idle_max / 10);
     let limit = case.limits.idle_max.saturating_add(late);
     let deadline = td.hi.saturating_add(limit).saturating_add(case.delta);

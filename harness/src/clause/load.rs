@@ -36,13 +36,22 @@ pub const CLAUSES: &[Clause] = &[
         source: "hotspec",
         judge: Some(latency),
     },
+    Clause {
+        id: "load.idle-mass",
+        must: "FRI",
+        should: "",
+        requirement: "Of 2,000 idle connections each is served once more or closed by FIN within idle_max + max(1 s, 10 %) of Td, and the old generation is gone by exit_max after the last of them; outside of profile falcore, an RST that a request on one crosses is counted and forgiven.",
+        why: "What a dozen idle clients do not show, thousands do: tables that are full, lists that are searched for each, a backlog that overflows when all come back at once.",
+        source: "hotspec; RFC 9112 §9.3.1",
+        judge: Some(super::idle_mass::idle_mass),
+    },
 ];
 
 /// Fewer requests than these say nothing of a percentile.
 const REQUESTS_MIN: usize = 20;
 
 /// Whether a restart went through the load; says so where it is to be doubted.
-fn restarted(case: &Case<'_>, tally: &mut Tally) -> bool {
+pub(super) fn restarted(case: &Case<'_>, tally: &mut Tally) -> bool {
     if case.t0().is_none() {
         return false;
     }
@@ -83,7 +92,7 @@ fn connects(case: &Case<'_>, lane: &Lane, tally: &mut Tally) -> bool {
 }
 
 /// Whether the harness was away for so much of a wait that its end shows nothing.
-fn stood_still(case: &Case<'_>, from: Micros, to: Micros) -> bool {
+pub(super) fn stood_still(case: &Case<'_>, from: Micros, to: Micros) -> bool {
     case.own_gaps(from, to) > to.saturating_sub(from) / 4
 }
 

@@ -9,7 +9,7 @@
 //! - [`accounts`]: every reset of the target's side, accounted for
 //! - [`registry`]: all clauses, their levels and sources
 //! - [`judge`]: from histories to results
-//! - one file per group: [`availability`], [`in_flight`], [`keep_alive`], [`idle`], [`drain`], [`process`] (with
+//! - one file per group: [`availability`], [`in_flight`], [`keep_alive`], [`idle`], [`drain`] (with `exits`), [`process`] (with
 //!   [`handover`], [`aftermath`], [`identity`], [`told`]), [`protocol`] (with [`bodies`],
 //!   [`leaving`], [`kinds`]), [`repeat`], [`failure`] (with [`trial`], `undisturbed`); [`wire`] has
 //!   what packets decide
@@ -32,12 +32,14 @@ pub mod control;
 pub mod counted;
 pub mod drain;
 mod dropped;
+mod exits;
 pub mod failure;
 mod growth;
 pub mod handover;
 pub mod held;
 pub mod identity;
 pub mod idle;
+mod idle_mass;
 pub mod in_flight;
 pub mod judge;
 pub mod keep_alive;

@@ -63,10 +63,4 @@ pub const CLAUSES: &[Clause] = &[
         "FRI",
         "TLS session tickets from before T0 resume sessions after Tx.",
     ),
-    planned(
-        "load.idle-mass",
-        "FRI",
-        "",
-        "Of 10,000 idle connections each is served once more or closed by FIN in time, and the old generation goes.",
-    ),
 ];

@@ -158,6 +158,8 @@ pub struct LanePlan {
     pub reconnect: bool,
     /// An ordinary pooled client instead of a raw socket.
     pub pooled: bool,
+    /// It begins so long after the first ones.
+    pub after: Micros,
     /// Who holds the server's side is not looked up: that costs more the more descriptors a process has.
     pub untraced: bool,
     /// So many loopback addresses are connected from in turn, where the target listens on 127.0.0.1; 0 leaves it to the kernel.

@@ -77,6 +77,7 @@ const SCENARIOS: &[(&str, &str)] = &[
     ("dropped-listener", include_str!("../../scenarios/dropped-listener.toml")),
     ("many-generations", include_str!("../../scenarios/many-generations.toml")),
     ("load-closed-loop", include_str!("../../scenarios/load-closed-loop.toml")),
+    ("load-idle-mass", include_str!("../../scenarios/load-idle-mass.toml")),
     ("load-new-connections", include_str!("../../scenarios/load-new-connections.toml")),
 ];
 

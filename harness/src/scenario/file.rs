@@ -206,6 +206,8 @@ pub struct LaneSpec {
     /// How many are opened at the beginning.
     #[serde(default)]
     pub count: u32,
+    /// They are opened one after another in this time, and not all at once.
+    pub over: Option<Length>,
     /// Who holds the server's side is not looked up, as that is costly for many and no clause asks for it.
     #[serde(default)]
     pub untraced: bool,

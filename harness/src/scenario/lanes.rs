@@ -72,6 +72,7 @@ impl Lanes {
         }
         let (context, plan) = (self.context.clone(), plan.clone());
         self.tasks.spawn_local(async move {
+            tokio::time::sleep(Duration::from_micros(plan.after)).await;
             if plan.pooled {
                 pooled_lane(context, &plan).await;
             } else if plan.reconnect {

@@ -255,6 +255,7 @@ fn lane(
         reconnect: spec.reconnect,
         pooled: spec.pooled,
         untraced: spec.untraced,
+        after: spec.over.as_ref().map_or(0, |over| (over.resolve(limits) as f64 * share) as Micros),
         // 127.0.0.2 and so on: the last part of an address is a byte.
         sources: spec.sources.min(200),
         steps,

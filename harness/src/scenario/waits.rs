@@ -69,6 +69,7 @@ impl Walk {
     /// The last lane of its kind: where the lanes are spread over a while, it waits longest.
     fn of(lane: &LaneSpec, endpoints: &Endpoints, limits: &Limits, lead: Micros) -> Self {
         let mut walk = Walk::default();
+        walk.pass(lane.over.as_ref().map_or(0, |over| over.resolve(limits)));
         let share = f64::from(lane.count.saturating_sub(1)) / f64::from(lane.count.max(1));
         for step in &lane.steps {
             match step {

@@ -5,7 +5,7 @@ pub(crate) mod bodies;
 pub(crate) mod handover;
 pub(crate) mod kinds;
 pub(crate) mod leaving;
-mod load;
+pub(crate) mod load;
 pub(crate) mod silent;
 pub(crate) mod versions;
 
@@ -78,6 +78,7 @@ pub(crate) fn lanes(story: &mut Story) {
         | "stopped-amid"
         | "twenty-restarts" => again::lanes(story),
         "load-closed-loop" | "load-new-connections" => load::lanes(story),
+        "load-idle-mass" => load::idle_mass(story),
         other => panic!("no correct history is written for the scenario {other}"),
     }
 }

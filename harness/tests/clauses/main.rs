@@ -25,6 +25,7 @@ mod generations;
 mod handover;
 mod identity;
 mod idle;
+mod idle_mass;
 mod in_flight;
 mod judged;
 mod keep_alive;

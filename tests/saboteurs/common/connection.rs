@@ -4,6 +4,7 @@ use std::io;
 use std::net::Shutdown;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -26,12 +27,15 @@ const LINGER: Duration = Duration::from_secs(2);
 /// Since when the server drains.
 pub type Draining = watch::Receiver<Option<Instant>>;
 
+/// Whether the sweep of the drain has no place for a connection.
+type Forgotten = Arc<AtomicBool>;
+
 pub struct Connections {
     draining: watch::Sender<Option<Instant>>,
     rules: Rules,
     tasks: JoinSet<()>,
     /// Those that are open, in the order in which they were accepted; kept only where not all of them drain.
-    open: Vec<AbortHandle>,
+    open: Vec<(AbortHandle, Forgotten)>,
 }
 
 impl Connections {
@@ -43,10 +47,12 @@ impl Connections {
         while self.tasks.try_join_next().is_some() {}
         match accepted {
             Ok(stream) => {
-                let task = self.tasks.spawn(serve(stream, self.draining.subscribe(), self.rules));
-                if self.rules.drain_at_most.is_some() {
-                    self.open.retain(|one| !one.is_finished());
-                    self.open.push(task);
+                let forgotten = Forgotten::default();
+                let served = serve(stream, self.draining.subscribe(), self.rules, Arc::clone(&forgotten));
+                let task = self.tasks.spawn(served);
+                if self.rules.drain_at_most.or(self.rules.sweep_at_most).is_some() {
+                    self.open.retain(|(one, _)| !one.is_finished());
+                    self.open.push((task, forgotten));
                 }
             }
             Err(error) => {
@@ -64,10 +70,12 @@ impl Connections {
     }
 
     pub fn begin_drain(&mut self) {
+        self.open.retain(|(one, _)| !one.is_finished());
+        let beyond = self.open.iter().skip(self.rules.sweep_at_most.unwrap_or(usize::MAX));
+        beyond.for_each(|(_, forgotten)| forgotten.store(true, Ordering::SeqCst));
         self.draining.send_replace(Some(Instant::now()));
-        let at_most = self.rules.drain_at_most.unwrap_or(usize::MAX);
-        self.open.retain(|one| !one.is_finished());
-        self.open.iter().skip(at_most).for_each(AbortHandle::abort);
+        let beyond = self.open.iter().skip(self.rules.drain_at_most.unwrap_or(usize::MAX));
+        beyond.for_each(|(task, _)| task.abort());
     }
 
     /// Returns when all connections are closed. Cancel safe.
@@ -82,10 +90,10 @@ impl Connections {
     }
 }
 
-async fn serve(stream: TcpStream, draining: Draining, rules: Rules) {
+async fn serve(stream: TcpStream, draining: Draining, rules: Rules, forgotten: Forgotten) {
     let _ = stream.set_nodelay(true);
     let stream = Arc::new(stream);
-    let silent = exchange(Arc::clone(&stream), draining.clone(), rules).await;
+    let silent = exchange(Arc::clone(&stream), draining.clone(), rules, &forgotten).await;
     let end = match (draining.borrow().is_some(), silent) {
         (false, _) => rules.after_other,
         (true, false) => rules.after_answer,
@@ -103,7 +111,12 @@ async fn serve(stream: TcpStream, draining: Draining, rules: Rules) {
 }
 
 /// Request by request, until either side has had enough; says whether it was the client's silence that ended it.
-async fn exchange(stream: Arc<TcpStream>, mut draining: Draining, rules: Rules) -> bool {
+async fn exchange(
+    stream: Arc<TcpStream>,
+    mut draining: Draining,
+    rules: Rules,
+    forgotten: &AtomicBool,
+) -> bool {
     let activity = Activity::new(rules);
     let io = TokioIo::new(Watched { stream, activity: activity.clone(), read_size: rules.read_size });
     let state = (activity.clone(), draining.clone());
@@ -114,7 +127,8 @@ async fn exchange(stream: Arc<TcpStream>, mut draining: Draining, rules: Rules) 
     let mut connection = pin!(http1::Builder::new().half_close(true).serve_connection(io, service));
     let mut told = draining.clone();
     loop {
-        let draining_since = *draining.borrow_and_update();
+        let swept = || !forgotten.load(Ordering::SeqCst);
+        let draining_since = draining.borrow_and_update().filter(|_| swept());
         if rules.drops_unread && draining_since.is_some() && activity.is_unused() {
             return true;
         }
@@ -128,7 +142,7 @@ async fn exchange(stream: Arc<TcpStream>, mut draining: Draining, rules: Rules) 
             _ = draining.changed() => {}
             silence = expiry(limit) => {
                 // Once more: what the connection has just read is no silence.
-                if activity.limit(*draining.borrow()) != limit {
+                if activity.limit(draining.borrow().filter(|_| swept())) != limit {
                     continue;
                 }
                 if silence == Silence::Idle {

@@ -37,6 +37,8 @@ pub struct Rules {
     pub upload: Option<Duration>,
     /// So many connections drain; those beyond are dropped when the drain begins.
     pub drain_at_most: Option<usize>,
+    /// So many are swept when they are idle while the server drains; those beyond stay as long as they may at other times.
+    pub sweep_at_most: Option<usize>,
     /// How much is read at a time.
     pub read_size: usize,
     /// What becomes of a connection, while the server drains, that its client or the last answer has ended.
@@ -63,6 +65,7 @@ impl Default for Rules {
             half_closed: None,
             upload: None,
             drain_at_most: None,
+            sweep_at_most: None,
             read_size: usize::MAX,
             after_answer: End::Linger,
             after_silence: End::Linger,

@@ -60,8 +60,9 @@ pub(super) const ADVICE: &[Advice] = &[
     },
     Advice {
         clause: "load.idle-mass",
-        seen: "10,000 idle connections across a restart: each is served once more or ended by FIN, and the old generation goes.",
+        seen: "2,000 idle connections across a restart, opened spread out: three in five ask once more while the old generation drains, the others say nothing. Each is served or ended by FIN, and the old generation goes. A server that has no room for so many in control is left out.",
         breaks: &[
+            "A table or a sweep of the drain holds a fixed number of connections, and those beyond it are forgotten: nobody times them out.",
             "All are closed in one go, and those that come back at once overflow the backlog.",
             "A list that is searched for each connection that is closed.",
             "Two generations need twice the descriptors.",

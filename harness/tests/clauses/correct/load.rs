@@ -1,7 +1,7 @@
 //! Load that goes through several restarts.
 
 use super::ARMING;
-use crate::story::{NEW, OLD, Story, TD, frame};
+use crate::story::{IDLE_MAX, NEW, OLD, Story, TD, frame};
 
 pub(super) fn lanes(story: &mut Story) {
     let one = if story.scenario.name == "load-closed-loop" { closed_loop } else { new_connections };
@@ -44,4 +44,20 @@ fn new_connections(story: &mut Story) {
         let holding = story.lane("holding", from).accepted_by(OLD).asked().answered().armed();
         holding.at(until).asked().answered_last().fin();
     }
+}
+
+/// Of each kind as many as a story needs.
+pub(crate) fn idle_mass(story: &mut Story) {
+    for at in (40..340).step_by(30) {
+        let mass = story.lane("mass", at).connected().asked().answered().armed();
+        mass.at(700 + at).asked().answered().closed();
+        story.lane("mass-silent", at).connected().asked().answered().armed().at(700 + at).closed();
+    }
+    for at in (0..300).step_by(30) {
+        let mass = story.lane("mass", ARMING + at).connected().asked().answered().armed();
+        mass.at(TD + 150 + 10 * at).asked().answered_last().fin();
+        let silent = story.lane("mass-silent", ARMING + at).connected().asked().answered().armed();
+        silent.at(TD + IDLE_MAX + at / 10).fin();
+    }
+    story.old_until = story.old_until.max((TD + IDLE_MAX + 40) * 1_000);
 }
