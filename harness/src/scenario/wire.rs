@@ -57,7 +57,9 @@ impl Wire {
             }
             self.segments += 1;
             let port = if by_target { segment.destination.port() } else { segment.source.port() };
-            let Some(reset) = note(self.ended.entry(port).or_default(), port, by_target, segment) else { continue };
+            let Some(reset) = note(self.ended.entry(port).or_default(), port, by_target, segment) else {
+                continue;
+            };
             if self.has_room_for(&reset) {
                 recorder.record_at(recorder.at(heard.at), reset);
             }

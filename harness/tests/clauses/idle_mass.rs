@@ -28,7 +28,7 @@ fn one_that_is_forgotten_breaks_it() {
     let mut story = correct(SCENARIO);
     idle(&mut story, "mass-silent").at(TD + 32_000).closed();
     story.old_until = (TD + 32_000) * 1_000;
-    story.breaks(CLAUSE, &[]);
+    story.breaks("load.idle-mass", &[]);
     let mut story = correct(SCENARIO);
     idle(&mut story, "mass-silent").at(TD + IDLE_MAX + 1_200).fin();
     story.breaks(CLAUSE, &[]);
