@@ -88,7 +88,9 @@ impl Unasked {
         let t0 = case.t0()?;
         // A trigger of several steps that was not carried out to its end tells nobody to drain.
         let from = case.timeline.drain_step?.hi.max(t0.hi);
-        let opened = || case.restart_lanes().map(|lane| lane.opened);
+        // One that was refused woke nobody.
+        let came = case.restart_lanes().filter(|lane| lane.connect_failed.is_none());
+        let opened = || came.map(|lane| lane.opened);
         let busy = |lane: &Lane| lane.opened <= from && lane.end.is_none_or(|end| end.at > t0.lo);
         let not_connected = |lane: &Lane| lane.connect_failed.is_some_and(|(at, ..)| at <= t0.lo);
         if case.starved || case.restart_lanes().any(|lane| busy(lane) && !not_connected(lane)) {

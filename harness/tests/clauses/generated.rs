@@ -9,6 +9,8 @@ use hotspec::declaration::{DeclaredLimits, Profile, Span};
 use hotspec::history::event::{Event, Phase, SCHEMA, What};
 use hotspec::history::{Lane, LaneId, Model, Timeline, file};
 use hotspec::scenario::builtin;
+use hotspec::scenario::plan::Plan;
+use hotspec::target::file::Endpoints;
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -241,6 +243,49 @@ proptest! {
         add(&mut worse, breach, at);
         let after = worse.judged();
         prop_assert!(rank(after.verdict) <= rank(before.verdict), "{:?} to {:?}", before.verdict, after.verdict);
+    }
+
+    #[test]
+    fn a_refused_connection_mends_no_clause(story in stories(), at in T0 + 1..14_000) {
+        let before = story.judged();
+        let mut worse = story;
+        worse.lane("new", at).refused();
+        let after = worse.judged();
+        for clause in before.clauses.iter().filter(|clause| clause.verdict == Verdict::Fail) {
+            let then = after.clauses.iter().find(|one| one.id == clause.id);
+            prop_assert_eq!(then.map(|one| one.verdict), Some(Verdict::Fail), "{}", &clause.id);
+        }
+    }
+
+    #[test]
+    fn the_same_seed_makes_the_same_plan_and_every_step_of_the_file_is_in_it(
+        scenario in select(builtin::scenarios().unwrap()),
+        seed in any::<u64>(),
+        idle_max in 1_000..120_000_000_u64,
+        stall_max in 1_000..10_000_000_u64,
+    ) {
+        let declared = DeclaredLimits {
+            idle_max: Some(Span(idle_max)),
+            stall_max: Some(Span(stall_max)),
+            ..DeclaredLimits::default()
+        };
+        let plan = || Plan::new(&scenario, &Endpoints::default(), &declared.resolve(), seed);
+        let (one, other) = (plan(), plan());
+        prop_assert_eq!(format!("{one:?}"), format!("{other:?}"));
+        let lanes = one.lanes.iter().chain(one.repeated.iter().map(|(_, lane)| lane));
+        let mut steps: Vec<(String, usize)> = lanes.map(|lane| (lane.role.clone(), lane.steps.len())).collect();
+        let specs = scenario.lanes.iter();
+        let mut wanted: Vec<(String, usize)> = specs
+            .flat_map(|spec| {
+                let each = if spec.each_listener { usize::from(scenario.listeners) } else { 1 };
+                let count = if spec.every.is_some() { 1 } else { spec.count as usize * each };
+                std::iter::repeat_n((spec.role.clone(), spec.steps.len()), count)
+            })
+            .collect();
+        steps.sort();
+        wanted.sort();
+        prop_assert_eq!(steps, wanted);
+        prop_assert!(one.repeated.iter().all(|(every, _)| *every > 0));
     }
 
     #[test]
