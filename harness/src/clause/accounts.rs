@@ -99,7 +99,7 @@ fn counted(cases: &[&Case<'_>]) -> Option<String> {
     for case in &cases {
         let readings = &case.counted.readings;
         let (Some(first), Some(last)) = (readings.first(), readings.last()) else { continue };
-        sent += readings.iter().map(|reading| reading.of("OutRsts")).sum::<u64>();
+        sent = readings.iter().map(|reading| reading.of("OutRsts")).fold(sent, u64::saturating_add);
         let within = |reset: &&Reset| reset.at > first.from && reset.at <= last.at && counts(reset);
         heard += case.wire.resets.iter().filter(within).count() as u64;
     }

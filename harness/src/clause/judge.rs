@@ -105,9 +105,12 @@ fn tally(
         cases.iter().filter(|one| exercises(one.entry)).map(|one| &one.case).filter(|one| concerns(one))
     {
         let mut one = Tally::default();
-        catch_unwind(AssertUnwindSafe(|| judge(case, &mut one)))
+        let check = || {
+            judge(case, &mut one);
+            explain(case, &mut one.violations);
+        };
+        catch_unwind(AssertUnwindSafe(check))
             .map_err(|_| format!("the checker of {} panicked on {}", clause.id, case.scenario))?;
-        explain(case, &mut one.violations);
         if case.interrupted {
             if one.violations.is_empty() {
                 one.exercised = 0;
@@ -125,7 +128,7 @@ fn tally(
     Ok(total)
 }
 
-/// Says why, wherever the evidence tells it. A fault in that is none of the clause.
+/// Says why, wherever the evidence tells it.
 fn explain(case: &Case<'_>, violations: &mut [Violation]) {
     if violations.is_empty() {
         return;

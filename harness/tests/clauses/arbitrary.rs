@@ -2,7 +2,7 @@
 
 use hotspec::history::event::{
     CommonDescriptor, ConnectTrouble, Counted, Ending, Event, Interval, ListenerRow, Micros, Owner, Phase,
-    PidFileState, SCHEMA, Stage, Stop, What,
+    PidFileState, SCHEMA, Scope, Stage, Stop, What,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -248,6 +248,33 @@ fn of_holdings() -> BoxedStrategy<What> {
     .boxed()
 }
 
+/// What is heard on the wire, and counted.
+fn of_wire() -> BoxedStrategy<What> {
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+    let reset = |(port, (by_target, ack, lane_ended, target_ended, refused))| What::Reset {
+        port,
+        by_target,
+        ack,
+        lane_ended,
+        target_ended,
+        refused,
+    };
+    let scope = proptest::sample::select(&[Scope::Target, Scope::Both, Scope::Shared]);
+    let names = ["OutRsts", "TCPAbortOnClose", "TCPAbortOnData", "TCPAbortOnMemory", "ListenOverflows"];
+    let name = proptest::sample::select(names.to_vec()).prop_map(str::to_owned);
+    let growth = btree_map(name, prop_oneof![3 => 0..4_u64, 1 => any::<u64>()], 0..3);
+    prop_oneof![
+        4 => (port(), flags).prop_map(reset),
+        1 => (any::<u64>(), 0..2_u64).prop_map(|(segments, lost)| What::Heard { segments, lost }),
+        3 => (scope, micros(), growth).prop_map(|(scope, from, growth)| What::Counters { scope, from, growth }),
+    ]
+    .boxed()
+}
+
+fn port() -> BoxedStrategy<u16> {
+    (40_000..40_003_u16).boxed()
+}
+
 fn of_opening() -> BoxedStrategy<What> {
     let roles = word(&[
         "canary",
@@ -269,9 +296,10 @@ fn of_opening() -> BoxedStrategy<What> {
         ConnectTrouble::Other,
     ]);
     prop_oneof![
-        4 => (number(), roles, any::<String>())
+        4 => (number(), roles, word(&["127.0.0.1:8080"]))
             .prop_map(|(lane, role, address)| What::Open { lane, role, address }),
-        2 => (number(), number()).prop_map(|(lane, retransmits)| What::Connected { lane, retransmits, port: None }),
+        2 => (number(), number(), option::of(port()))
+            .prop_map(|(lane, retransmits, port)| What::Connected { lane, retransmits, port }),
         1 => (number(), trouble, option::of(any::<i32>()))
             .prop_map(|(lane, why, errno)| What::ConnectFailed { lane, why, errno }),
         3 => (number(), owner()).prop_map(|(lane, owner)| What::Owner { lane, owner }),
@@ -344,6 +372,7 @@ pub(crate) fn events() -> BoxedStrategy<Vec<Event>> {
         of_witness(),
         of_told(),
         of_handover(),
+        of_wire(),
         of_holdings(),
         of_looks(),
         of_opening(),

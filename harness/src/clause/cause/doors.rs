@@ -64,7 +64,7 @@ impl Closed {
     fn ended_with(&self, case: &Case<'_>, proc: ProcId) -> bool {
         let gone = case.timeline.procs.get(&proc).and_then(|proc| proc.gone);
         gone.is_some_and(|gone| {
-            gone.lo <= self.at && gone.hi >= self.from && gone.hi <= self.at + RESETS_WITHIN
+            gone.lo <= self.at && gone.hi >= self.from && gone.hi <= self.at.saturating_add(RESETS_WITHIN)
         })
     }
 }
