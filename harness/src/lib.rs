@@ -13,12 +13,14 @@
 //! - [`clause`]: what must hold: one pure function per clause
 //! - [`report`]: who is told: one file per format
 //! - [`selftest`]: a server with one fault after another, to show what is seen on this machine
+//! - [`doctor`]: which witnesses work on this machine
 //! - [`declaration`], [`manifest`]: what a target declares, and what a run was
 
 pub mod clause;
 pub mod cli;
 pub mod client;
 pub mod declaration;
+pub mod doctor;
 pub mod exit;
 pub mod history;
 pub mod manifest;

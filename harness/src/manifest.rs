@@ -30,10 +30,14 @@ pub struct Manifest {
     pub model: Model,
     /// Fixes the plan and the order of what is done, not the kernel's scheduling.
     pub seed: u64,
-    /// How the target was isolated: net or none.
+    /// How the target was isolated: full, net or none. Scenarios on unix sockets have net at most: no two networks share an
+    /// abstract name.
     pub isolation: String,
     /// Why not better, if so.
     pub isolation_why: Option<String>,
+    /// The value that net.ipv4.tcp_migrate_req was given in the target's network, if it was given one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migrate_req: Option<bool>,
     /// Limits as declared.
     pub limits: DeclaredLimits,
     /// SHOULD counts as well.

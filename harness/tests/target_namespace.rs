@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
 use hotspec::target::namespace::{Isolation, enter_network_namespace, prepare_process};
+use hotspec::target::network::Network;
 use hotspec::target::warden::CommandSpec;
 use hotspec::witness::counters::Counters;
 use hotspec::witness::process::Exit;
@@ -40,6 +41,101 @@ fn two_threads_bind_one_port() {
         let (one, two) = (scope.spawn(|| inode("127.0.0.1")), scope.spawn(|| inode("127.0.0.1")));
         assert_ne!(one.join().unwrap(), two.join().unwrap());
     });
+}
+
+/// What is sent on the server's side is counted there and not on the clients'.
+fn each_side_has_its_own_counters(ip: &str) {
+    let network = Network::enter(Isolation::Full, None).unwrap();
+    if !network.has_ipv6() {
+        // Where the loopback has it, so has the cable.
+        assert!(TcpListener::bind("[::1]:0").is_err());
+        if ip.contains(':') {
+            return;
+        }
+    }
+    let host: std::net::IpAddr =
+        if ip.contains(':') { network.hosts().v6.into() } else { network.hosts().v4.into() };
+    assert_eq!(host.to_string(), ip);
+    let counted = || (network.at_server(|| Counters::read().unwrap()).unwrap(), Counters::read().unwrap());
+    let listener = network.at_server(|| TcpListener::bind((host, 8080)).unwrap()).unwrap();
+    let (server, clients) = counted();
+    let mut client = TcpStream::connect((host, 8080)).unwrap();
+    client.write_all(b"x").unwrap();
+    let (mut served, peer) = listener.accept().unwrap();
+    served.read_exact(&mut [0]).unwrap();
+    socket2::SockRef::from(&served).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+    drop(served);
+    assert_eq!(client.read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+    let (server_now, clients_now) = counted();
+    let (server, clients) = (server_now.since(&server), clients_now.since(&clients));
+    let both = |name: &str| (server.get(name).copied(), clients.get(name).copied());
+    assert_eq!(both("OutRsts"), (Some(1), None), "{server:?} {clients:?}");
+    assert_eq!(both("PassiveOpens"), (Some(1), None), "{server:?} {clients:?}");
+    assert_eq!(both("ActiveOpens"), (None, Some(1)), "{server:?} {clients:?}");
+    // The table of one side shows the sockets of that side.
+    let listening = |table: SocketTable| { table }.listeners().unwrap().len();
+    assert_eq!(network.at_server(|| listening(SocketTable::open().unwrap())).unwrap(), 1);
+    assert_eq!(listening(SocketTable::open().unwrap()), 0);
+    // Clients may have other addresses too, as those of load do.
+    assert_ne!(peer.ip(), host);
+    let other = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    other.bind(&std::net::SocketAddr::from(([192, 0, 2, 9], 0)).into()).unwrap();
+}
+
+#[test]
+fn two_networks_count_each_their_own() {
+    if !is_root() {
+        println!("skipped: needs root; an ordinary user's case is below");
+        return;
+    }
+    for ip in ["192.0.2.1", "2001:db8::1"] {
+        std::thread::spawn(move || each_side_has_its_own_counters(ip)).join().unwrap();
+    }
+}
+
+#[test]
+fn so_they_do_for_an_ordinary_user() {
+    let text = as_ordinary_user(|| match prepare_process() {
+        Ok(_) => {
+            each_side_has_its_own_counters("192.0.2.1");
+            "isolated".to_owned()
+        }
+        Err(denied) => format!("skipped: {denied}"),
+    });
+    println!("{text}");
+    assert!(text == "isolated" || text.starts_with("skipped"), "{text}");
+}
+
+#[test]
+fn what_is_set_and_started_at_the_servers_side_is_there_alone() {
+    if !is_root() {
+        println!("skipped: needs root");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let output = dir.path().join("output");
+    let thread = std::thread::spawn({
+        let output = output.clone();
+        move || {
+            let network = Network::enter(Isolation::Full, Some(true)).unwrap();
+            let setting = || std::fs::read_to_string("/proc/sys/net/ipv4/tcp_migrate_req").unwrap();
+            assert_eq!((network.at_server(setting).unwrap().trim(), setting().trim()), ("1", "0"));
+            let here = || std::fs::read_link("/proc/thread-self/ns/net").unwrap();
+            let (server, clients) = (network.at_server(here).unwrap(), here());
+            assert_ne!(server, clients);
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let link = CommandSpec::new("readlink").args(["/proc/self/ns/net"]).output(output);
+                let mut warden = network.at_server(|| warden_of([link])).unwrap();
+                warden.start_command(0).await.unwrap();
+                assert_eq!(next_exit(&mut warden).await.2, Exit::Code(0));
+                warden.end().await.unwrap();
+            });
+            server
+        }
+    });
+    let server = thread.join().unwrap();
+    assert_eq!(std::fs::read_to_string(output).unwrap().trim(), server.to_str().unwrap());
 }
 
 #[test]

@@ -7,7 +7,8 @@ mod support;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
-use hotspec::target::namespace::enter_network_namespace;
+use hotspec::target::namespace::{Isolation, enter_network_namespace};
+use hotspec::target::network::Network;
 use hotspec::witness::packets::{Heard, Tap};
 use socket2::SockRef;
 use support::*;
@@ -20,7 +21,7 @@ fn heard(act: impl FnOnce(&mut Tap) + Send + 'static) {
     }
     let done = std::thread::spawn(|| {
         enter_network_namespace().unwrap();
-        act(&mut Tap::open().unwrap());
+        act(&mut Tap::open("lo").unwrap());
     });
     done.join().unwrap();
 }
@@ -59,6 +60,38 @@ fn orderly_end(tap: &mut Tap, ip: &str) {
     assert_eq!(told(&all, server), ["client S", "server SA", "server FA", "client FA"]);
     assert!(all.is_sorted_by_key(|heard| heard.at));
     assert_eq!(tap.lost().unwrap(), 0);
+}
+
+#[test]
+fn on_the_servers_end_of_a_cable_each_segment_is_heard_once_too() {
+    if !is_root() {
+        println!("skipped: needs root");
+        return;
+    }
+    let done = std::thread::spawn(|| {
+        let network = Network::enter(Isolation::Full, None).unwrap();
+        let mut hosts = vec![network.hosts().v4.into()];
+        hosts.extend(network.has_ipv6().then(|| std::net::IpAddr::from(network.hosts().v6)));
+        for host in hosts {
+            let (mut tap, listener) = network
+                .at_server(|| {
+                    (Tap::open(network.interface()).unwrap(), TcpListener::bind((host, 8080)).unwrap())
+                })
+                .unwrap();
+            let server = listener.local_addr().unwrap();
+            let mut client = TcpStream::connect(server).unwrap();
+            drop(listener.accept().unwrap());
+            client.read_to_end(&mut Vec::new()).unwrap();
+            drop(client);
+            let all = eventually("the last segment", || {
+                let all = tap.read();
+                (all.len() == 4).then_some(all)
+            });
+            assert_eq!(told(&all, server), ["client S", "server SA", "server FA", "client FA"]);
+            assert!(all.iter().all(|heard| heard.segment.frame_bytes as usize == heard.frame.len()));
+        }
+    });
+    done.join().unwrap();
 }
 
 #[test]
@@ -116,7 +149,7 @@ fn a_queue_that_is_closed_resets_what_waits_in_it() {
 fn what_was_said_before_it_was_opened_is_not_heard() {
     heard(|tap| {
         drop(connected("127.0.0.1"));
-        let mut late = Tap::open().unwrap();
+        let mut late = Tap::open("lo").unwrap();
         assert!(!tap.read().is_empty());
         assert!(late.read().is_empty());
     });

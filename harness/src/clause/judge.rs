@@ -312,7 +312,12 @@ fn evidence(manifest: &Manifest, cases: &[Judged<'_>]) -> Vec<String> {
     evidence.extend(accounts::told(&cases));
     evidence.extend(withheld.into_iter().map(|why| format!("withheld: {why}")));
     if let Some(why) = &manifest.isolation_why {
-        evidence.push(format!("no network namespace of its own: {why}"));
+        let without =
+            if manifest.isolation == "net" { "one network for both sides" } else { "no network of its own" };
+        evidence.push(format!("{without}: {why}"));
+    }
+    if let Some(on) = manifest.migrate_req {
+        evidence.push(format!("net.ipv4.tcp_migrate_req = {}", u8::from(on)));
     }
     evidence
 }

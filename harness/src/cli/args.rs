@@ -33,6 +33,8 @@ pub(super) enum Verb {
     Explain(ExplainArgs),
     /// Judge a stored run again
     Check(CheckArgs),
+    /// Say which witnesses work on this machine, why others don't, and what would enable them
+    Doctor(DoctorArgs),
     /// See what this machine shows: put a server with one fault after another to the test
     Selftest(SelftestArgs),
     /// Run the reference server (`hotspec serve --help` for its own options)
@@ -94,9 +96,13 @@ pub(super) struct RunArgs {
     /// Where the run is stored [default: a new directory under target/ or the user's state directory]
     #[arg(long, value_name = "DIR")]
     pub(super) run_dir: Option<PathBuf>,
-    /// Whether each scenario gets a network namespace of its own
+    /// The network that each scenario gets
     #[arg(long, value_enum, default_value = "auto")]
     pub(super) isolation: IsolationArg,
+    /// The value of net.ipv4.tcp_migrate_req in the target's network: whether the kernel hands queued connections of a closed
+    /// SO_REUSEPORT listener on to another [default: the kernel's, 0]
+    #[arg(long, value_name = "0|1", value_parser = clap::value_parser!(u8).range(0..=1))]
+    pub(super) migrate_req: Option<u8>,
     /// The command that starts the server; {address}, {host}, {port} and {dir} are filled in
     #[arg(last = true, value_name = "COMMAND")]
     pub(super) command: Vec<String>,
@@ -261,8 +267,10 @@ impl From<ModelArg> for crate::history::Model {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum IsolationArg {
-    /// A network namespace where permitted
+    /// The best that this machine permits of net and none
     Auto,
+    /// Two network namespaces, one for the server and one for its clients, joined by a veth pair, or an error
+    Full,
     /// A network namespace, or an error
     Net,
     /// None: ports are shared with everything else on this machine
@@ -274,6 +282,7 @@ impl IsolationArg {
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Auto => "auto",
+            Self::Full => "full",
             Self::Net => "net",
             Self::None => "none",
         }
@@ -352,11 +361,26 @@ pub(super) struct ExplainArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct DoctorArgs {
+    /// As a table for people, or as JSON
+    #[arg(long, value_enum, default_value = "table")]
+    pub(super) format: DoctorFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum DoctorFormat {
+    /// A table
+    Table,
+    /// JSON
+    Json,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct SelftestArgs {
     /// Faults by name; default: all
     #[arg(value_name = "FAULT")]
     pub(super) faults: Vec<String>,
-    /// Whether each scenario gets a network namespace of its own
+    /// The network that each scenario gets
     #[arg(long, value_enum, default_value = "auto")]
     pub(super) isolation: IsolationArg,
 }

@@ -2,9 +2,12 @@
 
 mod args;
 mod check;
+mod doctor;
 mod explain;
+mod isolation;
 mod known;
 mod list;
+mod packets;
 mod present;
 mod run;
 mod run_dir;
@@ -48,6 +51,7 @@ pub fn main() -> ExitCode {
         Verb::List(args) => list::list(&args),
         Verb::Explain(args) => explain::explain(&args),
         Verb::Check(args) => check::check(&args),
+        Verb::Doctor(args) => doctor::doctor(&args),
         Verb::Selftest(args) => selftest::selftest(&args),
         // Reached only with options before the verb, of which there are none.
         Verb::Serve { .. } => Ok(exit::USAGE),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{IsTerminal, Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::args::{Format, ReportArg};
 use super::run_dir::Files;
@@ -77,7 +77,7 @@ fn tail(path: &Path) -> Vec<u8> {
 /// Opened before the run, so that a report that can't be written is told before an hour is spent.
 pub(super) struct Sink {
     format: Format,
-    file: Option<(File, std::path::PathBuf)>,
+    file: Option<(File, PathBuf)>,
 }
 
 /// Opens what the reports go to.
@@ -119,6 +119,11 @@ pub(super) fn write(sinks: Vec<Sink>, text: impl Fn(Format) -> String) -> Result
 }
 
 impl Judged {
+    /// The histories of each scenario, one for each attempt.
+    pub(super) fn histories(&self) -> &BTreeMap<String, Vec<Vec<Event>>> {
+        &self.histories
+    }
+
     /// Scenarios on which the verdict still hangs: none if it is no longer open. A target that did start in others may have
     /// been too slow in one, or found its port taken.
     pub(super) fn undecided(&self) -> BTreeSet<String> {
@@ -169,9 +174,21 @@ impl Judged {
     }
 
     fn human(&self, dir: &Path, width: usize, colour: bool) -> String {
-        let evidence = Evidence { histories: &self.histories, outputs: &self.outputs, run_dir: dir };
+        let packets = packets(dir, &self.histories);
+        let (histories, outputs) = (&self.histories, &self.outputs);
+        let evidence = Evidence { histories, outputs, packets: &packets, run_dir: dir };
         Human { width, colour }.render(&self.result, &evidence)
     }
+}
+
+/// The packets that there are, by scenario and attempt.
+fn packets(
+    dir: &Path,
+    histories: &BTreeMap<String, Vec<Vec<Event>>>,
+) -> BTreeMap<String, Vec<Option<PathBuf>>> {
+    let there = |files: Files| Some(files.packets).filter(|path| path.exists());
+    let of = |name: &String| (name.clone(), Files::made(dir, name).map(there).collect());
+    histories.keys().map(of).collect()
 }
 
 /// Prints to standard output; a reader that has gone away is no error.

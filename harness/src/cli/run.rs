@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use super::args::{IsolationArg, RunArgs};
+use super::args::RunArgs;
 use super::present::{self, Judged};
 use super::run_dir::{Files, RunDir};
 use super::select::{Selection, select};
 use super::session::Session;
-use super::{known, typed};
+use super::{isolation, known, packets, typed};
 use crate::client::http1::Request;
 use crate::declaration::Documented;
 use crate::exit::{self, Failure};
@@ -22,7 +22,7 @@ use crate::scenario::runner::Job;
 use crate::target::builtin as targets;
 use crate::target::file::{Broken, Endpoints, FileSpec, Target, TriggerStep, parse_signal};
 use crate::target::listen::ListenKind;
-use crate::target::namespace::{self, Isolation};
+use crate::target::namespace::Isolation;
 use crate::target::version;
 use crate::target::warden::DescriptorLimit;
 use crate::witness::process::monotonic_ns;
@@ -52,7 +52,7 @@ pub(super) struct Prepared<'a> {
     args: &'a RunArgs,
     target: Target,
     selection: Selection,
-    own_network: bool,
+    isolation: Isolation,
     isolation_why: Option<String>,
     descriptor_limit: Option<DescriptorLimit>,
     /// Fixes the plan: given, or drawn.
@@ -75,12 +75,18 @@ impl<'a> Prepared<'a> {
         let scenarios = builtin::scenarios().map_err(Failure::own)?;
         known::check(&target, &scenarios)?;
         let selection = select(&args.selectors, &args.exclude, args.all, target.profile, scenarios)?;
-        let (own_network, isolation_why) = isolation(args.isolation)?;
+        let (isolation, isolation_why) = isolation::choose(args.isolation, &target)?;
+        if isolation == Isolation::None && args.migrate_req.is_some() {
+            let why = isolation_why.unwrap_or_default();
+            return Err(Failure::usage(format!(
+                "--migrate-req is a setting of a network of its own, and there is none: {why}"
+            )));
+        }
         Ok(Self {
             args,
             target,
             selection,
-            own_network,
+            isolation,
             isolation_why,
             descriptor_limit: raise_descriptor_limit(),
             seed: args.seed.unwrap_or_else(rand::random),
@@ -97,8 +103,8 @@ impl<'a> Prepared<'a> {
     /// # Errors
     /// Something can't be written or read; what happens within the run is told by its result.
     pub(super) fn make(&self, session: &Session, run_dir: &RunDir, seed: u64) -> Result<Judged, Failure> {
-        let Self { args, target, selection, own_network, .. } = self;
-        let manifest = manifest(args, target, selection, seed, *own_network, self.isolation_why.clone());
+        let Self { args, target, selection, isolation, .. } = self;
+        let manifest = manifest(self, seed);
         let text = serde_json::to_string_pretty(&manifest).map_err(Failure::own)?;
         let path = run_dir.path.join("manifest.json");
         fs::write(&path, text)
@@ -108,11 +114,11 @@ impl<'a> Prepared<'a> {
             selection,
             manifest: &manifest,
             dir: &run_dir.path,
-            own_network: *own_network,
+            isolation: *isolation,
             origin: Origin::now(monotonic_ns()),
             descriptor_limit: self.descriptor_limit,
         };
-        let at_once = at_once(args, target, *own_network);
+        let at_once = at_once(args, target, *isolation);
         session.run_all(jobs.of(|_| true)?, at_once)?;
         let mut judged = present::judge(&run_dir.path)?;
         for _ in 0..args.again {
@@ -124,6 +130,7 @@ impl<'a> Prepared<'a> {
             session.run_all(jobs.of(|name| undecided.contains(name))?, few)?;
             judged = present::judge(&run_dir.path)?;
         }
+        packets::keep_failed(&run_dir.path, &judged)?;
         Ok(judged)
     }
 }
@@ -224,30 +231,11 @@ fn check_paths(endpoints: &Endpoints) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Whether scenarios get network namespaces, and if not, why not.
-fn isolation(asked: IsolationArg) -> Result<(bool, Option<String>), Failure> {
-    if asked == IsolationArg::None {
-        return Ok((false, Some("switched off by --isolation none".to_owned())));
-    }
-    match namespace::prepare_process() {
-        Ok(Isolation::Net) => Ok((true, None)),
-        Ok(_) => Ok((false, Some("not available on this system".to_owned()))),
-        Err(denied) if asked == IsolationArg::Net => Err(Failure::own(denied)),
-        Err(denied) => Ok((false, Some(denied.to_string()))),
-    }
-}
-
-fn manifest(
-    args: &RunArgs,
-    target: &Target,
-    selection: &Selection,
-    seed: u64,
-    own_network: bool,
-    isolation_why: Option<String>,
-) -> Manifest {
+fn manifest(prepared: &Prepared<'_>, seed: u64) -> Manifest {
+    let Prepared { args, target, selection, isolation, isolation_why, .. } = prepared;
     let limits = target.limits.resolve();
     let no_ipv6 = selection.scenarios.iter().any(|(scenario, _)| scenario.listener == ListenKind::Ipv6)
-        && !namespace::has_ipv6(own_network);
+        && !isolation::has_ipv6(*isolation);
     let machine_lacks = |scenario: &Scenario| {
         (no_ipv6 && scenario.listener == ListenKind::Ipv6).then(|| {
             format!("scenario {}: this machine has no IPv6 (nobody can listen on ::1)", scenario.name)
@@ -273,8 +261,9 @@ fn manifest(
         profile: target.profile,
         model: target.model,
         seed,
-        isolation: if own_network { "net" } else { "none" }.to_owned(),
-        isolation_why,
+        isolation: isolation.to_string(),
+        isolation_why: isolation_why.clone(),
+        migrate_req: args.migrate_req.map(|value| value != 0),
         limits: target.limits,
         level: args.level,
         clauses: selection.clauses.clone(),
@@ -309,7 +298,7 @@ struct Jobs<'a> {
     selection: &'a Selection,
     manifest: &'a Manifest,
     dir: &'a Path,
-    own_network: bool,
+    isolation: Isolation,
     origin: Origin,
     descriptor_limit: Option<DescriptorLimit>,
 }
@@ -342,7 +331,9 @@ impl Jobs<'_> {
             dir: files.target,
             history: files.history,
             output: files.output,
-            own_network: self.own_network,
+            packets: files.packets,
+            isolation: isolation::of_scenario(self.isolation, scenario),
+            migrate_req: self.manifest.migrate_req,
             origin: self.origin,
             seed: self.manifest.seed,
             descriptor_limit: self.descriptor_limit,
@@ -359,8 +350,8 @@ fn raise_descriptor_limit() -> Option<DescriptorLimit> {
 }
 
 /// How many scenarios at a time. Without a network of their own, targets that choose their own port would collide.
-fn at_once(args: &RunArgs, target: &Target, own_network: bool) -> usize {
-    if !own_network && !target.names_address() {
+fn at_once(args: &RunArgs, target: &Target, isolation: Isolation) -> usize {
+    if isolation == Isolation::None && !target.names_address() {
         return 1;
     }
     args.jobs.map_or(AT_ONCE * processors(), usize::from)

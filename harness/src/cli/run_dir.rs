@@ -33,6 +33,8 @@ pub(super) struct Files {
     pub(super) history: PathBuf,
     /// What the target wrote.
     pub(super) output: PathBuf,
+    /// Packets of lanes that failed, as pcapng; until the run was judged, of all.
+    pub(super) packets: PathBuf,
     /// A directory of the target's own.
     pub(super) target: PathBuf,
 }
@@ -55,6 +57,7 @@ impl Files {
         Self {
             history: run.join("history").join(format!("{name}.ndjson")),
             output: run.join("output").join(format!("{name}.log")),
+            packets: run.join("packets").join(format!("{name}.pcapng")),
             target: run.join("target").join(name),
         }
     }
@@ -110,7 +113,7 @@ impl RunDir {
     }
 
     fn make(path: &Path) -> Result<Self, Failure> {
-        Self::locked(path, &["history", "output", "target"])
+        Self::locked(path, &["history", "output", "packets", "target"])
     }
 
     fn locked(path: &Path, parts: &[&str]) -> Result<Self, Failure> {

@@ -44,6 +44,11 @@ pub enum What {
         /// The scenario that ran.
         scenario: String,
     },
+    /// Packets are kept from now on, with times of the system's clock.
+    Clock {
+        /// Nanoseconds since 1970 when the run's own clock was zero.
+        unix_ns: u64,
+    },
     /// A part of the scenario begins.
     Phase {
         /// Which.

@@ -23,7 +23,7 @@ pub fn sum(sum: &Sum) -> Result<String, serde_json::Error> {
     printable(sum)
 }
 
-fn printable(value: &impl serde::Serialize) -> Result<String, serde_json::Error> {
+pub(super) fn printable(value: &impl serde::Serialize) -> Result<String, serde_json::Error> {
     let text = serde_json::to_string_pretty(value)?;
     let mut out = String::with_capacity(text.len() + 1);
     for c in text.chars() {

@@ -57,6 +57,15 @@ impl<'a> LaneLog<'a> {
         Self { events, timeline: Timeline::of(model, events), drain_start_max, lanes }
     }
 
+    /// The port of a lane's end, if it was connected over TCP.
+    pub fn port(&self, lane: LaneId) -> Option<u16> {
+        let places = self.lanes.get(&lane)?;
+        places.iter().find_map(|place| match self.events.get(*place)?.what {
+            What::Connected { port, .. } => port,
+            _ => None,
+        })
+    }
+
     /// The events of a lane.
     fn own(&self, lane: LaneId) -> Vec<&'a Event> {
         let places = self.lanes.get(&lane).into_iter().flatten();

@@ -6,20 +6,24 @@
 //! - [`json`]: for programs
 //! - [`catalogue`]: what there is: clauses, scenarios, targets
 //! - [`lane_log`]: what happened on one connection, and to the servers meanwhile
+//! - [`doctor`]: which witnesses work on this machine
 //! - [`soak`]: what many runs come to
+//! - [`packets`]: which of the packets that were kept belong to lanes that failed
 //! - [`style`]: colours, widths, and [`style::clean`], through which all text goes
 //! - `page`, `table`: paragraphs and columns that keep within a width
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::declaration::Profile;
 use crate::history::Event;
 
 pub mod catalogue;
+pub mod doctor;
 pub mod human;
 pub mod json;
 pub mod lane_log;
+pub mod packets;
 mod page;
 pub mod selftest;
 pub mod soak;
@@ -38,6 +42,8 @@ pub struct Evidence<'a> {
     pub histories: &'a BTreeMap<String, Vec<Vec<Event>>>,
     /// The last of what the target wrote, some KiB, by scenario.
     pub outputs: &'a BTreeMap<String, Vec<u8>>,
+    /// The packets of lanes that failed: by scenario a file for each time that it was run, if there are any.
+    pub packets: &'a BTreeMap<String, Vec<Option<PathBuf>>>,
     /// Where all of it is stored.
     pub run_dir: &'a Path,
 }

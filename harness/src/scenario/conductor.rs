@@ -29,6 +29,7 @@ use crate::client::step::{Anchor, Anchors};
 use crate::history::event::{Micros, What};
 use crate::history::{ProcId, Recorder};
 use crate::target::launch::{Circumstances, Launch};
+use crate::target::network::Network;
 use crate::target::warden::{Event as WardenEvent, Step, Warden, WardenError, WardenSpec};
 use crate::witness::process::{Exit, Frozen, Redaction};
 
@@ -44,6 +45,7 @@ const FLUSH_EVERY: Duration = Duration::from_millis(200);
 /// The one who conducts.
 pub struct Conductor<'a> {
     pub(super) job: &'a Job,
+    pub(super) network: Network,
     pub(super) recorder: Rc<Recorder>,
     pub(super) monitor: Rc<Monitor>,
     pub(super) warden: Warden,
@@ -96,6 +98,7 @@ impl<'a> Conductor<'a> {
     /// Starts the target and waits until it answers.
     pub async fn start(
         job: &'a Job,
+        network: Network,
         recorder: Rc<Recorder>,
         interrupt: watch::Receiver<bool>,
         progress: mpsc::Sender<Progress>,
@@ -104,7 +107,8 @@ impl<'a> Conductor<'a> {
         let circumstances = Circumstances {
             listener: job.plan.listener,
             listeners: job.plan.listeners,
-            own_network: job.own_network,
+            own_network: network.is_own(),
+            hosts: network.hosts(),
             seed: job.seed,
             restarts: job.plan.restarts + RESTARTS_EXTRA,
             drops_listener: job.plan.drops_listener,
@@ -117,16 +121,22 @@ impl<'a> Conductor<'a> {
             descriptor_limit: job.descriptor_limit,
             inherited: None,
         };
-        let mut arranged = successor::arrange(job, &launch, &mut spec)?;
-        if job.target.origin {
-            super::origin::start(launch.origin, Rc::clone(&recorder)).map_err(Halt::harness)?;
-        }
-        let mut warden = Warden::start(&spec).map_err(|error| match error {
-            WardenError::Setup { .. } => Halt::harness(error),
-            error => not_started(error),
-        })?;
-        arranged.hand_over();
-        let monitor = Rc::new(Monitor::new(Rc::clone(&recorder), warden.pid()).map_err(Halt::harness)?);
+        let (arranged, warden, monitor) = network
+            .at_server(|| -> Result<_, Halt> {
+                let mut arranged = successor::arrange(job, &launch, &mut spec)?;
+                if job.target.origin {
+                    super::origin::start(launch.origin, Rc::clone(&recorder)).map_err(Halt::harness)?;
+                }
+                let warden = Warden::start(&spec).map_err(|error| match error {
+                    WardenError::Setup { .. } => Halt::harness(error),
+                    error => not_started(error),
+                })?;
+                arranged.hand_over();
+                let monitor = Monitor::new(Rc::clone(&recorder), warden.pid()).map_err(Halt::harness)?;
+                Ok((arranged, warden, Rc::new(monitor)))
+            })
+            .map_err(Halt::harness)??;
+        let mut warden = warden;
         monitor.set_flag(job.target.successor.flag.as_deref());
         told.listen(warden.pid()).map_err(Halt::harness)?;
         let started = warden.start_command(0).await.map_err(not_started)?;
@@ -138,6 +148,7 @@ impl<'a> Conductor<'a> {
             output: Output::of(&launch),
             socket_path: SocketPath::default(),
             job,
+            network,
             recorder,
             monitor,
             warden,
@@ -184,8 +195,11 @@ impl<'a> Conductor<'a> {
             }
         };
         conductor.monitor.set_address(&conductor.address);
-        conductor.wire.begin(&conductor.address, &conductor.recorder);
-        conductor.ledger = Ledger::of(&conductor.address, conductor.warden.pid(), job.own_network);
+        let Self { wire, address, recorder, network, .. } = &mut conductor;
+        network
+            .at_server(|| wire.begin(address, network.interface(), recorder, &job.packets))
+            .map_err(Halt::harness)?;
+        conductor.ledger = Ledger::of(&conductor.address, conductor.warden.pid(), conductor.network.is_own());
         conductor.ledger.read(&conductor.recorder);
         conductor.monitor.set_extra(conductor.launch.extra);
         conductor.socket_path.watch(&conductor.address, &conductor.recorder);

@@ -78,11 +78,12 @@ pub(super) struct Lookout {
 }
 
 impl Lookout {
-    /// Sends a lookout from the calling thread, in its network namespace. It is at its post when it [`Lookout::watches`].
+    /// Sends a lookout from the calling thread, in its network namespace, with the table of the server's, where the machine
+    /// shows that. It is at its post when it [`Lookout::watches`].
     ///
     /// # Errors
     /// No thread could be had.
-    pub(super) fn send(orders: Orders) -> std::io::Result<Self> {
+    pub(super) fn send(orders: Orders, table: Option<SocketTable>) -> std::io::Result<Self> {
         let (sender, sights) = mpsc::channel();
         let watches = Arc::new(AtomicBool::new(false));
         let ready = Arc::clone(&watches);
@@ -93,7 +94,7 @@ impl Lookout {
         // A new thread begins in its maker's namespaces.
         let thread = std::thread::Builder::new().name("lookout".to_owned()).spawn(move || {
             let mut urgency = Some(Urgency::ask());
-            let mut watch = Watch::new(orders, sender);
+            let mut watch = Watch::new(orders, table, sender);
             ready.store(true, Ordering::Release);
             let begun = Instant::now();
             while !flag.load(Ordering::Relaxed) && begun.elapsed() < WATCH_MAX {
@@ -145,9 +146,9 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(orders: Orders, sights: mpsc::Sender<Sight>) -> Self {
+    fn new(orders: Orders, table: Option<SocketTable>, sights: mpsc::Sender<Sight>) -> Self {
         let nursery = Nursery::new(&orders);
-        let door = SocketTable::open().ok().and_then(|mut table| {
+        let door = table.and_then(|mut table| {
             let door = Door::of(&orders.address, &mut table).ok()?;
             Some((door, table))
         });

@@ -1,6 +1,5 @@
 //! Waits until a target listens and answers as a server of HTTP.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::conductor::Conductor;
@@ -32,7 +31,8 @@ impl Conductor<'_> {
                 return Err(Halt::start(self.exited_at_once().await));
             }
             let found = || self.monitor.addresses().first().copied();
-            let address = told.clone().or_else(|| found().map(reachable));
+            let hosts = self.network.hosts();
+            let address = told.clone().or_else(|| found().map(|found| Address::Tcp(hosts.reachable(found))));
             if let Some(address) = address {
                 // The last time that it is asked it gets a moment too: else what it does would show as silence.
                 let until = deadline.max(self.recorder.now() + LAST_ASKED);
@@ -100,15 +100,6 @@ impl Conductor<'_> {
             ),
         }
     }
-}
-
-/// Where a listening socket can be reached.
-fn reachable(address: SocketAddr) -> Address {
-    let loopback = |address: SocketAddr| match address {
-        SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())),
-        SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::LOCALHOST, address.port())),
-    };
-    Address::Tcp(if address.ip().is_unspecified() { loopback(address) } else { address })
 }
 
 /// What a first request got.

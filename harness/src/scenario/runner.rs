@@ -16,7 +16,8 @@ use crate::history::event::{Phase, SCHEMA, Stop, What};
 use crate::history::recorder::Origin;
 use crate::history::{Model, Recorder};
 use crate::target::file::Target;
-use crate::target::namespace;
+use crate::target::namespace::Isolation;
+use crate::target::network::Network;
 use crate::target::warden::DescriptorLimit;
 
 /// How often the heart beats.
@@ -41,8 +42,12 @@ pub struct Job {
     pub history: PathBuf,
     /// Where the target's output goes.
     pub output: PathBuf,
-    /// Make a network namespace for it.
-    pub own_network: bool,
+    /// Where packets are kept.
+    pub packets: PathBuf,
+    /// The network that it gets.
+    pub isolation: Isolation,
+    /// The value that net.ipv4.tcp_migrate_req gets there, if not the kernel's own.
+    pub migrate_req: Option<bool>,
     /// When the run began.
     pub origin: Origin,
     /// Fixes what is drawn.
@@ -119,16 +124,15 @@ fn drive(
     interrupt: watch::Receiver<bool>,
     progress: &mpsc::Sender<Progress>,
 ) -> Result<(), Halt> {
-    if job.own_network {
-        namespace::enter_network_namespace().map_err(Halt::harness)?;
-    }
+    let network = Network::enter(job.isolation, job.migrate_req).map_err(Halt::harness)?;
     // Made after the namespace was entered: a runtime's own sockets stay where they were made.
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Halt::harness)?;
     let local = LocalSet::new();
     local.block_on(&runtime, async {
         let heart = tokio::task::spawn_local(beat(Rc::clone(recorder)));
-        let mut conductor = Conductor::start(job, Rc::clone(recorder), interrupt, progress.clone()).await?;
+        let mut conductor =
+            Conductor::start(job, network, Rc::clone(recorder), interrupt, progress.clone()).await?;
         let conducted = conductor.conduct().await;
         heart.abort();
         conductor.lanes_gone().await;

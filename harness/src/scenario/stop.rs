@@ -11,6 +11,7 @@ use crate::client::step::Anchor;
 use crate::history::event::{ConnectTrouble, What};
 use crate::history::{Micros, ProcId};
 use crate::witness::process::{Epoch, FreezeError, Frozen, freeze};
+use crate::witness::socket_table::SocketTable;
 
 /// A lookout is at its post within this.
 const POST_WITHIN: Micros = 1_000_000;
@@ -90,7 +91,8 @@ impl Conductor<'_> {
         };
         self.stopped_in_time = false;
         self.to_stop = old.iter().map(|(proc, _)| *proc).collect();
-        let lookout = Lookout::send(orders).map_err(Halt::harness)?;
+        let table = self.network.at_server(SocketTable::open).map_err(Halt::harness)?.ok();
+        let lookout = Lookout::send(orders, table).map_err(Halt::harness)?;
         self.lookout = Some(lookout);
         let within = self.recorder.now() + POST_WITHIN;
         self.until(within, |stage| stage.lookout.as_ref().is_none_or(Lookout::watches)).await?;

@@ -2,27 +2,40 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::client::address::Address;
 use crate::history::Recorder;
 use crate::history::event::What;
-use crate::witness::packets::{Segment, Tap};
+use crate::witness::packets::pcapng::{Capture, Packet};
+use crate::witness::packets::{Heard, Segment, Tap};
 
 /// Whoever resets more connections than this in a phase is not listened to any further: a history has an end. Refused ones are
 /// counted apart: a listener that was shut down makes tens of thousands of them, each of which its lane tells anyway.
 const RESETS_MAX: u32 = 20_000;
+/// So many bytes of packets are kept of an attempt.
+const KEPT_MAX: u64 = 32 << 20;
 
 /// Hears the wire from the target's first answer on.
 #[derive(Debug, Default)]
 pub(super) struct Wire {
     tap: Option<Tap>,
     target: Option<SocketAddr>,
-    /// Of each connection, by the port of the lane's end.
-    ended: HashMap<u16, Ended>,
+    /// Of each connection, by the lane's end.
+    ended: HashMap<SocketAddr, Ended>,
+    kept: Option<Kept>,
     segments: u64,
     lost_before: u64,
     resets: u32,
     refused: u32,
+}
+
+/// The file that all segments are kept in until it is known whose are wanted.
+#[derive(Debug)]
+struct Kept {
+    capture: Capture,
+    unix_ns: u64,
 }
 
 /// How far a connection has come: which sides have sent FIN or RST.
@@ -35,14 +48,37 @@ struct Ended {
 }
 
 impl Wire {
-    /// Begins to hear, in the calling thread's network namespace. What is on a unix socket is on no wire.
-    pub(super) fn begin(&mut self, address: &Address, recorder: &Recorder) {
+    /// Begins to hear, on an interface of the calling thread's network namespace, and to keep what is heard in a file. What
+    /// is on a unix socket is on no wire.
+    pub(super) fn begin(&mut self, address: &Address, interface: &str, recorder: &Recorder, file: &Path) {
         let Address::Tcp(target) = address else { return };
-        match Tap::open() {
-            Ok(tap) => self.tap = Some(tap),
+        match Tap::open(interface) {
+            Ok(tap) => {
+                self.tap = Some(tap);
+                self.keep(interface, recorder, file);
+            }
             Err(error) => recorder.record(What::Deaf { why: format!("packets: {error}") }),
         }
         self.target = Some(*target);
+    }
+
+    fn keep(&mut self, interface: &str, recorder: &Recorder, file: &Path) {
+        match Capture::create(file, interface) {
+            Ok(capture) => {
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+                let unix_ns = now.saturating_sub(recorder.now().saturating_mul(1000));
+                recorder.record(What::Clock { unix_ns });
+                self.kept = Some(Kept { capture, unix_ns });
+            }
+            Err(error) => self.keep_no_more(recorder, &error.to_string()),
+        }
+    }
+
+    /// Packets are told to people; nothing is judged by the file.
+    fn keep_no_more(&mut self, recorder: &Recorder, why: &str) {
+        self.kept = None;
+        recorder.record(What::Note { text: format!("packets are not kept any more: {why}") });
     }
 
     /// Writes down the resets that came since the last time; returns whether there were any.
@@ -56,10 +92,14 @@ impl Wire {
                 continue;
             }
             self.segments += 1;
-            let port = if by_target { segment.destination.port() } else { segment.source.port() };
-            let Some(reset) = note(self.ended.entry(port).or_default(), port, by_target, segment) else {
-                continue;
-            };
+            if let Some(kept) = &mut self.kept
+                && let Err(why) = kept.add(&heard, recorder)
+            {
+                self.keep_no_more(recorder, &why);
+            }
+            let lane = if by_target { segment.destination } else { segment.source };
+            let ended = self.ended.entry(lane).or_default();
+            let Some(reset) = note(ended, lane.port(), by_target, segment) else { continue };
             if self.has_room_for(&reset) {
                 recorder.record_at(recorder.at(heard.at), reset);
             }
@@ -90,6 +130,21 @@ impl Wire {
             Err(error) => recorder.record(What::Deaf { why: format!("packets: {error}") }),
         }
         (self.segments, self.resets, self.refused) = (0, 0, 0);
+    }
+}
+
+impl Kept {
+    fn add(&mut self, heard: &Heard, recorder: &Recorder) -> Result<(), String> {
+        if self.capture.bytes() > KEPT_MAX {
+            return Err(format!("they are more than {} MiB", KEPT_MAX >> 20));
+        }
+        let packet = Packet {
+            at_ns: self.unix_ns.saturating_add(recorder.at(heard.at).saturating_mul(1000)),
+            length: heard.segment.frame_bytes,
+            frame: heard.frame.clone(),
+            comment: String::new(),
+        };
+        self.capture.write(&packet).map_err(|error| error.to_string())
     }
 }
 
@@ -143,7 +198,7 @@ mod tests {
         let mut written = Vec::new();
         for (by_target, flags) in segments {
             let (source, destination) = if *by_target { (target, lane) } else { (lane, target) };
-            let segment = Segment { source, destination, flags: Flags(*flags), sequence: 1 };
+            let segment = Segment { source, destination, flags: Flags(*flags), sequence: 1, frame_bytes: 54 };
             if let Some(What::Reset { by_target, ack, lane_ended, target_ended, .. }) =
                 note(&mut ended, 40_000, *by_target, segment)
             {
@@ -170,7 +225,7 @@ mod tests {
         let mut ended = Ended::default();
         let mut hear = |by_target, flags| {
             let (source, destination) = if by_target { (target, lane) } else { (lane, target) };
-            let segment = Segment { source, destination, flags: Flags(flags), sequence: 1 };
+            let segment = Segment { source, destination, flags: Flags(flags), sequence: 1, frame_bytes: 54 };
             match note(&mut ended, 40_000, by_target, segment) {
                 Some(What::Reset { refused, .. }) => Some(refused),
                 _ => None,

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::file::{Broken, FileSpec, ListenKind, Target, fill};
 use super::many::{self, Told};
+use super::network::Hosts;
 use super::place::{Place, free_port, further};
 use super::warden::CommandSpec;
 use crate::client::address::{Address, InvalidAddress};
@@ -58,6 +59,8 @@ pub struct Circumstances {
     pub listeners: u16,
     /// Every port is free.
     pub own_network: bool,
+    /// Where it is to listen.
+    pub hosts: Hosts,
     /// Fixes the marker.
     pub seed: u64,
     /// There is a marker for each of so many restarts, and one before.
@@ -101,10 +104,11 @@ impl Launch {
         dir: &Path,
         output: &Path,
     ) -> Result<Self, LaunchError> {
-        let Circumstances { listener: kind, listeners, own_network, seed, restarts, drops_listener } =
+        let Circumstances { listener: kind, listeners, own_network, hosts, seed, restarts, drops_listener } =
             *circumstances;
-        let place = Place::choose(kind, own_network)?;
+        let place = Place::choose(kind, &hosts, own_network)?;
         let further = further(place.host, own_network, listeners.saturating_sub(1))?;
+        // On the server's side, and no business of the clients'.
         let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let origin = SocketAddr::new(here, if own_network { ORIGIN_PORT } else { free_port(here)? });
         let markers: Vec<String> = (0..=restarts).map(|life| format!("hotspec-{seed:x}-{life:04}")).collect();
@@ -121,7 +125,8 @@ impl Launch {
         ]);
         let extra = match &target.extra_listener {
             Some(_) if drops_listener => {
-                Some(SocketAddr::new(here, if own_network { EXTRA_PORT } else { free_port(here)? }))
+                let host = hosts.v4.into();
+                Some(SocketAddr::new(host, if own_network { EXTRA_PORT } else { free_port(host)? }))
             }
             _ => None,
         };
@@ -333,6 +338,7 @@ mod tests {
         let circumstances = Circumstances {
             listener: ListenKind::Ipv4,
             own_network: true,
+            hosts: Hosts::LOOPBACK,
             seed: 1,
             restarts: 2,
             drops_listener: false,
@@ -358,6 +364,7 @@ mod tests {
                 listener,
                 listeners: 1,
                 own_network: false,
+                hosts: Hosts::LOOPBACK,
                 seed: 1,
                 restarts: 1,
                 drops_listener: false,

@@ -19,6 +19,8 @@ pub enum Isolation {
     None,
     /// A network namespace: ports, sockets and counters.
     Net,
+    /// Two, the server's and its clients', joined by a veth pair: what the server's side sends is the server's alone.
+    Full,
 }
 
 impl std::fmt::Display for Isolation {
@@ -26,6 +28,7 @@ impl std::fmt::Display for Isolation {
         f.write_str(match self {
             Self::None => "none",
             Self::Net => "net",
+            Self::Full => "full",
         })
     }
 }
@@ -41,19 +44,43 @@ pub struct NetworkNamespace {
 
 /// Why there is no namespace. Displayed, it is one line that ends in what would enable it.
 #[derive(Debug, thiserror::Error)]
-#[error("no network namespace: {step} failed: {source}; {remedy}")]
+#[error("{step} failed: {source}; {remedy}")]
 pub struct IsolationDenied {
     /// What was tried.
     pub step: &'static str,
     /// Its error.
     #[source]
     pub source: io::Error,
-    /// Why, and the one command or change that would enable it.
-    pub remedy: String,
+    /// What would enable it.
+    pub remedy: Remedy,
+}
+
+/// What stands in the way, where the machine tells, and the one command or change that helps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remedy {
+    /// What stands in the way.
+    pub because: Option<String>,
+    /// What to type or to do.
+    pub command: String,
+}
+
+impl Remedy {
+    fn new(because: impl Into<String>, command: impl Into<String>) -> Self {
+        Self { because: Some(because.into()), command: command.into() }
+    }
+}
+
+impl std::fmt::Display for Remedy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.because {
+            Some(because) => write!(f, "{because}: {}", self.command),
+            None => f.write_str(&self.command),
+        }
+    }
 }
 
 impl IsolationDenied {
-    fn new(step: &'static str, source: impl Into<io::Error>) -> Self {
+    pub(super) fn new(step: &'static str, source: impl Into<io::Error>) -> Self {
         let source = source.into();
         let remedy = remedy(source.raw_os_error().unwrap_or(0));
         Self { step, source, remedy }
@@ -103,17 +130,6 @@ pub fn enter_network_namespace() -> Result<NetworkNamespace, IsolationDenied> {
     let metadata = fs::metadata("/proc/thread-self/ns/net")
         .map_err(|error| IsolationDenied::new("reading /proc/thread-self/ns/net", error))?;
     Ok(NetworkNamespace { inode: metadata.ino(), ipv6 })
-}
-
-/// Whether somebody can listen on ::1: in this thread's network namespace, or in a new one of its own.
-#[must_use]
-pub fn has_ipv6(own_network: bool) -> bool {
-    if !own_network {
-        return TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
-    }
-    // A thread that is never used again: it does not leave the namespace.
-    let thread = std::thread::spawn(|| enter_network_namespace().is_ok_and(|network| network.ipv6));
-    thread.join().unwrap_or(false)
 }
 
 /// Whether the calling thread has CAP_SYS_ADMIN (bit 21) in its user namespace.
@@ -196,38 +212,42 @@ fn thread_count() -> usize {
     fs::read_dir("/proc/self/task").map_or(1, Iterator::count)
 }
 
-/// What stands in the way, by errno and by what the machine shows, and the one thing to do.
-fn remedy(errno: i32) -> String {
+/// By errno and by what the machine shows.
+fn remedy(errno: i32) -> Remedy {
     let setting = |path: &str| fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
+    let is = |path: &str, value: &str| setting(path).as_deref() == Some(value);
     match errno {
-        libc::EINVAL if thread_count() > 1 => format!(
-            "the process has {} threads already: call prepare_process() first in main, or run as root",
-            thread_count()
+        libc::EINVAL if thread_count() > 1 => Remedy::new(
+            format!("the process has {} threads already", thread_count()),
+            "call prepare_process() first in main, or run as root",
         ),
-        libc::EINVAL | libc::ENOSYS => {
-            "this kernel was built without user or network namespaces: run as root or on another kernel".to_owned()
-        }
-        libc::ENOSPC | libc::EUSERS => {
-            "the number of namespaces is used up: sudo sysctl -w user.max_user_namespaces=10000 user.max_net_namespaces=10000"
-                .to_owned()
-        }
-        libc::EMFILE | libc::ENFILE => "no descriptors are left: raise the limit (ulimit -n)".to_owned(),
-        _ if setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").as_deref() == Some("1") => {
-            "AppArmor denies user namespaces to ordinary users: sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
-                .to_owned()
-        }
-        _ if setting("/proc/sys/kernel/unprivileged_userns_clone").as_deref() == Some("0") => {
-            "the kernel denies user namespaces to ordinary users: sudo sysctl -w kernel.unprivileged_userns_clone=1".to_owned()
-        }
-        _ if status_field("Seccomp:").as_deref() == Some("2") => {
-            "a seccomp filter denies it, as in a container by default: docker run --cap-add SYS_ADMIN, or --security-opt seccomp=unconfined"
-                .to_owned()
-        }
-        _ if thread_count() > 1 => {
-            "this thread has no CAP_SYS_ADMIN, and a user namespace needs a process without threads: call prepare_process() first in main, or run as root"
-                .to_owned()
-        }
-        _ => "run as root (sudo)".to_owned(),
+        libc::EINVAL | libc::ENOSYS => Remedy::new(
+            "this kernel was built without user or network namespaces",
+            "run as root or on another kernel",
+        ),
+        libc::ENOSPC | libc::EUSERS => Remedy::new(
+            "no more namespaces are allowed",
+            "sudo sysctl -w user.max_user_namespaces=10000 user.max_net_namespaces=10000",
+        ),
+        libc::EOPNOTSUPP => Remedy::new("this kernel has no veth", "sudo modprobe veth"),
+        libc::EMFILE | libc::ENFILE => Remedy::new("no descriptors are left", "ulimit -n 65536"),
+        _ if is("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1") => Remedy::new(
+            "AppArmor denies user namespaces to ordinary users",
+            "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
+        ),
+        _ if is("/proc/sys/kernel/unprivileged_userns_clone", "0") => Remedy::new(
+            "the kernel denies user namespaces to ordinary users",
+            "sudo sysctl -w kernel.unprivileged_userns_clone=1",
+        ),
+        _ if status_field("Seccomp:").as_deref() == Some("2") => Remedy::new(
+            "a seccomp filter denies it, as in a container by default",
+            "docker run --cap-add SYS_ADMIN, or --security-opt seccomp=unconfined",
+        ),
+        _ if thread_count() > 1 => Remedy::new(
+            "this thread has no CAP_SYS_ADMIN, and a user namespace needs a process without threads",
+            "call prepare_process() first in main, or run as root",
+        ),
+        _ => Remedy { because: None, command: "run as root (sudo)".to_owned() },
     }
 }
 

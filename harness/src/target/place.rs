@@ -1,6 +1,6 @@
 //! Where a target is told to listen: a place of its own, of the kind that the scenario asks for.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::LazyLock;
@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::file::ListenKind;
 use super::launch::LaunchError;
+use super::network::Hosts;
 use crate::client::address::{Address, PATH_BYTES_MAX};
 
 /// The lowest port that is chosen, above those of well-known services.
@@ -42,12 +43,9 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// One where nobody listens. `own_network` says that every port is free.
-    pub(super) fn choose(kind: ListenKind, own_network: bool) -> Result<Self, LaunchError> {
-        let host: IpAddr = match kind {
-            ListenKind::Ipv6 => Ipv6Addr::LOCALHOST.into(),
-            ListenKind::Ipv4 | ListenKind::Unix | ListenKind::Abstract => Ipv4Addr::LOCALHOST.into(),
-        };
+    /// One on these hosts where nobody listens. `own_network` says that every port is free.
+    pub(super) fn choose(kind: ListenKind, hosts: &Hosts, own_network: bool) -> Result<Self, LaunchError> {
+        let host = hosts.of(kind);
         let port = if own_network { OWN_PORT } else { free_port(host)? };
         let mut place = Self {
             address: Address::Tcp(SocketAddr::new(host, port)),
@@ -135,7 +133,7 @@ mod tests {
         fs::create_dir(&deep).expect("made");
         assert!(directory_below(&deep).expect_err("too deep").to_string().contains("107 bytes"));
         assert_eq!(fs::read_dir(&deep).expect("read").count(), 0, "nothing is left there");
-        let place = Place::choose(ListenKind::Unix, true).expect("a place");
+        let place = Place::choose(ListenKind::Unix, &Hosts::LOOPBACK, true).expect("a place");
         let path = std::path::PathBuf::from(place.socket.clone().expect("a path"));
         assert_eq!(place.address, Address::Unix(path.clone()));
         drop(std::os::unix::net::UnixListener::bind(&path).expect("bound"));
@@ -145,7 +143,7 @@ mod tests {
 
     #[test]
     fn two_abstract_names_differ() {
-        let name = || Place::choose(ListenKind::Abstract, true).expect("a place").socket;
+        let name = || Place::choose(ListenKind::Abstract, &Hosts::LOOPBACK, true).expect("a place").socket;
         assert_ne!(name(), name());
     }
 }

@@ -46,6 +46,7 @@ fn of_run() -> BoxedStrategy<What> {
     let stops = proptest::sample::select(&[Stop::Start, Stop::Control, Stop::Harness]);
     prop_oneof![
         (any::<u32>(), any::<String>()).prop_map(|(schema, scenario)| What::Begin { schema, scenario }),
+        any::<u64>().prop_map(|unix_ns| What::Clock { unix_ns }),
         phases.prop_map(|phase| What::Phase { phase }),
         Just(What::Interrupted),
         (stops, any::<String>()).prop_map(|(stage, message)| What::Failed { stage, message }),

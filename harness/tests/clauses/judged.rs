@@ -84,6 +84,7 @@ pub(crate) fn manifest(stories: &[&Story]) -> Manifest {
         seed: 1,
         isolation: "none".to_owned(),
         isolation_why: None,
+        migrate_req: None,
         limits: DeclaredLimits {
             idle_max: Some(Span(IDLE_MAX * 1_000)),
             hard_limit: stories.iter().find_map(|story| story.hard_limit).map(|ms| Span(ms * 1_000)),

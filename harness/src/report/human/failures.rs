@@ -140,11 +140,26 @@ impl<'a> Failures<'a, '_> {
         let which = self.recordings.which(scenario, loss.history);
         let text = format!("{lane} of {scenario}{which}; {}, {}", violation.process, violation.phase);
         page.field(3, "example", LABEL, &text);
+        self.packets(page, loss);
         self.log(page, loss);
         if output::is_there(self.evidence, scenario) && self.tails.insert(scenario) {
             page.blank();
             output::write(page, self.evidence, scenario, 3);
         }
+    }
+
+    /// Where its packets are, and how to find them there.
+    fn packets(&self, page: &mut Page, loss: &Loss<'a>) {
+        let violation = loss.violation();
+        let attempt = self.recordings.attempt(&violation.scenario, loss.history);
+        let files = self.evidence.packets.get(&violation.scenario);
+        let Some((lane, (_, log))) = lane_id(violation).zip(self.recordings.find(violation)) else { return };
+        let Some(Some(file)) = files.zip(attempt).and_then(|(files, attempt)| files.get(attempt)) else {
+            return;
+        };
+        let port = log.port(lane);
+        let filter = port.map(|port| format!(" (tcp.port == {port})")).unwrap_or_default();
+        page.field(3, "packets", LABEL, &format!("{}{filter}", file.display()));
     }
 
     fn log(&self, page: &mut Page, loss: &Loss<'a>) {

@@ -16,6 +16,8 @@ pub(super) struct Recordings<'a> {
 
 struct Recording<'a> {
     end: Micros,
+    /// Counted from 1.
+    attempt: u32,
     log: LaneLog<'a>,
     /// ` again 2/5`.
     which: String,
@@ -36,6 +38,7 @@ impl<'a> Recordings<'a> {
                 let rounds = history::restarts(events);
                 let total = rounds.len();
                 (1..).zip(rounds).map(move |(number, seen)| Recording {
+                    attempt,
                     end: seen.iter().map(|event| event.t).max().unwrap_or_default(),
                     log: LaneLog::new(seen, run.model, drain_start_max),
                     which: which(attempt, number, total),
@@ -51,6 +54,12 @@ impl<'a> Recordings<'a> {
         let logs = self.logs.get(violation.scenario.as_str())?;
         let number = logs.iter().position(|one| one.end >= violation.at_us)?;
         logs.get(number).map(|one| (number, &one.log))
+    }
+
+    /// The attempt that a history is of, counted from 0.
+    pub(super) fn attempt(&self, scenario: &str, number: usize) -> Option<usize> {
+        let recording = self.logs.get(scenario)?.get(number)?;
+        usize::try_from(recording.attempt).ok()?.checked_sub(1)
     }
 
     /// Which restart of its scenario that is, where there are several.
@@ -91,7 +100,8 @@ mod tests {
             .extend(later(2 * last).skip_while(|event| event.what != What::Phase { phase: Phase::Restart }));
         let histories = BTreeMap::from([("idle-last-request".to_owned(), vec![first.clone(), second])]);
         let outputs = BTreeMap::new();
-        let evidence = Evidence { histories: &histories, outputs: &outputs, run_dir: Path::new("x") };
+        let (packets, run_dir) = (BTreeMap::new(), Path::new("x"));
+        let evidence = Evidence { histories: &histories, outputs: &outputs, packets: &packets, run_dir };
         let run = sample::failing();
         let recordings = Recordings::of(&run, &evidence);
         for (number, by) in [(0, 0), (1, last), (2, 2 * last)] {

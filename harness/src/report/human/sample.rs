@@ -369,5 +369,7 @@ pub(crate) fn with_histories<T>(
         ("new-connections".to_owned(), output.to_vec()),
     ]);
     let run_dir = Path::new("runs/2026-01-02-nginx");
-    then(&Evidence { histories: &histories, outputs: &outputs, run_dir })
+    let packets =
+        BTreeMap::from([("idle-last-request".to_owned(), vec![Some(run_dir.join("packets/idle.pcapng"))])]);
+    then(&Evidence { histories: &histories, outputs: &outputs, packets: &packets, run_dir })
 }

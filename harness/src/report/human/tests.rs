@@ -253,6 +253,7 @@ Failures: 2 causes
 
    example      idle#2 of idle-last-request; nginx 4211 (old), Td to Tx,
                 T0+212.4 ms
+   packets      runs/2026-01-02-nginx/packets/idle.pcapng
 
       T0-700.0 ms  connects to 127.0.0.1:8080
       T0-699.6 ms  connected

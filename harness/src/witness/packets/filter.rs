@@ -21,13 +21,16 @@ const PACKET_OUTGOING: u32 = 4;
 /// FIN, SYN or RST.
 const BEGINS_OR_ENDS: u32 = 0x07;
 
+/// Where in the program outgoing frames are told apart.
+const OUTGOING_AT: usize = 15;
+
 const fn op(code: u16, jt: u8, jf: u8, k: u32) -> sock_filter {
     sock_filter { code, jt, jf, k }
 }
 
 /// Lets TCP segments with FIN, SYN or RST pass, over IPv4 and IPv6, each once: the loopback shows a frame when it leaves and
-/// when it arrives. Jumps count from the next instruction; the last but one accepts and the last drops.
-pub(super) const PROGRAM: [sock_filter; 18] = [
+/// when it arrives, and the former is dropped. Jumps count from the next instruction; the last but one accepts and the last drops.
+const PROGRAM: [sock_filter; 18] = [
     op(LOAD_HALF, 0, 0, 12),
     op(JUMP_IF_EQUAL, 0, 7, 0x0800),
     // IPv4: TCP, and no fragment but the first.
@@ -50,6 +53,15 @@ pub(super) const PROGRAM: [sock_filter; 18] = [
     op(RETURN, 0, 0, 0),
 ];
 
+/// The program for the loopback, or for another interface: there a frame is shown once, on its way out or in.
+pub(super) fn program(loopback: bool) -> [sock_filter; 18] {
+    let mut program = PROGRAM;
+    if !loopback {
+        program[OUTGOING_AT] = op(JUMP, 0, 0, 0);
+    }
+    program
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
@@ -58,10 +70,15 @@ mod tests {
 
     /// Runs the program as the kernel does; 0 drops. An access beyond the frame drops it too.
     fn run(frame: &[u8], packet_type: u32) -> u32 {
+        run_on(true, frame, packet_type)
+    }
+
+    fn run_on(loopback: bool, frame: &[u8], packet_type: u32) -> u32 {
+        let program = program(loopback);
         let (mut a, mut x, mut at) = (0_u32, 0_u32, 0_usize);
         let byte = |at: u32| frame.get(at as usize).map(|byte| u32::from(*byte));
         loop {
-            let instruction = PROGRAM[at];
+            let instruction = program[at];
             at += 1;
             let k = instruction.k;
             let taken = |jump: bool| usize::from(if jump { instruction.jt } else { instruction.jf });
@@ -98,6 +115,8 @@ mod tests {
             for frame in [frame_v4(flags, 0), frame_v6(flags, 0)] {
                 assert_eq!(run(&frame, 0), SNAP_BYTES, "{flags:#x}");
                 assert_eq!(run(&frame, PACKET_OUTGOING), 0, "{flags:#x} on its way out");
+                assert_eq!(run_on(false, &frame, PACKET_OUTGOING), SNAP_BYTES, "{flags:#x} on a cable");
+                assert_eq!(run_on(false, &frame, 0), SNAP_BYTES, "{flags:#x} on a cable");
             }
         }
     }

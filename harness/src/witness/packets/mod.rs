@@ -5,6 +5,7 @@
 //! in the network namespace: root has it, and everybody has it in a namespace of his own.
 
 mod filter;
+pub mod pcapng;
 mod segment;
 mod tap;
 

@@ -46,13 +46,16 @@ pub struct Segment {
     pub flags: Flags,
     /// Its sequence number.
     pub sequence: u32,
+    /// Bytes of the frame that carried it, as its IP header has it.
+    pub frame_bytes: u32,
 }
 
 impl Segment {
     /// Takes it out of an Ethernet frame, of which later parts may be missing. None if it is none.
     pub fn parse(frame: &[u8]) -> Option<Self> {
         let packet = frame.get(ETHERNET..)?;
-        let (source, destination, tcp) = match frame.get(12..ETHERNET)? {
+        let half = |at: usize| Some(u32::from(u16::from_be_bytes(packet.get(at..at + 2)?.try_into().ok()?)));
+        let (source, destination, tcp, length) = match frame.get(12..ETHERNET)? {
             [0x08, 0x00] => {
                 let header = usize::from(packet.first()? & 0xf) * 4;
                 let address = |at: usize| -> Option<IpAddr> {
@@ -60,7 +63,7 @@ impl Segment {
                     Some(Ipv4Addr::from(octets).into())
                 };
                 (*packet.get(9)? == 6).then_some(())?;
-                (address(12)?, address(16)?, packet.get(header..)?)
+                (address(12)?, address(16)?, packet.get(header..)?, half(2)?)
             }
             [0x86, 0xdd] => {
                 let address = |at: usize| -> Option<IpAddr> {
@@ -68,7 +71,7 @@ impl Segment {
                     Some(Ipv6Addr::from(octets).into())
                 };
                 (*packet.get(6)? == 6).then_some(())?;
-                (address(8)?, address(24)?, packet.get(IPV6..)?)
+                (address(8)?, address(24)?, packet.get(IPV6..)?, half(4)? + IPV6 as u32)
             }
             _ => return None,
         };
@@ -79,6 +82,7 @@ impl Segment {
             destination: SocketAddr::new(destination, port(2)),
             flags: Flags(tcp[13]),
             sequence: u32::from_be_bytes([tcp[4], tcp[5], tcp[6], tcp[7]]),
+            frame_bytes: ETHERNET as u32 + length,
         })
     }
 }
@@ -121,11 +125,12 @@ pub(super) mod tests {
         let four = Segment::parse(&frame_v4(0x14, 77)).unwrap();
         assert_eq!(four.source, "127.0.0.1:8080".parse().unwrap());
         assert_eq!(four.destination, "127.0.0.2:40000".parse().unwrap());
-        assert_eq!(four.sequence, 77);
+        assert_eq!((four.sequence, four.frame_bytes), (77, 54));
         assert!(four.flags.rst() && four.flags.ack() && !four.flags.syn() && !four.flags.fin());
         let six = Segment::parse(&frame_v6(0x04, 7)).unwrap();
         assert_eq!(six.source, "[::1]:8080".parse().unwrap());
         assert!(six.flags.rst() && !six.flags.ack());
+        assert_eq!(six.frame_bytes, 74);
     }
 
     proptest! {

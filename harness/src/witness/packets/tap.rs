@@ -12,24 +12,28 @@ use nix::sys::socket::{
 };
 use nix::sys::time::TimeSpec;
 
-use super::filter::{PROGRAM, SNAP_BYTES};
+use super::filter::{SNAP_BYTES, program};
 use super::segment::Segment;
 
 /// What may wait until it is read: about a kilobyte is kept for each frame.
 const BUFFER_BYTES: usize = 8 << 20;
+/// Shows each frame twice.
+const LOOPBACK: &str = "lo";
 /// linux/if_packet.h.
 const PACKET_STATISTICS: libc::c_int = 6;
 
 /// A segment, and when the kernel saw it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Heard {
     /// The segment.
     pub segment: Segment,
+    /// The first bytes of its frame.
+    pub frame: Vec<u8>,
     /// When; where the kernel's clock was set meanwhile, no earlier than the look before.
     pub at: Instant,
 }
 
-/// Hears what begins and ends connections on the loopback of the network namespace in which it was opened.
+/// Hears what begins and ends connections on one interface of the network namespace in which it was opened.
 #[derive(Debug)]
 pub struct Tap {
     socket: OwnedFd,
@@ -41,18 +45,18 @@ pub struct Tap {
 }
 
 impl Tap {
-    /// Opens it in the calling thread's network namespace.
+    /// Opens it on this interface of the calling thread's network namespace: "lo", or an Ethernet.
     ///
     /// # Errors
     /// EPERM without CAP_NET_RAW there; EAFNOSUPPORT and others where the kernel has no packet sockets.
-    pub fn open() -> io::Result<Self> {
+    pub fn open(interface: &str) -> io::Result<Self> {
         // Protocol 0 hears nothing until it is bound: nothing comes before the filter is there.
         let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
         // SAFETY: socket(2) takes numbers only.
         let fd = Errno::result(unsafe { libc::socket(libc::AF_PACKET, kind, 0) })?;
         // SAFETY: the descriptor is new, and nobody else's.
         let socket = unsafe { OwnedFd::from_raw_fd(fd) };
-        filter(&socket)?;
+        filter(&socket, interface == LOOPBACK)?;
         // More than the system's limit is for those with CAP_NET_ADMIN.
         if setsockopt(&socket, RcvBufForce, &BUFFER_BYTES).is_err() {
             setsockopt(&socket, RcvBuf, &BUFFER_BYTES)?;
@@ -65,7 +69,7 @@ impl Tap {
             quiet: Instant::now(),
             lost: 0,
         };
-        bind_to_loopback(&tap.socket)?;
+        bind_to(&tap.socket, interface)?;
         Ok(tap)
     }
 
@@ -88,7 +92,7 @@ impl Tap {
                         (received.bytes, stamp)
                     }
                     Err(Errno::EINTR) => continue,
-                    // ENETDOWN comes once when the loopback is taken down; nothing more is heard then.
+                    // ENETDOWN comes once when the interface is taken down; nothing more is heard then.
                     Err(_) => {
                         self.quiet = begun;
                         return heard;
@@ -98,7 +102,7 @@ impl Tap {
             let at = stamp.and_then(ago).and_then(|ago| now.checked_sub(ago));
             let at = at.map_or(now, |at| at.clamp(self.quiet, now));
             let frame = self.frame.get(..length).unwrap_or_default();
-            heard.extend(Segment::parse(frame).map(|segment| Heard { segment, at }));
+            heard.extend(Segment::parse(frame).map(|segment| Heard { segment, frame: frame.to_vec(), at }));
         }
     }
 
@@ -133,8 +137,8 @@ fn ago(stamp: TimeSpec) -> Option<std::time::Duration> {
     SystemTime::now().duration_since(UNIX_EPOCH + std::time::Duration::new(seconds, nanos)).ok()
 }
 
-fn filter(socket: &OwnedFd) -> io::Result<()> {
-    let mut program = PROGRAM;
+fn filter(socket: &OwnedFd, loopback: bool) -> io::Result<()> {
+    let mut program = program(loopback);
     let program = libc::sock_fprog { len: program.len() as libc::c_ushort, filter: program.as_mut_ptr() };
     // SAFETY: the kernel copies the program, whose length is its own, before the call returns.
     let set = unsafe {
@@ -150,8 +154,8 @@ fn filter(socket: &OwnedFd) -> io::Result<()> {
     Ok(())
 }
 
-fn bind_to_loopback(socket: &OwnedFd) -> io::Result<()> {
-    let index = nix::net::if_::if_nametoindex("lo")?;
+fn bind_to(socket: &OwnedFd, interface: &str) -> io::Result<()> {
+    let index = nix::net::if_::if_nametoindex(interface)?;
     // SAFETY: all zeros is a valid sockaddr_ll.
     let mut address: libc::sockaddr_ll = unsafe { mem::zeroed() };
     address.sll_family = libc::AF_PACKET as u16;

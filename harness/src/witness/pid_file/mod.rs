@@ -50,6 +50,19 @@ pub struct Sight {
     pub at: Instant,
 }
 
+/// Whether this machine shows that a file was cut to nothing and written again, on the file system of this path; the file is
+/// made for that.
+///
+/// # Errors
+/// The machine has no inotify left, or the file can't be written.
+pub fn sees_a_cut(path: &Path) -> std::io::Result<bool> {
+    Inotify::init(InitFlags::IN_CLOEXEC)?;
+    std::fs::write(path, "1\n")?;
+    let Some(page) = FirstPage::of(&File::open(path)?) else { return Ok(false) };
+    std::fs::write(path, "1\n")?;
+    Ok(page.was_cut(&std::fs::metadata(path)?))
+}
+
 /// The watch on one pid file. Dropped, it ends.
 #[derive(Debug)]
 pub struct PidFileWatch(Post<Sight>);

@@ -19,6 +19,12 @@ impl Urgency {
         let granted = schedule(libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, 1);
         Self { granted, _thread: std::marker::PhantomData }
     }
+
+    /// Whether it is permitted; if not, errno says why until the next call.
+    #[must_use]
+    pub fn is_granted(&self) -> bool {
+        self.granted
+    }
 }
 
 impl Drop for Urgency {

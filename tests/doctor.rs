@@ -1,0 +1,113 @@
+//! `hotspec doctor` says what works, as whomever it is called and whatever is forbidden, and it is right.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Output};
+
+use predicates::prelude::*;
+use serde_json::Value;
+use support::{HOTSPEC, SOON, case, case_with, hotspec, run_trials, tempdir};
+
+const SETPRIV: (&str, &str) = ("setpriv", "apt-get install util-linux");
+const UNSHARE: (&str, &str) = ("unshare", "apt-get install util-linux");
+/// What this test itself needs root for is another user.
+const NOBODY: &str = "setpriv --reuid 65534 --regid 65534 --clear-groups";
+
+fn main() -> ExitCode {
+    let trials = vec![
+        case("every witness has its line, and the exit status is 0", whole_page),
+        case("programs are told the same", json),
+        case("another format is told", wrong_format),
+        case_with(&[SETPRIV], "an ordinary user is told what root would have", ordinary_user),
+        case_with(&[SETPRIV, UNSHARE], "where namespaces are forbidden, the setting is named", forbidden),
+    ];
+    run_trials(2, trials)
+}
+
+fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+fn whole_page() {
+    let wanted =
+        ["network-namespace", "two-networks", "packets", "counters", "tcp-sockets", "witnesses work here"];
+    let mut assert = hotspec(["doctor"]).timeout(SOON).assert().code(0).stderr("");
+    for part in wanted {
+        assert = assert.stdout(predicate::str::contains(part));
+    }
+}
+
+fn wrong_format() {
+    hotspec(["doctor", "--format", "xml"]).timeout(SOON).assert().code(64).stdout("");
+}
+
+/// By name: the whole entry.
+fn witnesses(output: &Output) -> BTreeMap<String, Value> {
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    let page: Value = serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"));
+    assert_eq!(page["schema"], 1);
+    let entries = page["witnesses"].as_array().expect("a list").iter();
+    entries.map(|entry| (entry["name"].as_str().expect("a name").to_owned(), entry.clone())).collect()
+}
+
+fn json() {
+    let output = hotspec(["doctor", "--format", "json"]).timeout(SOON).output().expect("it starts");
+    let witnesses = witnesses(&output);
+    for (name, entry) in &witnesses {
+        let works = entry["works"].as_bool().expect("yes or no");
+        assert_eq!(works, entry["how"].is_string(), "{name}: {entry}");
+        assert_eq!(!works, entry["why"].is_string() && entry["without"].is_string(), "{name}: {entry}");
+    }
+    // What a run would find: a look at the loopback needs no permission anywhere.
+    assert_eq!(witnesses["descriptors"]["works"], true);
+}
+
+/// The program where everybody may execute it, and `command` before it.
+fn beneath(command: &str) -> Output {
+    let temp = tempdir();
+    fs::set_permissions(temp.path(), fs::Permissions::from_mode(0o755)).expect("opened");
+    let program: PathBuf = temp.path().join("hotspec");
+    fs::copy(HOTSPEC, &program).expect("copied");
+    let script = format!("{command} {} doctor --format json", program.display());
+    Command::new("sh").args(["-c", &script]).output().expect("sh starts")
+}
+
+fn ordinary_user() {
+    let command = if is_root() { NOBODY } else { "" };
+    let witnesses = witnesses(&beneath(command));
+    let others = &witnesses["other-users"];
+    assert_eq!((&others["works"], &others["command"]), (&false.into(), &"run as root (sudo)".into()));
+    assert_eq!(witnesses["descriptors"]["works"], true);
+    assert_eq!(witnesses["tcp-sockets"]["works"], true);
+    // Both stand on the network namespace, which this machine may or may not permit.
+    let isolated = &witnesses["network-namespace"]["works"];
+    assert_eq!(&witnesses["packets"]["works"], isolated);
+    assert_eq!(&witnesses["migrate-req"]["works"], isolated);
+}
+
+fn forbidden() {
+    // In a user namespace of its own the limit of further ones can be set, and nothing outside of it changes.
+    let script = "echo 0 > /proc/sys/user/max_user_namespaces && \
+                  setpriv --bounding-set=-all --inh-caps=-all";
+    let shell = |rest: &str| format!("unshare --user --map-root-user sh -c '{script} \"$@\"' sh {rest}");
+    let possible = Command::new("sh").args(["-c", &shell("true")]).status().expect("sh starts");
+    if !possible.success() {
+        println!("skipped: this machine permits no user namespaces at all");
+        return;
+    }
+    let witnesses = witnesses(&beneath(&shell("")));
+    for name in ["network-namespace", "two-networks", "packets", "migrate-req"] {
+        let entry = &witnesses[name];
+        assert_eq!(entry["works"], false, "{entry}");
+        let command = entry["command"].as_str().expect("a command");
+        assert!(command.starts_with("sudo sysctl -w user.max_user_namespaces="), "{entry}");
+    }
+    for name in ["descriptors", "tcp-sockets", "counters"] {
+        assert_eq!(witnesses[name]["works"], true, "{}", witnesses[name]);
+    }
+}
