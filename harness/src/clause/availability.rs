@@ -1,7 +1,7 @@
 //! Connections are accepted and answered throughout.
 
 use super::control::asked_at_once;
-use super::listeners::{listener_present, no_overflow, same_listener};
+use super::listeners::{doubt_replaced_unseen, listener_present, no_overflow, same_listener};
 use super::tally::STOOD_STILL;
 use super::{Case, Clause, Tally};
 use crate::declaration::{Profile, Span};
@@ -136,6 +136,7 @@ fn not_refused(case: &Case<'_>, tally: &mut Tally) {
             }
         }
     }
+    doubt_replaced_unseen(case, tally);
 }
 
 /// Whether the lane connected while processes that could have accepted it, as they still listened, were stopped.
@@ -228,15 +229,18 @@ pub fn judge_exchange(case: &Case<'_>, lane: &Lane, exchange: &Exchange, tally: 
     }
 }
 
-/// No answer came, and the server ended the connection no earlier than it may end any idle one, with no restart as well.
+/// No answer came, or a 408 that crossed the request, and the server ended the connection no earlier than it may end any idle one,
+/// with no restart as well.
 pub fn timed_out_unused(case: &Case<'_>, lane: &Lane) -> bool {
     let kept = case.limits.idle_max.saturating_sub(case.delta);
-    let since = lane.connected.unwrap_or(lane.opened);
-    let answered = lane.exchanges.first().is_some_and(|first| first.head.is_some());
-    let late = |end: &End| {
-        matches!(end.how, Ending::Fin | Ending::ResetAfterFin) && end.at >= since.saturating_add(kept)
-    };
-    !answered && lane.end.as_ref().is_some_and(late)
+    let until = lane.connected.unwrap_or(lane.opened).saturating_add(kept);
+    let late = |end: &End| matches!(end.how, Ending::Fin | Ending::ResetAfterFin) && end.at >= until;
+    let first = lane.exchanges.first();
+    match first.and_then(|first| Some((first, first.head.as_ref()?))) {
+        // What a server says when it has waited for long enough (RFC 9110 §15.5.9); what the client sent then was not read.
+        Some((first, head)) => first.timed_out() && head.first_byte >= until,
+        None => lane.end.as_ref().is_some_and(late),
+    }
 }
 
 /// Says why a lane can't be judged by its owner.

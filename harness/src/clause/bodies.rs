@@ -32,7 +32,7 @@ pub const CLAUSES: &[Clause] = &[
         id: "protocol.no-body",
         must: "FRI",
         should: "",
-        requirement: "Responses to HEAD, 204 and 304 carry no body, and those to requests sent after Td + δ the announced close.",
+        requirement: "Responses to HEAD (but for 408, as the server then had not got the whole request), 204 and 304 carry no body, and those to requests sent after Td + δ the announced close.",
         why: "They end with their head: an announcement that is tied to the body is forgotten, and a body is taken for another answer.",
         source: "RFC 9112 §6.3, §9.6",
         judge: Some(no_body),
@@ -155,19 +155,21 @@ fn no_body(case: &Case<'_>, tally: &mut Tally) {
     let Some(t0) = case.t0() else { return };
     let of_role = |lane: &&Lane| lane.exchanges.iter().any(has_no_body);
     let control = case.lanes.values().filter(|lane| lane.phase == Phase::Control).filter(of_role);
-    if control.clone().any(|lane| lane.extra.is_some()) {
+    if control.clone().any(|lane| lane.extra_from(0).is_some()) {
         tally.rule_out("control shows that the target sends bodies where there are none");
         return;
     }
     for lane in case.restart_lanes().filter(of_role) {
-        let last = lane.exchanges.iter().rev().find(|exchange| has_no_body(exchange) && exchange.answered());
+        let is_one =
+            |exchange: &&Exchange| has_no_body(exchange) && exchange.answered() && !exchange.timed_out();
+        let last = lane.exchanges.iter().rev().find(is_one);
         let Some((exchange, head)) = last.and_then(|last| Some((last, last.head.as_ref()?))) else {
             continue;
         };
         if head.at < t0.lo {
             continue;
         }
-        if let Some((at, bytes)) = lane.extra.filter(|(at, _)| *at >= head.at) {
+        if let Some((at, bytes)) = lane.extra_from(head.at) {
             tally.exercise();
             let seen =
                 format!("{bytes} bytes after the head of status {} to {}", head.status, exchange.endpoint);

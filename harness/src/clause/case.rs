@@ -138,7 +138,12 @@ impl<'a> Case<'a> {
     pub fn new(scenario: &'a str, profile: Profile, limits: Limits, model: Model, events: &[Event]) -> Self {
         let lanes = lane::fold(events);
         let timeline = Timeline::of(model, events);
-        let control = Control::of(&lanes);
+        let gaps = events.iter().filter_map(|event| match event.what {
+            What::Gap { from } => Some(Interval::new(from, event.t)),
+            _ => None,
+        });
+        let gaps: Vec<Interval> = gaps.collect();
+        let control = Control::of(&lanes, &gaps, limits.idle_max);
         let delta = DELTA_MIN.max(control.answer_p999.saturating_mul(3)).max(timeline.control_gap);
         let mut case = Self {
             scenario,
@@ -177,7 +182,7 @@ impl<'a> Case<'a> {
             repeated: Repeated::default(),
             held_by: Held::default(),
             documented: Documented::default(),
-            gaps: Vec::new(),
+            gaps,
         };
         for event in events {
             case.observed.read(event);
@@ -207,7 +212,6 @@ impl<'a> Case<'a> {
             What::Listeners { rows, from } => self.listeners.push((*from, event.t, rows.clone())),
             What::Sampled { longest_gap } => self.sample_gap = Some(*longest_gap),
             What::Withheld { why } => self.withheld.push(why.clone()),
-            What::Gap { from } => self.gaps.push(Interval::new(*from, event.t)),
             What::Executed { id } => self.executed.push((event.t, id.clone())),
             What::PidFile { .. } | What::Notified { .. } => self.told.push(event.clone()),
             What::Marker { value } => self.marker = Some(value.clone()),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::declaration::Span;
 use crate::history::event::{Ending, Owner, Phase, Stage};
-use crate::history::{Exchange, Lane, LaneId, Micros};
+use crate::history::{Exchange, Interval, Lane, LaneId, Micros};
 
 /// Bodies are compared only where control saw this many equal ones …
 const SAMPLES_MIN: usize = 3;
@@ -37,12 +37,13 @@ struct BodySeen {
 }
 
 impl Control {
-    /// Reads the control phase of a case's lanes.
-    pub fn of(lanes: &BTreeMap<LaneId, Lane>) -> Self {
+    /// Reads the control phase of a case's lanes; `gaps` are the times in which the harness itself did not run, and `idle_max` is
+    /// how long the target keeps a connection that it waits on.
+    pub fn of(lanes: &BTreeMap<LaneId, Lane>, gaps: &[Interval], idle_max: Micros) -> Self {
         let mut control = Control::default();
         let mut waits: Vec<Micros> = Vec::new();
         for lane in lanes.values().filter(|lane| lane.phase == Phase::Control) {
-            control.read_lane(lane, &mut waits);
+            control.read_lane(lane, &mut waits, |lane| kept_waiting(lane, gaps, idle_max));
         }
         waits.sort_unstable();
         let rank = (waits.len() as f64 * 0.999).ceil() as usize;
@@ -50,8 +51,8 @@ impl Control {
         control
     }
 
-    fn read_lane(&mut self, lane: &Lane, waits: &mut Vec<Micros>) {
-        if let Some(trouble) = trouble(lane) {
+    fn read_lane(&mut self, lane: &Lane, waits: &mut Vec<Micros>, excused: impl Fn(&Lane) -> bool) {
+        if let Some(trouble) = trouble(lane).filter(|_| !excused(lane)) {
             self.troubles.push(format!("{}#{}: {trouble}", lane.role, lane.id));
         }
         for (ordinal, exchange) in lane.exchanges.iter().enumerate() {
@@ -65,7 +66,10 @@ impl Control {
             let took = body.at.saturating_sub(exchange.begun);
             let longest = self.duration_max.entry(endpoint.clone()).or_default();
             *longest = (*longest).max(took);
-            self.statuses.entry(endpoint.clone()).or_default().insert(head.status);
+            // What is said to a client that is too late is no measure of what one is owed.
+            if !exchange.timed_out() {
+                self.statuses.entry(endpoint.clone()).or_default().insert(head.status);
+            }
             let seen = BodySeen { at: body.at, length: body.length, hash: body.hash.clone() };
             self.bodies.entry((endpoint, lane.owner)).or_default().push(seen);
             if exchange.endpoint == "fast" && exchange.begun == sent.lo.max(exchange.begun) {
@@ -145,6 +149,20 @@ pub fn unfinished(lane: &Lane, exchange: &Exchange) -> (&'static str, String) {
         Ending::GaveUp => ("no-answer", format!("nothing for {waited}, {part}")),
         Ending::Lane => ("unfinished", "the lane was called off".to_owned()),
     }
+}
+
+/// The server timed out a request that was half sent for long because the harness itself did not run: a client that is too late,
+/// and nothing to hold against the server.
+fn kept_waiting(lane: &Lane, gaps: &[Interval], idle_max: Micros) -> bool {
+    let (Some((_, exchange)), Some(end)) = (lane.unanswered(), lane.end) else { return false };
+    let by_fin = matches!(end.how, Ending::Fin | Ending::ResetAfterFin);
+    let until = exchange.sent.map_or(end.at, |sent| sent.hi);
+    let inside = |gap: &Interval| gap.hi.min(until).saturating_sub(gap.lo.max(exchange.begun));
+    let slept = gaps.iter().map(inside).fold(0, Micros::saturating_add);
+    by_fin
+        && exchange.head.is_none()
+        && slept > idle_max / 4
+        && until >= exchange.begun.saturating_add(idle_max)
 }
 
 /// What went wrong on a lane with no restart at all.

@@ -3,6 +3,7 @@
 use super::availability::note_unknown_owner;
 use super::in_flight::{Within, within};
 use super::tally::STOOD_STILL;
+use super::undisturbed::{SLEPT, slept_through};
 use super::{Case, Clause, Tally};
 use crate::declaration::Span;
 use crate::history::event::{Ending, Interval, Stage};
@@ -223,6 +224,10 @@ fn not_early(case: &Case<'_>, tally: &mut Tally) {
             .filter(|end| !matches!(end.how, Ending::Lane | Ending::GaveUp) && end.stage == Stage::Idle);
         match end.map(|end| (end, within(end.at, td, case.limits.idle_max / 2))) {
             Some((end, Within::Surely)) if !asked_again && !announced => {
+                if slept_through(case, lane, lane.exchanges.len(), end.at) {
+                    tally.doubt(case, SLEPT);
+                    continue;
+                }
                 tally.exercise();
                 let after = Span(end.at.saturating_sub(td.lo));
                 let expected = format!("open for {} after Td at least", Span(case.limits.idle_max / 2));

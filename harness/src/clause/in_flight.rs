@@ -13,7 +13,7 @@ pub const CLAUSES: &[Clause] = &[
         id: "in-flight.completes",
         must: "FRI",
         should: "",
-        requirement: "A request fully sent before T0 is answered completely: status, head, whole body by length and hash.",
+        requirement: "A request fully sent before T0 is answered completely, if the answer is not under way past drain_max: status, head, whole body by length and hash.",
         why: "The server had the request; nobody else can answer it, and a client can't know whether to repeat it.",
         source: "Falcore's hot restart",
         judge: Some(completes),
@@ -49,7 +49,7 @@ pub const CLAUSES: &[Clause] = &[
         id: "in-flight.slow-reader",
         must: "FRI",
         should: "",
-        requirement: "A large response to a client that reads slowly, but reads, is delivered whole.",
+        requirement: "A large response to a client that reads slowly, but reads, is delivered whole, if it can be within drain_max.",
         why: "The last bytes wait in the server's memory for the client: an exit or a close loses them.",
         source: "Falcore's hot restart",
         judge: Some(slow_reader),
@@ -58,7 +58,7 @@ pub const CLAUSES: &[Clause] = &[
         id: "in-flight.not-truncated",
         must: "FRI",
         should: "",
-        requirement: "No response ends short of its Content-Length, its last chunk, or (framed by end of file) its known hash.",
+        requirement: "No response ends short of its Content-Length, its last chunk, or (framed by end of file) its known hash, before drain_max is over.",
         why: "A truncated response that looks whole is worse than none.",
         source: "RFC 9112 §8",
         judge: Some(not_truncated),
@@ -103,11 +103,23 @@ fn in_flight<'a>(case: &'a Case<'_>, t0: Interval) -> impl Iterator<Item = (&'a 
     })
 }
 
+/// An old process may cut what is still under way drain_max after it began to drain: then the client was not quick enough.
+pub(super) fn doubt_past_limit(case: &Case<'_>, lane: &Lane, exchange: &Exchange, tally: &mut Tally) -> bool {
+    let limit = case.td_of(lane).map(|td| td.lo.saturating_add(case.limits.drain_max));
+    let cut = lane.end.filter(|end| cut_by_server(end) && exchange.head.is_some() && !exchange.answered());
+    let past = cut.zip(limit).is_some_and(|(end, limit)| end.at >= limit);
+    if past {
+        let limit = Span(case.limits.drain_max);
+        tally.doubt(case, format!("the answer was under way for longer than the {limit} of drain_max; a quieter machine would help"));
+    }
+    past
+}
+
 fn completes(case: &Case<'_>, tally: &mut Tally) {
     let Some(t0) = case.t0() else { return };
     for (lane, exchange) in in_flight(case, t0) {
         // An idle connection that was used again in the very moment of the close: keep-alive's affair.
-        if lane.role.starts_with("canary") {
+        if lane.role.starts_with("canary") || doubt_past_limit(case, lane, exchange, tally) {
             continue;
         }
         tally.exercise();
@@ -227,6 +239,9 @@ fn partial_head(case: &Case<'_>, tally: &mut Tally) {
 fn slow_reader(case: &Case<'_>, tally: &mut Tally) {
     let Some(t0) = case.t0() else { return };
     for (lane, exchange) in in_flight(case, t0).filter(|(_, exchange)| exchange.endpoint == "large") {
+        if doubt_past_limit(case, lane, exchange, tally) {
+            continue;
+        }
         tally.exercise();
         judge_exchange(case, lane, exchange, tally);
     }
@@ -242,6 +257,9 @@ fn not_truncated(case: &Case<'_>, tally: &mut Tally) {
     for (lane, _, exchange) in case.exchanges() {
         let over = exchange.body.as_ref().map(|body| body.at).or_else(|| lane.end.map(|end| end.at));
         if over.is_some_and(|at| at < t0.lo) {
+            continue;
+        }
+        if doubt_past_limit(case, lane, exchange, tally) {
             continue;
         }
         if let Some(head) = &exchange.head {

@@ -3,6 +3,7 @@
 use super::availability::{judge_exchange, note_unknown_owner, pool_stood_still};
 use super::last_request::{fresh_request, idle_at, one_last_request};
 use super::tally::STOOD_STILL;
+use super::undisturbed::{SLEPT, slept_through};
 use super::{Case, Clause, Tally};
 use crate::declaration::{Profile, Span};
 use crate::history::event::{Ending, Owner, Phase, Stage};
@@ -142,7 +143,7 @@ fn close_honoured(case: &Case<'_>, tally: &mut Tally) {
             tally.break_on(case, lane, next.at, "bytes-after", expected, seen);
             continue;
         }
-        if let Some((at, bytes)) = lane.extra.filter(|(at, _)| *at >= body.at) {
+        if let Some((at, bytes)) = lane.extra_from(body.at) {
             tally.exercise();
             let seen = format!("{bytes} more bytes");
             tally.break_on(
@@ -196,8 +197,15 @@ fn answered_throughout(case: &Case<'_>, tally: &mut Tally) {
             let early = td.is_none_or(|td| {
                 sent.saturating_add(case.delta) <= td.lo.saturating_add(case.limits.idle_max / 2)
             });
-            let kept = n == 0 || idle <= case.timeline.control_idle / 2;
+            let kept = match n {
+                0 => used_in_time(case, lane, sent),
+                _ => idle <= case.timeline.control_idle / 2,
+            };
             if !in_window || announced || !early || !kept {
+                continue;
+            }
+            if n > 0 && !exchange.answered() && slept_through(case, lane, n, exchange.begun) {
+                tally.doubt(case, SLEPT);
                 continue;
             }
             tally.exercise();
@@ -226,6 +234,12 @@ fn answered_throughout(case: &Case<'_>, tally: &mut Tally) {
     }
 }
 
+/// Its owner may not have closed it yet for want of a request.
+fn used_in_time(case: &Case<'_>, lane: &Lane, sent: Micros) -> bool {
+    let since = lane.connected.unwrap_or(lane.opened);
+    sent.saturating_add(case.delta) <= since.saturating_add(case.limits.idle_max)
+}
+
 fn only_one(case: &Case<'_>, tally: &mut Tally) {
     for lane in case.restart_lanes() {
         let td = case.td_of(lane);
@@ -237,7 +251,7 @@ fn only_one(case: &Case<'_>, tally: &mut Tally) {
         tally.exercise();
         let over = exchange.body.as_ref().map_or(0, |body| body.at);
         let further = lane.exchanges.iter().skip(n + 1).find_map(|next| next.head.as_ref());
-        let extra = lane.extra.filter(|(at, _)| *at >= over).map(|(at, _)| at);
+        let extra = lane.extra_from(over).map(|(at, _)| at);
         if let Some(at) = further.map(|head| head.at).or(extra) {
             let seen = "another answer on the same connection".to_owned();
             tally.break_on(case, lane, at, "one-more", "nothing further is answered", seen);
@@ -364,6 +378,10 @@ fn normal_otherwise(case: &Case<'_>, tally: &mut Tally) {
         let announced = lane.exchanges.iter().any(Exchange::closes);
         if !announced && lane.exchanges.len() < case.control.ordinals && idle < case.timeline.control_idle / 2
         {
+            if slept_through(case, lane, lane.exchanges.len(), end.at) {
+                tally.doubt(case, SLEPT);
+                continue;
+            }
             let seen = format!("FIN after {} of silence", Span(idle));
             let expected = format!("kept for {} at least, as in control", Span(case.timeline.control_idle));
             tally.break_on(case, lane, end.at, "closed-idle", &expected, seen);

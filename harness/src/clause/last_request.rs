@@ -2,6 +2,7 @@
 
 use super::availability::{judge_exchange, note_unknown_owner, timed_out_unused};
 use super::in_flight::{Within, within};
+use super::undisturbed::{SLEPT, slept_through};
 use super::{Case, Tally};
 use crate::declaration::Span;
 use crate::history::event::Ending;
@@ -71,6 +72,10 @@ fn closed_first(case: &Case<'_>, lane: &Lane, idle: Micros, half: Micros, tally:
     let announced = lane.exchanges.iter().any(Exchange::closes);
     let Some(td) = case.td_of(lane) else { return };
     if announced || !matches!(within(end.at, td, half), Within::Surely) {
+        return;
+    }
+    if slept_through(case, lane, lane.exchanges.len(), end.at) {
+        tally.doubt(case, SLEPT);
         return;
     }
     tally.exercise();

@@ -1,7 +1,7 @@
 //! Clients that close their sending side, or leave by RST.
 
 use super::availability::judge_exchange;
-use super::in_flight::{Within, within};
+use super::in_flight::{Within, doubt_past_limit, within};
 use super::{Case, Clause, Tally, exits};
 use crate::declaration::Span;
 use crate::history::event::Phase;
@@ -85,6 +85,9 @@ fn client_abort(case: &Case<'_>, tally: &mut Tally) {
         let over = exchange.body.as_ref().map(|body| body.at).or(lane.end.map(|end| end.at));
         let beside = exchange.begun < first && over.is_none_or(|over| over >= first);
         if !beside || case.old_owner(lane).is_none() || !was_in_time(case, lane, exchange) {
+            continue;
+        }
+        if doubt_past_limit(case, lane, exchange, tally) {
             continue;
         }
         tally.exercise();

@@ -42,6 +42,30 @@ pub(super) fn listener_present(case: &Case<'_>, tally: &mut Tally) {
             );
         }
     }
+    doubt_replaced_unseen(case, tally);
+}
+
+/// One listening socket gave way to another between two looks, and what was there in between nobody saw: a listener that is closed
+/// before the next one is bound can't be told then from one that is closed behind it.
+pub(super) fn doubt_replaced_unseen(case: &Case<'_>, tally: &mut Tally) {
+    let Some(t0) = case.t0().filter(|_| tally.violations.is_empty()) else { return };
+    // At a path one takes the place of another by rename(2), with nothing in between.
+    if case
+        .restart_lanes()
+        .any(|lane| lane.address.starts_with("unix:") && !lane.address.starts_with("unix:@"))
+    {
+        return;
+    }
+    let mut before: &[ListenerRow] = &[];
+    for (from, at, rows) in &case.listeners {
+        let gone =
+            !before.is_empty() && before.iter().all(|old| rows.iter().all(|row| row.inode != old.inode));
+        if gone && !rows.is_empty() && *at >= t0.lo {
+            let apart = Span(at.saturating_sub(*from));
+            tally.doubt(case, format!("one listening socket gave way to another between two looks {apart} apart; a quieter machine would help"));
+        }
+        before = rows;
+    }
 }
 
 pub(super) fn same_listener(case: &Case<'_>, tally: &mut Tally) {

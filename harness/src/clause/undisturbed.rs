@@ -45,11 +45,11 @@ pub(super) fn undisturbed(case: &Case<'_>, tally: &mut Tally) {
     }
 }
 
-const SLEPT: &str = "the harness itself did not run for so long that a connection may have been idle meanwhile; a quieter machine would help";
+pub(super) const SLEPT: &str = "the harness itself did not run for so long that a connection may have been idle meanwhile; a quieter machine would help";
 
 /// The server may have answered, and timed the connection out, while the harness did not look: from the request before this
 /// one on, or from connecting.
-fn slept_through(case: &Case<'_>, lane: &Lane, before: usize, until: Micros) -> bool {
+pub(super) fn slept_through(case: &Case<'_>, lane: &Lane, before: usize, until: Micros) -> bool {
     let last = before.checked_sub(1).and_then(|last| lane.exchanges.get(last));
     let since = last.map_or(lane.opened, |last| last.sent.map_or(last.begun, |sent| sent.lo));
     case.own_gaps(since, until) > (case.limits.idle_max / 4).min(case.timeline.control_idle / 2)

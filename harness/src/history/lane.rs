@@ -73,6 +73,11 @@ impl Exchange {
         head.or_else(|| self.body.as_ref().and_then(|body| body.marker.as_deref()))
     }
 
+    /// The answer says that the request did not come whole in time (RFC 9110 §15.5.9).
+    pub fn timed_out(&self) -> bool {
+        self.head.as_ref().is_some_and(|head| head.status == 408)
+    }
+
     /// The response was announced as the connection's last.
     pub fn closes(&self) -> bool {
         self.head.as_ref().is_some_and(|head| head.last)
@@ -176,6 +181,13 @@ impl Lane {
         }
         let last = self.exchanges.len().saturating_sub(1);
         &mut self.exchanges[index.min(last)]
+    }
+
+    /// Bytes that nobody asked for, from an instant on. The body of a 408 to HEAD is none of them: the server said that it had not
+    /// got the request whole, and did not know that it was one.
+    pub fn extra_from(&self, at: Micros) -> Option<(Micros, u64)> {
+        let to_half = |exchange: &Exchange| exchange.endpoint == "head" && exchange.timed_out();
+        self.extra.filter(|(came, _)| *came >= at && !self.exchanges.last().is_some_and(to_half))
     }
 
     /// The first request that was begun and has no complete response.

@@ -27,6 +27,8 @@ struct Track {
     ended: bool,
     sent: Vec<Micros>,
     idle_since: Option<Micros>,
+    /// It may have been idle since then: an answer is read when the harness runs, which may be later than it came.
+    maybe_idle_since: Option<Micros>,
 }
 
 /// The fold. Feed it events in their order; ask it at any time.
@@ -43,8 +45,12 @@ pub struct Timeline {
     /// Every process epoch, by number.
     pub procs: BTreeMap<ProcId, Proc>,
     lanes: BTreeMap<LaneId, Track>,
-    /// The longest a connection stayed open in control, idle after an answer.
+    /// The longest a connection surely stayed open in control, idle after an answer.
     pub control_idle: Micros,
+    /// The longest after which one was seen to be closed by the server: it may have been, before the harness ran again.
+    control_timeout: Micros,
+    /// The longest for which one was seen to be open.
+    control_open: Micros,
     /// Requests answered in control on one connection with no announced close.
     pub control_ordinals: u32,
     /// The longest gap of the harness's heartbeat in control.
@@ -85,6 +91,7 @@ impl Timeline {
             }
             What::Gap { from } if self.phase == Some(Phase::Control) => {
                 self.control_gap = self.control_gap.max(t.saturating_sub(*from));
+                self.tell_control_idle();
             }
             What::Gap { from } if self.t0.is_some() => {
                 self.gaps = self.gaps.saturating_add(t.saturating_sub(*from));
@@ -200,7 +207,8 @@ impl Timeline {
             }
             What::Request { .. } => {
                 if control && let Some(since) = lane.idle_since {
-                    self.control_idle = self.control_idle.max(t.saturating_sub(since));
+                    self.control_open = self.control_open.max(t.saturating_sub(since));
+                    self.control_idle = self.control_idle.max(self.control_open);
                 }
                 lane.idle_since = None;
             }
@@ -213,8 +221,9 @@ impl Timeline {
                 }
                 self.note_answer(id, *request, *from, t, sent, *close, control, after_t0);
             }
-            What::Body { marker, .. } => {
+            What::Body { marker, request, .. } => {
                 lane.idle_since = Some(t);
+                lane.maybe_idle_since = lane.sent.get(*request as usize).copied();
                 if let Some(marker) = marker {
                     self.note_marker(marker.clone(), t);
                 }
@@ -222,22 +231,31 @@ impl Timeline {
             What::End { how, stage, .. } => {
                 lane.ended = true;
                 let idle = lane.idle_since.map(|since| t.saturating_sub(since));
+                let maybe_idle =
+                    lane.maybe_idle_since.or(lane.idle_since).map(|since| t.saturating_sub(since));
+                let (canary, owner) = (lane.canary, lane.owner);
                 // One that the server timed out was kept until then, as one that the lane closed.
-                if control
-                    && matches!(how, Ending::Lane | Ending::Fin)
-                    && *stage == Stage::Idle
-                    && let Some(idle) = idle
-                {
-                    self.control_idle = self.control_idle.max(idle);
+                if let Some(idle) = idle.filter(|_| control && *stage == Stage::Idle) {
+                    match how {
+                        Ending::Lane => self.control_open = self.control_open.max(idle),
+                        Ending::Fin => self.control_timeout = self.control_timeout.max(idle),
+                        _ => {}
+                    }
+                    self.tell_control_idle();
                 }
-                let kept = idle.is_some_and(|idle| idle < self.control_idle / 2);
-                if after_t0 && lane.canary && *how == Ending::Fin && *stage == Stage::Idle && kept {
-                    let owner = lane.owner;
+                let kept = maybe_idle.is_some_and(|idle| idle < self.control_idle / 2);
+                if after_t0 && canary && *how == Ending::Fin && *stage == Stage::Idle && kept {
                     self.note_canary_closed(owner, t);
                 }
             }
             _ => {}
         }
+    }
+
+    /// A server's close was noticed late by as much as the harness stood still, at most.
+    fn tell_control_idle(&mut self) {
+        let timeout = self.control_timeout.saturating_sub(self.control_gap);
+        self.control_idle = self.control_open.max(timeout);
     }
 
     fn note_marker(&mut self, marker: String, at: Micros) {

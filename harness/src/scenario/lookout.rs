@@ -1,8 +1,9 @@
 //! The lookout: a thread beside the scenario's own that watches the handover closely, since what matters there lasts
 //! microseconds. It stops the old generation in the moment of the successor's birth where that is wanted, and connects in
-//! the very moment in which no listening socket is there.
+//! the very moment in which no listening socket is there, on whichever of the target's addresses.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
@@ -21,7 +22,10 @@ use crate::witness::socket_table::SocketTable;
 const ATTENTIVE: Duration = Duration::from_millis(250);
 /// From one attentive look to the next.
 const BLINK: Duration = Duration::from_micros(30);
-/// From one look to the next afterwards …
+/// For this long it goes before all others: a successor that has to wait for a processor takes longer to come up, and so does
+/// what is to be seen.
+const URGENT: Duration = Duration::from_secs(5);
+/// From one look to the next after [`ATTENTIVE`] …
 const PAUSE: Duration = Duration::from_millis(1);
 /// … from one to the next when the old generation drains: who listens is settled then …
 const CALM: Duration = Duration::from_millis(10);
@@ -37,6 +41,8 @@ const KNOCK_WITHIN: Duration = Duration::from_millis(200);
 pub(super) struct Orders {
     /// Where the target listens.
     pub(super) address: Address,
+    /// Where else it listens.
+    pub(super) further: Vec<SocketAddr>,
     /// The warden and everything alive below it.
     pub(super) parents: Vec<i32>,
     /// Everything that is there, the dead that nobody has reaped included.
@@ -54,6 +60,8 @@ pub(super) enum Sight {
     Stopped(Result<Frozen, FreezeError>),
     /// No listening socket was there, and a connection was refused.
     Refused {
+        /// Where.
+        address: Address,
         /// The last sample that showed one.
         present: Instant,
         /// The attempt began.
@@ -98,13 +106,21 @@ impl Lookout {
             ready.store(true, Ordering::Release);
             let begun = Instant::now();
             while !flag.load(Ordering::Relaxed) && begun.elapsed() < WATCH_MAX {
+                let looked = Instant::now();
                 watch.look();
-                if begun.elapsed() < ATTENTIVE {
-                    std::thread::sleep(BLINK);
-                } else {
+                let calm = is_calm.load(Ordering::Relaxed);
+                if calm || begun.elapsed() >= URGENT {
                     urgency = None;
-                    std::thread::sleep(if is_calm.load(Ordering::Relaxed) { CALM } else { PAUSE });
                 }
+                let pause = if begun.elapsed() < ATTENTIVE {
+                    BLINK
+                } else if calm {
+                    CALM
+                } else {
+                    PAUSE
+                };
+                // A look at many sockets takes long, and others need the processor too.
+                std::thread::sleep(pause.max(looked.elapsed()));
             }
             drop(urgency);
         })?;
@@ -143,6 +159,16 @@ struct Watch {
     /// The listening sockets on the address, where the machine shows them.
     door: Option<(Door, SocketTable)>,
     present: Instant,
+    further: Vec<Further>,
+}
+
+/// Another address of the target.
+struct Further {
+    address: SocketAddr,
+    /// When a listening socket was last seen there.
+    present: Instant,
+    /// One is missing, and somebody was refused.
+    told: bool,
 }
 
 impl Watch {
@@ -152,7 +178,10 @@ impl Watch {
             let door = Door::of(&orders.address, &mut table).ok()?;
             Some((door, table))
         });
-        Self { orders, sights, nursery, door, present: Instant::now() }
+        let present = Instant::now();
+        let further =
+            orders.further.iter().map(|address| Further { address: *address, present, told: false });
+        Self { further: further.collect(), orders, sights, nursery, door, present }
     }
 
     fn look(&mut self) {
@@ -170,10 +199,34 @@ impl Watch {
         if open {
             self.present = from;
         } else if let Some((why, errno)) = knock(&self.orders.address) {
-            let at = Instant::now();
-            let _ = self.sights.send(Sight::Refused { present: self.present, from, at, why, errno });
+            let (address, present, at) = (self.orders.address.clone(), self.present, Instant::now());
+            let _ = self.sights.send(Sight::Refused { address, present, from, at, why, errno });
             // One refusal tells it; the next look may find the successor's socket.
             std::thread::sleep(PAUSE);
+        }
+        self.look_further();
+    }
+
+    /// Looks at all other addresses at once. What the table leaves out is asked for by itself, and whoever is missing then
+    /// counts only if somebody is refused.
+    fn look_further(&mut self) {
+        let Some((_, table)) = self.door.as_mut().filter(|_| !self.further.is_empty()) else { return };
+        let seen = Instant::now();
+        let Ok(rows) = table.listeners() else { return };
+        for further in &mut self.further {
+            if rows.iter().any(|row| row.takes(further.address)) {
+                (further.present, further.told) = (seen, false);
+                continue;
+            }
+            if further.told || !matches!(table.is_listened_on(further.address), Ok(false)) {
+                continue;
+            }
+            let (address, from) = (Address::Tcp(further.address), Instant::now());
+            if let Some((why, errno)) = knock(&address) {
+                let (present, at) = (further.present, Instant::now());
+                let _ = self.sights.send(Sight::Refused { address, present, from, at, why, errno });
+                further.told = true;
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Stopping the old generation (SIGSTOP) for a while, so that a state that lasts microseconds can be met for certain.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::conductor::Conductor;
@@ -7,14 +8,15 @@ use super::file::Stop as StopAt;
 use super::lanes::Lanes;
 use super::lookout::{Lookout, Orders, Sight};
 use super::runner::Halt;
+use crate::client::address::Address;
 use crate::client::step::Anchor;
 use crate::history::event::{ConnectTrouble, What};
 use crate::history::{Micros, ProcId};
 use crate::witness::process::{Epoch, FreezeError, Frozen, freeze};
 use crate::witness::socket_table::SocketTable;
 
-/// A lookout is at its post within this.
-const POST_WITHIN: Micros = 1_000_000;
+/// A lookout is at its post within this, also on a machine that has too much to do.
+const POST_WITHIN: Micros = 10_000_000;
 
 impl Conductor<'_> {
     /// Stops every process of the old generation.
@@ -76,6 +78,7 @@ impl Conductor<'_> {
         let handover = self.job.plan.stop == Some(StopAt::AtHandover);
         let orders = Orders {
             address: self.address.clone(),
+            further: self.further_addresses(),
             parents: std::iter::once(self.warden.pid())
                 .chain(alive.iter().map(|(_, epoch)| epoch.pid))
                 .collect(),
@@ -109,8 +112,8 @@ impl Conductor<'_> {
                     let procs = std::mem::take(&mut self.to_stop);
                     self.note_stop(frozen, procs);
                 }
-                Sight::Refused { present, from, at, why, errno } => {
-                    self.note_refusal(present, from, at, (why, errno));
+                Sight::Refused { address, present, from, at, why, errno } => {
+                    self.note_refusal(&address, present, from, at, (why, errno));
                 }
             }
         }
@@ -119,12 +122,29 @@ impl Conductor<'_> {
         }
     }
 
-    fn note_refusal(&self, present: Instant, from: Instant, at: Instant, refusal: (ConnectTrouble, i32)) {
+    /// Where the target listens beside its first address.
+    fn further_addresses(&self) -> Vec<SocketAddr> {
+        let all = self.launch.addresses.iter().filter(|address| **address != self.address);
+        all.filter_map(|address| if let Address::Tcp(address) = address { Some(*address) } else { None })
+            .collect()
+    }
+
+    fn note_refusal(
+        &self,
+        address: &Address,
+        present: Instant,
+        from: Instant,
+        at: Instant,
+        refusal: (ConnectTrouble, i32),
+    ) {
         let recorder = &self.recorder;
         let lane = recorder.new_lane();
-        let (role, address) = ("lookout".to_owned(), self.address.to_string());
-        recorder
-            .record_at(recorder.at(from), What::Listeners { rows: Vec::new(), from: recorder.at(present) });
+        // The sockets that are listed are those on the first address.
+        if *address == self.address {
+            let what = What::Listeners { rows: Vec::new(), from: recorder.at(present) };
+            recorder.record_at(recorder.at(from), what);
+        }
+        let (role, address) = ("lookout".to_owned(), address.to_string());
         recorder.record_at(recorder.at(from), What::Open { lane, role, address });
         let (why, errno) = (refusal.0, Some(refusal.1));
         recorder.record_at(recorder.at(at), What::ConnectFailed { lane, why, errno });

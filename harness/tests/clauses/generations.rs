@@ -371,3 +371,31 @@ fn control_shows_how_long_idle_connections_are_kept_whoever_closes_them() {
     assert_eq!(idle(Ending::Reset, Stage::Idle), 0);
     assert_eq!(idle(Ending::Fin, Stage::HalfSent), 0);
 }
+
+#[test]
+fn a_close_in_control_that_was_noticed_late_shows_only_what_is_certain() {
+    let body = What::Body { lane: 0, request: 0, length: 6, hash: "a".to_owned(), marker: None };
+    let end = What::End { lane: 0, how: Ending::Fin, errno: None, stage: Stage::Idle };
+    let tale = Tale::begun_by_master().tell(103, body).tell(5_103, end);
+    let tale = tale.tell(5_104, What::Gap { from: 3_104_000 });
+    assert_eq!(tale.timeline(Model::Auto).control_idle, 3_000_000);
+}
+
+/// A canary that asks at 6 s, reads the answer then or later, and is closed; control shows that 5 s are kept.
+fn canary_closed(answered: u64, closed: u64) -> Option<u64> {
+    let lane = 9;
+    let open = What::Open { lane, role: "canary-idle".to_owned(), address: "127.0.0.1:1".to_owned() };
+    let body = |lane| What::Body { lane, request: 0, length: 6, hash: "a".to_owned(), marker: None };
+    let end = |lane, how| What::End { lane, how, errno: None, stage: Stage::Idle };
+    let tale = Tale::begun_by_master().tell(103, body(0)).tell(5_103, end(0, Ending::Lane)).trigger();
+    let tale = tale.tell(5_110, open).tell(5_111, What::Owner { lane, owner: Owner::Process(1) });
+    let tale = tale.tell(6_000, What::Sent { lane, request: 0, from: 6_000_000 }).tell(answered, body(lane));
+    tale.tell(closed, end(lane, Ending::Fin)).timeline(Model::MasterWorkers).procs.get(&1)?.canary_closed
+}
+
+#[test]
+fn a_canary_that_was_timed_out_after_an_answer_that_was_read_late_shows_no_drain() {
+    assert_eq!(canary_closed(6_001, 8_000), Some(8_000_000));
+    // As nginx was seen to do on a busy machine: half a second of silence to the client, its whole limit to the server.
+    assert_eq!(canary_closed(10_500, 11_000), None);
+}

@@ -211,6 +211,20 @@ fn a_large_response_that_is_not_delivered_whole_breaks_slow_reader() {
 }
 
 #[test]
+fn a_large_response_that_is_cut_after_drain_max_leaves_it_open() {
+    // As was seen on a busy machine: the client could not read all of it in that time.
+    for (cut, verdict) in [(29_000, Verdict::Fail), (30_000, Verdict::Inconclusive)] {
+        let mut story = correct("in-flight-large");
+        let large = story.lane("slow-reader", ARMING).accepted_by(OLD).asked_for("large").head(OPEN).armed();
+        large.at(TD + cut).reset();
+        story.server.gone = Gone::At(TD + cut + 5);
+        for clause in ["in-flight.slow-reader", "in-flight.completes", "in-flight.not-truncated"] {
+            assert_eq!(story.verdict(clause), verdict, "{clause}, {cut} ms");
+        }
+    }
+}
+
+#[test]
 fn a_response_that_is_cut_breaks_not_truncated() {
     for after_head in [true, false] {
         let mut story = correct("sent-before-trigger");

@@ -219,6 +219,15 @@ fn a_successor_that_closes_idle_connections_early_breaks_normal_otherwise() {
 }
 
 #[test]
+fn an_idle_close_after_an_answer_that_was_read_late_leaves_normal_otherwise_open() {
+    // As nginx was seen to do on a busy machine: what looked like half a second of silence was its whole keep-alive timeout.
+    let mut story = correct("keep-alive-traffic");
+    story.lane("busy", 10_000).accepted_by(NEW).asked().after(4_400).answered().after(500).fin();
+    story.harness_slept(10_010, 14_390);
+    assert_eq!(story.verdict("keep-alive.normal-otherwise"), Verdict::Inconclusive);
+}
+
+#[test]
 fn a_successor_that_closes_idle_connections_when_control_might_have_is_in_order() {
     let mut story = correct("keep-alive-traffic");
     // Control shows 8 s; half of that is no proof.

@@ -5,7 +5,7 @@ use hotspec::declaration::Profile;
 use hotspec::history::event::Owner;
 
 use crate::correct::LATE;
-use crate::lane::OPEN;
+use crate::lane::{Answer, LAST, OPEN};
 use crate::story::{Gone, IDLE_MAX, OLD, RESTART, Story, TD, correct, correct_in, frame};
 
 const ARMING: u64 = RESTART + 60;
@@ -121,6 +121,26 @@ fn a_fresh_connection_that_is_timed_out_before_it_could_ask_leaves_fresh_request
             story.leaves_open("keep-alive.fresh-request");
         } else {
             story.breaks("keep-alive.fresh-request", &[]);
+        }
+    }
+}
+
+#[test]
+fn a_408_that_crosses_the_first_request_of_a_fresh_connection_leaves_fresh_request_open() {
+    // As HAProxy was seen to do on a busy machine: the client was late, and the server had waited for as long as it always does.
+    for (asked, open) in [(ARMING + IDLE_MAX + 5, true), (ARMING + IDLE_MAX - 600, false)] {
+        let mut story = frame("fresh-first-request");
+        story.server.answers = Some(12_000);
+        (story.server.unlistens, story.server.announces) = (Some(12_050), Some(12_050));
+        story.server.times_out = Some(12_050 + IDLE_MAX);
+        story.old_until = 16_050_000;
+        let fresh = story.lane("fresh", ARMING).accepted_by(OLD).armed().at(asked).begun("fast");
+        fresh.send_failed("broken pipe").answered_as(Answer { status: 408, ..LAST }).fin();
+        if open {
+            story.leaves_open("keep-alive.fresh-request");
+            assert_ne!(story.verdict("keep-alive.answered-throughout"), Verdict::Fail);
+        } else {
+            story.breaks("keep-alive.fresh-request", &["keep-alive.answered-throughout"]);
         }
     }
 }

@@ -173,3 +173,19 @@ fn a_wait_while_the_harness_stopped_the_target_is_no_stall() {
     story.lane("new", BORN + 20).accepted_by(OLD).asked().after(1_020).answered().closed();
     story.holds("availability.no-stall");
 }
+
+#[test]
+fn a_socket_that_gave_way_to_another_between_two_looks_leaves_open_whether_anybody_was_refused() {
+    // As was seen of a server that closes its listener and binds it anew, on a machine that let nobody look meanwhile.
+    for overlaps in [false, true] {
+        let mut story = correct_in(Profile::Reload, "new-connections");
+        if overlaps {
+            rows(&mut story, BORN - 20, &[LISTENER, OTHER]);
+        }
+        rows(&mut story, BORN, &[OTHER]);
+        let verdict = if overlaps { Verdict::Pass } else { Verdict::Inconclusive };
+        for clause in ["availability.not-refused", "availability.listener-present"] {
+            assert_eq!(story.verdict(clause), verdict, "{clause}, {overlaps}");
+        }
+    }
+}

@@ -94,6 +94,19 @@ fn a_body_where_there_is_none_breaks_no_body() {
 }
 
 #[test]
+fn a_408_with_a_body_to_a_head_that_was_sent_too_late_breaks_nothing_of_it() {
+    // As HAProxy was seen to do: it had half of the request when it gave up, and could not know that it was HEAD.
+    let mut story = correct("no-body");
+    let lane = story.lane("head", ARMING).accepted_by(OLD).begun("head").armed();
+    lane.at(LATE).sent().answered_as(Answer { status: 408, ..BARE_LAST }).extra(110).fin();
+    for clause in ["protocol.no-body", "keep-alive.close-honoured", "keep-alive.only-one"] {
+        assert_ne!(story.verdict(clause), Verdict::Fail, "{clause}");
+    }
+    // Whether it was sent too late is another clause's affair.
+    story.breaks("in-flight.partial-head", &[]);
+}
+
+#[test]
 fn an_announcement_that_is_left_out_breaks_no_body() {
     let mut story = correct("no-body-statuses");
     let lane = story.lane("no-content", ARMING).accepted_by(OLD).begun("no-content").armed();

@@ -207,6 +207,10 @@ impl Lane {
             if came {
                 // Patience is for silence: neither a slow reader nor a large body is a reason to lose it.
                 deadline = Instant::now() + self.context.patience;
+                // Nor is it one to keep the other lanes waiting: a large body comes without a pause.
+                if more(self) {
+                    tokio::task::yield_now().await;
+                }
             } else if Instant::now() >= deadline && more(self) {
                 self.record(What::Overdue { lane: self.id, from: began, awaited: "response".to_owned() });
                 self.end(Instant::now(), Ending::GaveUp, None);
@@ -217,7 +221,7 @@ impl Lane {
     }
 
     /// The server said that it closes: watches it do so.
-    async fn await_announced_close(&mut self) -> Flow {
+    pub(super) async fn await_announced_close(&mut self) -> Flow {
         let began = self.context.recorder.now();
         if tokio::time::timeout(CLOSE_WATCH, self.watch()).await.is_err() {
             self.record(What::Overdue { lane: self.id, from: began, awaited: "close".to_owned() });
@@ -254,6 +258,13 @@ impl Lane {
 
     /// Closes at once, after having read what has already come: a close with unread bytes sends RST.
     pub(super) fn close_now(&mut self) {
+        if self.receive_pending().is_ok() && self.socket.is_some() {
+            self.end(Instant::now(), Ending::Lane, None);
+        }
+    }
+
+    /// Reads what has already come. `Err` when the connection is over.
+    pub(super) fn receive_pending(&mut self) -> Flow {
         let mut bytes = Vec::new();
         while let Some(received) =
             self.socket.as_ref().and_then(|socket| socket.try_recv(&mut bytes, READ_MAX))
@@ -261,17 +272,16 @@ impl Lane {
             match received {
                 Received::Data { at, .. } => {
                     let taken = std::mem::take(&mut bytes);
-                    if self.parse(&taken, at).is_err() {
-                        return;
-                    }
+                    self.parse(&taken, at)?;
                 }
-                Received::End { end, at } => return self.ends(end, at),
+                Received::End { end, at } => {
+                    self.ends(end, at);
+                    return Err(Broken);
+                }
                 Received::TimedOut => break,
             }
         }
-        if self.socket.is_some() {
-            self.end(Instant::now(), Ending::Lane, None);
-        }
+        Ok(())
     }
 }
 

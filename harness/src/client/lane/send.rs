@@ -14,6 +14,7 @@ const CHUNK_BYTES: usize = 700;
 impl Lane {
     /// Sends so many of a request, or the first part of one.
     pub(super) async fn send(&mut self, ask: &Ask, part: Part, count: u32) -> Flow {
+        self.take_what_came().await?;
         let (mut bytes, head) = self.encode(ask);
         for _ in 0..count {
             let number = self.next;
@@ -81,6 +82,7 @@ impl Lane {
 
     /// Sends what was held back.
     pub(super) async fn send_rest(&mut self) -> Flow {
+        self.take_what_came().await?;
         self.look_up_owner();
         let rest = std::mem::take(&mut self.rest);
         self.put(&rest).await
@@ -88,9 +90,20 @@ impl Lane {
 
     /// Sends what was held back of the head.
     pub(super) async fn send_rest_of_head(&mut self) -> Flow {
+        self.take_what_came().await?;
         let length = std::mem::take(&mut self.rest_of_head).min(self.rest.len());
         let head: Vec<u8> = self.rest.drain(..length).collect();
         self.put(&head).await
+    }
+
+    /// A client that is late may find that the server has said something meanwhile, and ended the connection: that was before
+    /// what it was about to send. What is left unread by intent stays so.
+    async fn take_what_came(&mut self) -> Flow {
+        if self.outstanding.iter().any(|open| open.sent) {
+            return Ok(());
+        }
+        self.receive_pending()?;
+        if self.announced { self.await_announced_close().await } else { Ok(()) }
     }
 
     /// Sends bytes; if they are the last of the outstanding requests, records that these were sent.
