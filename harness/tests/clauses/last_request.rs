@@ -130,10 +130,10 @@ fn a_408_that_crosses_the_first_request_of_a_fresh_connection_leaves_fresh_reque
     // As HAProxy was seen to do on a busy machine: the client was late, and the server had waited for as long as it always does.
     for (asked, open) in [(ARMING + IDLE_MAX + 5, true), (ARMING + IDLE_MAX - 600, false)] {
         let mut story = frame("fresh-first-request");
-        story.server.answers = Some(12_000);
-        (story.server.unlistens, story.server.announces) = (Some(12_050), Some(12_050));
-        story.server.times_out = Some(12_050 + IDLE_MAX);
-        story.old_until = 16_050_000;
+        story.server.answers = Some(11_400);
+        (story.server.unlistens, story.server.announces) = (Some(11_450), Some(11_450));
+        story.server.times_out = Some(11_450 + IDLE_MAX);
+        story.old_until = 15_450_000;
         let fresh = story.lane("fresh", ARMING).accepted_by(OLD).armed().at(asked).begun("fast");
         fresh.send_failed("broken pipe").answered_as(Answer { status: 408, ..LAST }).fin();
         if open {
