@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use libtest_mimic::Trial;
-use support::{case_with, end_to_end, run, run_trials};
+use support::{case_with, run, run_trials};
 
 /// A program, and where to get it.
 type Program = (&'static str, &'static str);
@@ -50,10 +50,7 @@ fn main() -> ExitCode {
         case_with(&[HAPROXY], "haproxy: health checks with no client traffic are no alarm", health_checks),
     ];
     // Each is dozens of scenarios at once.
-    run_trials(
-        1,
-        end_to_end(clean.into_iter().chain(restarts).chain(resets).chain(cold).chain([idle]).collect()),
-    )
+    run_trials(1, clean.into_iter().chain(restarts).chain(resets).chain(cold).chain([idle]).collect())
 }
 
 /// Ordinary restarts, with nothing left open.

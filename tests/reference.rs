@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use hotspec::clause::registry;
 use hotspec::declaration::Profile;
-use support::{Run, built, case, end_to_end, run, run_trials};
+use support::{Run, built, case, run, run_trials};
 
 /// The built-in reference's run, which both cases look at.
 static BUILTIN: OnceLock<Run> = OnceLock::new();
@@ -16,7 +16,7 @@ fn main() -> ExitCode {
     // One at a time: each is dozens of scenarios at once.
     let code = run_trials(
         1,
-        end_to_end(vec![
+        vec![
             case("the built-in reference passes the whole falcore profile", || {
                 passes(builtin());
             }),
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
                 assert_eq!(foreign.results.verdicts(), builtin().results.verdicts());
             }),
             case("what can't be decided is attempted again, as often as was asked for", attempted_again),
-        ]),
+        ],
     );
     BUILTIN.get().into_iter().for_each(Run::remove);
     code

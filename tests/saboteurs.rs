@@ -19,7 +19,7 @@ use std::sync::{Mutex, PoisonError};
 use hotspec::scenario::file::Scenario;
 use libtest_mimic::Trial;
 use saboteur::Saboteur;
-use support::{PYTHON, Run, built, case, case_with, end_to_end, run, run_trials};
+use support::{PYTHON, Run, built, case, case_with, run, run_trials};
 use table::Row;
 
 /// Those that failed as they should.
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         runs.push(fails(saboteur.clone()));
         runs.extend(saboteur.passes.clone().map(|profile| passes(saboteur.clone(), profile)));
     }
-    trials.extend(end_to_end(runs));
+    trials.extend(runs);
     let code = run_trials(6, trials);
     if is_set("HOTSPEC_WRITE_TABLE") {
         write_table(&saboteurs);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
 use predicates::prelude::*;
-use support::{SOON, case, end_to_end, hotspec, run_trials};
+use support::{SOON, case, hotspec, run_trials};
 
 /// What a user is told that it takes at most.
 const TWO_MINUTES: Duration = Duration::from_secs(120);
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
         case("the server by itself tells what it expects", server_by_itself),
     ];
     // Each is many runs at the same time already.
-    run_trials(1, end_to_end(trials))
+    run_trials(1, trials)
 }
 
 fn sees_all(isolation: &str) {

@@ -10,7 +10,7 @@ use std::process::{Command, ExitCode, Stdio};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
-use support::{HOTSPEC, PATIENCE, case, end_to_end, eventually, hotspec, run_trials, tempdir};
+use support::{HOTSPEC, PATIENCE, case, eventually, hotspec, run_trials, tempdir};
 
 /// Short, and each pass is one restart.
 const SCENARIO: &str = "half-sent-head";
@@ -18,13 +18,13 @@ const SCENARIO: &str = "half-sent-head";
 fn main() -> ExitCode {
     run_trials(
         1,
-        end_to_end(vec![
+        vec![
             case("two passes are added up, and only the last one's directory stays", two_passes),
             case("the first pass that fails ends it, with its report and its directory", failing),
             case("with --keep-going every pass that fails is counted and kept", keeps_going),
             case("Ctrl-C ends it in order, with the sum so far", ctrl_c),
             case("a command line that makes no sense is refused", refused),
-        ]),
+        ],
     )
 }
 

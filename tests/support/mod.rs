@@ -30,15 +30,6 @@ pub fn run_trials(at_once: usize, trials: Vec<Trial>) -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-/// Cases that put whole servers through many scenarios at once. They take long, and not all of them have proved to be steady on a
-/// busy machine yet: they run with `HOTSPEC_END_TO_END=1`, or with `--include-ignored`.
-pub fn end_to_end(trials: Vec<Trial>) -> Vec<Trial> {
-    if std::env::var_os("HOTSPEC_END_TO_END").is_some_and(|value| value == "1") {
-        return trials;
-    }
-    trials.into_iter().map(|trial| trial.with_ignored_flag(true)).collect()
-}
-
 /// A case that fails by panicking.
 pub fn case(name: impl Into<String>, body: impl FnOnce() + Send + 'static) -> Trial {
     Trial::test(name, move || {
