@@ -1,8 +1,8 @@
 //! Every saboteur fails by its own clause, and by no other MUST than those that fall with it.
 //!
-//! An ordinary run puts each through the quickest scenario that shows its fault. With `HOTSPEC_WRITE_TABLE=1` it goes through
-//! all that exercise its clause, and what it failed by is written to `tests/saboteurs/TABLE.md`, in place of the rows of those
-//! that were run. `HOTSPEC_SABOTEUR_RUNS=20` runs each so often.
+//! An ordinary run puts each through the quickest scenario that shows its fault, and through all that exercise its clause if
+//! it was not shown. With `HOTSPEC_WRITE_TABLE=1` it goes through all at once, and what it failed by is written to
+//! `tests/saboteurs/TABLE.md`, in place of the rows of those that were run. `HOTSPEC_SABOTEUR_RUNS=20` runs each so often.
 
 #[path = "support/saboteur.rs"]
 mod saboteur;
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         runs.extend(saboteur.passes.clone().map(|profile| passes(saboteur.clone(), profile)));
     }
     trials.extend(runs);
-    let code = run_trials(6, trials);
+    let code = run_trials(5, trials);
     if is_set("HOTSPEC_WRITE_TABLE") {
         write_table(&saboteurs);
     }
@@ -83,15 +83,26 @@ const STOOD_STILL: u64 = 300_000;
 /// A run, and how often it was made. hotspec itself attempts nothing again once anything failed, and a saboteur's run may fail
 /// by what falls with its clause. That is told, and counted in the table.
 fn run_decided(saboteur: &Saboteur) -> (Run, u32) {
-    let mut made = 1;
+    let quick = run(arguments(saboteur, &saboteur.profile, false));
+    if saboteur.shown_by.is_empty() || quick.results.fails(&saboteur.clause) {
+        return run_through_all(saboteur, quick);
+    }
+    // What that scenario shows may depend on who is quicker. That of all the scenarios one shows it, does not.
+    eprintln!("{}: not shown by {:?} alone this time", saboteur.name, saboteur.shown_by);
+    run_through_all(saboteur, run(arguments(saboteur, &saboteur.profile, true)))
+}
+
+/// Makes it again, through all scenarios, as long as the machine left its clause open.
+fn run_through_all(saboteur: &Saboteur, first: Run) -> (Run, u32) {
+    let (mut made, mut run) = (1, first);
     loop {
-        let run = run(arguments(saboteur, &saboteur.profile));
         let open = run.results.inconclusive().any(|id| id == saboteur.clause);
         let gap = longest_gap(&run);
         if !open || made == ATTEMPTS || gap < STOOD_STILL {
             return (run, made);
         }
         eprintln!("{}: once more, as the machine stood still for {} ms", saboteur.name, gap / 1000);
+        run = support::run(arguments(saboteur, &saboteur.profile, true));
         made += 1;
     }
 }
@@ -175,10 +186,11 @@ fn paths() -> Vec<String> {
     paths.map(str::to_owned).into()
 }
 
-fn arguments(saboteur: &Saboteur, profile: &str) -> Vec<String> {
+fn arguments(saboteur: &Saboteur, profile: &str, all: bool) -> Vec<String> {
+    let all = all || is_set("HOTSPEC_WRITE_TABLE");
     let mut words = match &saboteur.shown_by {
         _ if is_set("HOTSPEC_SABOTEUR_WHOLE") => Vec::new(),
-        shown_by if shown_by.is_empty() || is_set("HOTSPEC_WRITE_TABLE") => scenarios_of(&saboteur.clause),
+        shown_by if all || shown_by.is_empty() => scenarios_of(&saboteur.clause),
         shown_by => shown_by.clone(),
     };
     words.extend(whole(saboteur, profile));

@@ -6,7 +6,7 @@
 //! Written from scratch with threads, one for each connection.
 //!
 //! clause: availability.answered
-//! shown-by: new-connections
+//! shown-by: new-connections keep-alive-traffic
 //! falls-with: availability.queue-kept, availability.no-wire-reset, keep-alive.fin-not-reset, keep-alive.answered-throughout, in-flight.completes, drain.exits, drain.starts, process.one-left, process.exit-zero, load.new-connections, load.closed-loop, load.idle-mass, repeat.many, repeat.double-trigger, repeat.while-draining, repeat.successor-triggered
 //! profile: reload
 //! options: --socket-flag --socket

@@ -7,7 +7,7 @@ of it. Here both ends are told of the end by shutdown(2); where a server only cl
 Its server is the one of `idle_closed_at_once.py`, which is right by the profile `reload`.
 """
 # clause: descriptors.no-shared-connections
-# shown-by: idle-silent
+# shown-by: in-flight-upload
 # falls-with: descriptors.no-growth
 # profile: reload
 # options: --socket-flag --socket

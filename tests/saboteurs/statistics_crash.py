@@ -7,7 +7,7 @@ goes on: no client and no exit status tells of it, only the output does.
 Its server is the one of `idle_closed_at_once.py`, which is right by the profile `reload`.
 """
 # clause: process.clean-log
-# shown-by: idle-silent
+# shown-by: in-flight-upload
 # profile: reload
 # level: should
 # options: --socket-flag --socket

@@ -5,7 +5,7 @@
 //! for their second attempt, a second later, for nothing.
 //!
 //! clause: availability.no-overflow
-//! shown-by: new-connections
+//! shown-by: new-connections slow-start
 //! falls-with: availability.no-stall, availability.answered, availability.queue-kept, availability.accepted-unread, process.ready-before-drain, failure.bad-config, failure.exits-early, failure.killed-early, failure.hangs-early, failure.no-program, failure.no-resources, failure.reaped, failure.starved, load.new-connections, load.closed-loop, load.latency, repeat.many, repeat.double-trigger, repeat.while-draining, repeat.successor-triggered, repeat.storm
 //! cause: syn-dropped
 //! profile: reload

@@ -45,8 +45,12 @@ pub(super) fn listener_present(case: &Case<'_>, tally: &mut Tally) {
     doubt_replaced_unseen(case, tally);
 }
 
-/// One listening socket gave way to another between two looks, and what was there in between nobody saw: a listener that is closed
-/// before the next one is bound can't be told then from one that is closed behind it.
+/// Two looks so far apart, in microseconds, were not kept apart by their pace, which is a fifth of it: the machine did not run them,
+/// nor the lookout, which looks every millisecond while the listener changes hands.
+const BLIND: Micros = 100_000;
+
+/// One listening socket gave way to another while nobody could look: a listener that is closed before the next one is bound can't be
+/// told then from one that is closed behind it.
 pub(super) fn doubt_replaced_unseen(case: &Case<'_>, tally: &mut Tally) {
     let Some(t0) = case.t0().filter(|_| tally.violations.is_empty()) else { return };
     // At a path one takes the place of another by rename(2), with nothing in between.
@@ -60,8 +64,9 @@ pub(super) fn doubt_replaced_unseen(case: &Case<'_>, tally: &mut Tally) {
     for (from, at, rows) in &case.listeners {
         let gone =
             !before.is_empty() && before.iter().all(|old| rows.iter().all(|row| row.inode != old.inode));
-        if gone && !rows.is_empty() && *at >= t0.lo {
-            let apart = Span(at.saturating_sub(*from));
+        let apart = at.saturating_sub(*from);
+        if gone && !rows.is_empty() && *at >= t0.lo && apart >= BLIND {
+            let apart = Span(apart);
             tally.doubt(case, format!("one listening socket gave way to another between two looks {apart} apart; a quieter machine would help"));
         }
         before = rows;
