@@ -122,17 +122,18 @@ fn steps() -> impl Strategy<Value = Vec<Do>> {
 
 /// What a lane recorded, and whether it said that it is done; none if it did not come to its end.
 fn played(steps: Vec<Do>, deeds: Vec<Deed>) -> Option<(Vec<Event>, bool)> {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = Address::Tcp(listener.local_addr().unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = Address::Tcp(listener.local_addr().expect("its address"));
     let server = std::thread::spawn(move || {
         // One lane makes one connection.
         if let Ok((client, _)) = listener.accept() {
             serve(client, &deeds);
         }
     });
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("history.ndjson");
-    let recorder = Rc::new(Recorder::create(&path, Origin::now(monotonic_ns()), Model::Auto).unwrap());
+    let recorder =
+        Rc::new(Recorder::create(&path, Origin::now(monotonic_ns()), Model::Auto).expect("a history"));
     recorder.record(What::Begin { schema: SCHEMA, scenario: "any".to_owned() });
     let mut reached = Anchors::default();
     for anchor in
@@ -153,15 +154,15 @@ fn played(steps: Vec<Do>, deeds: Vec<Deed>) -> Option<(Vec<Event>, bool)> {
     };
     let plan = LanePlan { role: "any".to_owned(), steps, seed: 7, ..LanePlan::default() };
     let signs = Rc::new(Signs::default());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let ended = runtime.block_on(async {
         tokio::time::timeout(FOR_EVER, lane::run(context, &plan, Rc::clone(&signs))).await.is_ok()
     });
-    recorder.finish().unwrap();
+    recorder.finish().expect("the history is written");
     if ended {
-        server.join().unwrap();
+        server.join().expect("the server ends");
     }
-    let stored = file::read(&path).unwrap();
+    let stored = file::read(&path).expect("the history is read");
     ended.then(|| (stored.events, signs.done.get()))
 }
 
