@@ -50,6 +50,7 @@ fn foreign() -> Run {
         ("--listen-on", "ipv6=[{host}]:{port}"),
         ("--listen-on", "unix=unix:{socket}"),
         ("--listen-on", "abstract=unix:@{socket}"),
+        ("--each-listener", "--listen {address}"),
         ("--pid-file", "server.pid"),
         ("--socket-flag", "--socket"),
         ("--successor-variable", "REFERENCE_SERVER_GENERATION"),

@@ -14,7 +14,6 @@ const CHUNK_BYTES: usize = 700;
 impl Lane {
     /// Sends so many of a request, or the first part of one.
     pub(super) async fn send(&mut self, ask: &Ask, part: Part, count: u32) -> Flow {
-        self.take_what_came().await?;
         let (mut bytes, head) = self.encode(ask);
         for _ in 0..count {
             let number = self.next;
@@ -96,8 +95,9 @@ impl Lane {
         self.put(&head).await
     }
 
-    /// A client that is late may find that the server has said something meanwhile, and ended the connection: that was before
-    /// what it was about to send. What is left unread by intent stays so.
+    /// A client that is late with the rest may find that the server has said something meanwhile, and ended the connection: that was
+    /// before what it was about to send. What is left unread by intent stays so. Before a request of its own no client looks: one
+    /// that crosses the close is what is to be seen.
     async fn take_what_came(&mut self) -> Flow {
         if self.outstanding.iter().any(|open| open.sent) {
             return Ok(());
