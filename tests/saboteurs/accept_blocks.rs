@@ -11,60 +11,22 @@
 //! profile: reload
 //! options: --socket-flag --socket
 
+#[path = "threaded/blocking.rs"]
+mod blocking;
 #[path = "threaded/inherited.rs"]
 mod inherited;
 mod threaded;
 
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::AsFd;
-use std::process::Child;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::sync::atomic::Ordering;
 
-use nix::fcntl::OFlag;
-use nix::sys::signal::Signal;
-
-use threaded::{Server, Signals, wait};
-
-static STOPPING: AtomicBool = AtomicBool::new(false);
+use blocking::STOPPING;
+use threaded::Server;
 
 fn main() -> io::Result<()> {
-    let signals = Signals::block()?;
-    let (listener, predecessor) = inherited::listener(false)?;
-    let listener = Arc::new(listener);
-    let (drain_seen, drain) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
-    let (all_closed, open) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
-    let server = Arc::new(Server::new(threaded::content(), drain_seen, open));
-    let acceptor = (Arc::clone(&listener), Arc::clone(&server));
-    thread::spawn(move || accept(&acceptor.0, &acceptor.1));
-    predecessor.tell()?;
-
-    let mut successor: Option<Child> = None;
-    let successor = loop {
-        wait(&[signals.as_fd()], None)?;
-        let came = signals.read()?;
-        match successor.take() {
-            Some(ready) if came.contains(Signal::SIGUSR1) => break ready,
-            Some(mut begun) => match begun.try_wait()? {
-                Some(status) => eprintln!("the successor ended: {status}"),
-                None => successor = Some(begun),
-            },
-            None if came.contains(Signal::SIGHUP) => match inherited::start(&listener) {
-                Ok(begun) => successor = Some(begun),
-                Err(error) => eprintln!("cannot start a successor: {error}"),
-            },
-            None => {}
-        }
-    };
-    drop(listener);
-    STOPPING.store(true, Ordering::SeqCst);
-    server.begin_drain();
-    drop(drain);
-    // The acceptor has it too.
-    drop(server);
-    signals.wait_until_closed(&all_closed, successor)
+    blocking::run(accept)
 }
 
 /// The fault: nothing wakes it from `accept` but a client.

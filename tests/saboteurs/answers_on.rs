@@ -18,12 +18,11 @@ mod threaded;
 
 use std::io;
 use std::os::fd::AsFd;
-use std::process::Child;
 use std::sync::Arc;
 
 use nix::fcntl::OFlag;
-use nix::sys::signal::Signal;
 
+use inherited::Restart;
 use threaded::{Server, Signals, wait};
 
 fn main() -> io::Result<()> {
@@ -37,21 +36,11 @@ fn main() -> io::Result<()> {
     let server = Arc::new(server);
     predecessor.tell()?;
 
-    let mut successor: Option<Child> = None;
+    let mut restart = Restart::default();
     let successor = loop {
         let ready = wait(&[listener.as_fd(), signals.as_fd()], None)?;
-        let came = signals.read()?;
-        match successor.take() {
-            Some(ready) if came.contains(Signal::SIGUSR1) => break ready,
-            Some(mut begun) => match begun.try_wait()? {
-                Some(status) => eprintln!("the successor ended: {status}"),
-                None => successor = Some(begun),
-            },
-            None if came.contains(Signal::SIGHUP) => match inherited::start(&listener) {
-                Ok(begun) => successor = Some(begun),
-                Err(error) => eprintln!("cannot start a successor: {error}"),
-            },
-            None => {}
+        if let Some(ready) = restart.take(&signals.read()?, &listener)? {
+            break ready;
         }
         if ready[0] {
             threaded::accept(&listener, &server);

@@ -10,7 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Child;
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::{Pid, getppid};
 
 /// Who handed the listener on, if it was.
@@ -52,8 +52,31 @@ pub(super) fn listener(nonblocking: bool) -> io::Result<(TcpListener, Predecesso
     Ok((listener, Predecessor(parent)))
 }
 
+/// The restart: a successor that was started, and may be on its way.
+#[derive(Default)]
+pub(super) struct Restart(Option<Child>);
+
+impl Restart {
+    /// Takes in what came: SIGHUP starts a successor, unless there is one; SIGUSR1 says that it is ready, and returns it.
+    pub(super) fn take(&mut self, came: &SigSet, listener: &TcpListener) -> io::Result<Option<Child>> {
+        match self.0.take() {
+            Some(ready) if came.contains(Signal::SIGUSR1) => return Ok(Some(ready)),
+            Some(mut begun) => match begun.try_wait()? {
+                Some(status) => eprintln!("the successor ended: {status}"),
+                None => self.0 = Some(begun),
+            },
+            None if came.contains(Signal::SIGHUP) => match start(listener) {
+                Ok(begun) => self.0 = Some(begun),
+                Err(error) => eprintln!("cannot start a successor: {error}"),
+            },
+            None => {}
+        }
+        Ok(None)
+    }
+}
+
 /// The successor, with the listener.
-pub(super) fn start(listener: &TcpListener) -> io::Result<Child> {
+fn start(listener: &TcpListener) -> io::Result<Child> {
     let fd = listener.as_raw_fd();
     let mut arguments: Vec<_> = std::env::args_os().skip(1).collect();
     if let Some(at) = arguments.iter().position(|argument| argument == "--socket") {
