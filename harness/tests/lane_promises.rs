@@ -216,18 +216,16 @@ proptest! {
     }
 }
 
+/// Asks twice, with a mark after each answer.
+fn asks_twice() -> Vec<Do> {
+    let ask = || Do::Send(ask(), Part::Whole, 1);
+    vec![Do::Connect(None), ask(), Do::Response(None), Do::Armed, ask(), Do::Response(None), Do::Loaded]
+}
+
 #[test]
 fn a_lane_that_was_left_in_peace_does_all_its_steps() {
-    let steps = vec![
-        Do::Connect(None),
-        Do::Send(ask(), Part::Whole, 1),
-        Do::Response(None),
-        Do::Armed,
-        Do::Send(ask(), Part::Whole, 1),
-        Do::Response(None),
-        Do::Loaded,
-        Do::Close,
-    ];
+    let mut steps = asks_twice();
+    steps.push(Do::Close);
     let (events, done) = played(steps, vec![Deed::Answer, Deed::Answer]).unwrap();
     assert!(done);
     assert_eq!(events.iter().filter_map(mark).collect::<Vec<_>>(), ["armed", "loaded"]);
@@ -235,16 +233,7 @@ fn a_lane_that_was_left_in_peace_does_all_its_steps() {
 
 #[test]
 fn steps_that_were_not_reached_are_told_by_the_end_before_them() {
-    let steps = vec![
-        Do::Connect(None),
-        Do::Send(ask(), Part::Whole, 1),
-        Do::Response(None),
-        Do::Armed,
-        Do::Send(ask(), Part::Whole, 1),
-        Do::Response(None),
-        Do::Loaded,
-    ];
-    let (events, _) = played(steps, vec![Deed::Answer, Deed::Reset]).unwrap();
+    let (events, _) = played(asks_twice(), vec![Deed::Answer, Deed::Reset]).unwrap();
     assert_eq!(events.iter().filter_map(mark).collect::<Vec<_>>(), ["armed"]);
     assert!(events.last().is_some_and(is_end), "{events:?}");
 }

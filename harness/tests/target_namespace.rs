@@ -6,10 +6,11 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
 
 use hotspec::target::namespace::{Isolation, enter_network_namespace, prepare_process};
 use hotspec::target::network::Network;
-use hotspec::target::warden::CommandSpec;
+use hotspec::target::warden::{CommandSpec, Warden};
 use hotspec::witness::counters::Counters;
 use hotspec::witness::process::Exit;
 use hotspec::witness::socket_table::SocketTable;
@@ -123,14 +124,7 @@ fn what_is_set_and_started_at_the_servers_side_is_there_alone() {
             let here = || std::fs::read_link("/proc/thread-self/ns/net").unwrap();
             let (server, clients) = (network.at_server(here).unwrap(), here());
             assert_ne!(server, clients);
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let link = CommandSpec::new("readlink").args(["/proc/self/ns/net"]).output(output);
-                let mut warden = network.at_server(|| warden_of([link])).unwrap();
-                warden.start_command(0).await.unwrap();
-                assert_eq!(next_exit(&mut warden).await.2, Exit::Code(0));
-                warden.end().await.unwrap();
-            });
+            link_by_a_command(output, |link| network.at_server(|| warden_of([link])).unwrap());
             server
         }
     });
@@ -163,6 +157,18 @@ fn ipv6_loopback_works_in_a_namespace_that_has_it() {
     assert_eq!(ipv6, connected);
 }
 
+/// Has a warden's command write down which network namespace it is in.
+fn link_by_a_command(output: PathBuf, start: impl FnOnce(CommandSpec) -> Warden) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let link = CommandSpec::new("readlink").args(["/proc/self/ns/net"]).output(output);
+        let mut warden = start(link);
+        warden.start_command(0).await.unwrap();
+        assert_eq!(next_exit(&mut warden).await.2, Exit::Code(0));
+        warden.end().await.unwrap();
+    });
+}
+
 #[test]
 fn a_command_of_a_warden_lives_in_the_namespace_of_its_thread() {
     if !is_root() {
@@ -175,14 +181,7 @@ fn a_command_of_a_warden_lives_in_the_namespace_of_its_thread() {
         let output = output.clone();
         move || {
             let namespace = enter_network_namespace().unwrap();
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let link = CommandSpec::new("readlink").args(["/proc/self/ns/net"]).output(output);
-                let mut warden = warden_of([link]);
-                warden.start_command(0).await.unwrap();
-                assert_eq!(next_exit(&mut warden).await.2, Exit::Code(0));
-                warden.end().await.unwrap();
-            });
+            link_by_a_command(output, |link| warden_of([link]));
             namespace.inode
         }
     });

@@ -2,22 +2,28 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::os::fd::AsFd;
 use std::path::Path;
-use std::time::Duration;
 
 use hotspec::target::refusal::{Refusal, Refused};
 use hotspec::target::warden::{CommandSpec, Event, Warden, WardenSpec};
 use hotspec::witness::process::Exit;
+use nix::poll::{PollFd, PollFlags, poll};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+
+/// Far longer than a shell takes, in milliseconds.
+const PATIENCE_MS: u16 = 20_000;
 
 /// Waits for a line of the file, as the shells below write one for each thing they did.
-async fn wait_for(path: &Path, text: &str) {
-    for _ in 0..2_000 {
-        if std::fs::read_to_string(path).is_ok_and(|found| found.contains(text)) {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
+fn wait_for(path: &Path, text: &str) {
+    let watch = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).unwrap();
+    watch.add_watch(path.parent().unwrap(), AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MODIFY).unwrap();
+    let found = || std::fs::read_to_string(path).unwrap_or_default();
+    while !found().contains(text) {
+        let mut watched = [PollFd::new(watch.as_fd(), PollFlags::POLLIN)];
+        assert_ne!(poll(&mut watched, PATIENCE_MS).unwrap(), 0, "no `{text}` in {:?}", found());
+        watch.read_events().unwrap();
     }
-    panic!("no `{text}` in {:?}", std::fs::read_to_string(path));
 }
 
 /// A shell that is asked about, and does as much whenever it reads a line of its FIFO.
@@ -45,7 +51,7 @@ async fn forks_fail_while_they_are_refused_and_succeed_before_and_after() {
     let (mut warden, refusal) = shell(dir.path(), "echo $(echo forked) $line").await;
     let out = dir.path().join("out");
     go(dir.path());
-    wait_for(&out, "forked go").await;
+    wait_for(&out, "forked go");
     assert!(refusal.forks() > 0 && refusal.unable().is_none(), "{refusal:?}");
     refusal.refuse(Refused::Forks);
     go(dir.path());
@@ -66,15 +72,15 @@ async fn executions_fail_while_they_are_refused_and_succeed_before_and_after() {
     let (mut warden, refusal) = shell(dir.path(), "/bin/echo executed || echo not; echo done").await;
     let out = dir.path().join("out");
     go(dir.path());
-    wait_for(&out, "executed\ndone").await;
+    wait_for(&out, "executed\ndone");
     refusal.refuse(Refused::Executions);
     go(dir.path());
-    wait_for(&out, "not\ndone").await;
+    wait_for(&out, "not\ndone");
     assert_eq!(refusal.times(), 1);
     refusal.refuse(Refused::Nothing);
     std::fs::write(&out, "").unwrap();
     go(dir.path());
-    wait_for(&out, "executed\ndone").await;
+    wait_for(&out, "executed\ndone");
     warden.end().await.unwrap();
 }
 
@@ -94,7 +100,7 @@ async fn threads_can_be_made_while_forks_are_refused() {
     go(dir.path());
     refusal.refuse(Refused::Forks);
     go(dir.path());
-    wait_for(&dir.path().join("out"), "threaded").await;
+    wait_for(&dir.path().join("out"), "threaded");
     assert_eq!(refusal.times(), 0);
     warden.end().await.unwrap();
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hotspec::clause::cause::{Cause, CauseKind};
 use hotspec::history::event::{ConnectTrouble, LaneId, ListenerRow, Owner, Scope, What};
 
-use crate::lane::port_of;
+use crate::lane::{port_of, reset_by_target};
 use crate::story::{BORN, LISTENER, NEW, OLD, Story, T0, TD, correct, holds};
 
 /// The old process's own listening socket closes between these two looks.
@@ -35,22 +35,11 @@ fn counted_by(story: &mut Story, scope: Scope, growth: &[(&str, u64)]) {
     story.tell(LOST + 20, What::Counters { scope, from: (T0 - 100) * 1_000, growth });
 }
 
-fn reset(lane: LaneId) -> What {
-    What::Reset {
-        port: port_of(lane),
-        by_target: true,
-        ack: true,
-        lane_ended: false,
-        target_ended: false,
-        refused: false,
-    }
-}
-
 /// A connection that waits, is reset before any answer, and is heard to be; its number.
 fn lost(story: &mut Story, owner: Owner) -> LaneId {
     let lane = story.next;
     story.lane("new", BORN + 20).connected().owner(owner).asked().at(LOST + 1).reset();
-    story.tell(LOST, reset(lane));
+    story.tell(LOST, reset_by_target(lane));
     lane
 }
 
@@ -160,7 +149,7 @@ fn one_that_was_accepted_is_of_no_queue_and_one_that_asked_nothing_left_nothing_
     let mut story = correct("idle-last-request");
     let silent = story.next;
     story.lane("idle", BORN + 20).connected().at(LOST + 1).reset();
-    story.tell(LOST, reset(silent));
+    story.tell(LOST, reset_by_target(silent));
     lost(&mut story, OLD);
     counted(&mut story, &[("OutRsts", 2), ("TCPAbortOnData", 1), ("TCPAbortOnClose", 1)]);
     is(cause(&story, silent), &[CauseKind::LingerZero], "the target closed the connection");

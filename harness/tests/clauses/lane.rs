@@ -42,6 +42,18 @@ pub(crate) fn port_of(lane: LaneId) -> u16 {
     40_000 + lane as u16
 }
 
+/// An RST on the wire that breaks a lane off, sent by the target.
+pub(crate) fn reset_by_target(lane: LaneId) -> What {
+    What::Reset {
+        port: port_of(lane),
+        by_target: true,
+        ack: true,
+        lane_ended: false,
+        target_ended: false,
+        refused: false,
+    }
+}
+
 /// A connection that is being told; every step is a little later than the one before.
 pub(crate) struct Script<'s> {
     story: &'s mut Story,

@@ -3,22 +3,10 @@
 use hotspec::clause::result::Verdict;
 use hotspec::history::event::{LaneId, What};
 
-use crate::lane::port_of;
+use crate::lane::{port_of, reset_by_target};
 use crate::story::{BORN, OLD, RESTART, Story, T0, TD, correct};
 
 const CLAUSE: &str = "availability.no-wire-reset";
-
-/// An RST that breaks a connection off, sent by the target.
-fn sent(lane: LaneId) -> What {
-    What::Reset {
-        port: port_of(lane),
-        by_target: true,
-        ack: true,
-        lane_ended: false,
-        target_ended: false,
-        refused: false,
-    }
-}
 
 /// A connection that was answered, is idle, and is closed by its lane at the end; its number.
 fn idle(story: &mut Story) -> LaneId {
@@ -31,7 +19,7 @@ fn idle(story: &mut Story) -> LaneId {
 fn a_reset_that_an_idle_lane_did_not_notice_breaks_it() {
     let mut story = correct("idle-last-request");
     let lane = idle(&mut story);
-    story.tell(TD + 500, sent(lane));
+    story.tell(TD + 500, reset_by_target(lane));
     story.breaks("availability.no-wire-reset", &[]);
 }
 
@@ -40,7 +28,7 @@ fn one_that_the_lane_noticed_breaks_both_clauses() {
     let mut story = correct("idle-last-request");
     let lane = story.next;
     story.lane("idle", RESTART + 50).accepted_by(OLD).asked().answered().at(TD + 500).reset();
-    story.tell(TD + 499, sent(lane));
+    story.tell(TD + 499, reset_by_target(lane));
     story.breaks(CLAUSE, &["keep-alive.fin-not-reset"]);
 }
 
@@ -94,7 +82,7 @@ fn a_request_that_is_owed_an_answer_is_another_clauses_affair() {
     let mut story = correct("new-connections");
     let lane = story.next;
     story.lane("new", BORN + 20).accepted_by(OLD).asked().at(BORN + 60).reset();
-    story.tell(BORN + 59, sent(lane));
+    story.tell(BORN + 59, reset_by_target(lane));
     assert_eq!(story.verdict(CLAUSE), Verdict::Pass);
 }
 
@@ -102,8 +90,8 @@ fn a_request_that_is_owed_an_answer_is_another_clauses_affair() {
 fn one_before_the_trigger_and_one_to_a_port_that_no_lane_has_accuse_nobody() {
     let mut story = correct("idle-last-request");
     let lane = idle(&mut story);
-    story.tell(T0 - 50, sent(lane));
-    story.tell(TD + 500, sent(9_999));
+    story.tell(T0 - 50, reset_by_target(lane));
+    story.tell(TD + 500, reset_by_target(9_999));
     story.holds(CLAUSE);
 }
 
@@ -112,7 +100,7 @@ fn a_port_that_another_connection_had_before_is_not_that_ones() {
     let mut story = correct("new-connections");
     let lane = story.next;
     story.lane("new", BORN + 20).accepted_by(OLD).asked().answered().closed();
-    story.tell(BORN + 900, sent(lane));
+    story.tell(BORN + 900, reset_by_target(lane));
     story.holds(CLAUSE);
 }
 
@@ -121,7 +109,7 @@ fn at_the_declared_limit_what_is_left_may_be_cut() {
     let mut story = correct("idle-last-request");
     story.hard_limit = Some(400);
     let lane = idle(&mut story);
-    story.tell(TD + 500, sent(lane));
+    story.tell(TD + 500, reset_by_target(lane));
     story.holds(CLAUSE);
 }
 
