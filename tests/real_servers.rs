@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use libtest_mimic::Trial;
-use support::{case_with, run, run_trials};
+use support::{case_with, run, run_trials, whole};
 
 /// A program, and where to get it.
 type Program = (&'static str, &'static str);
@@ -45,7 +45,6 @@ const CORE: [&str; 9] = [
 const COLD: [(&str, Program); 3] = [("nginx-cold", NGINX), ("haproxy-cold", HAPROXY), ("httpd-cold", HTTPD)];
 
 fn main() -> ExitCode {
-    let whole = std::env::var_os("HOTSPEC_WHOLE").is_some_and(|value| value == "1");
     let core = [("nginx", NGINX), ("haproxy", HAPROXY), ("httpd", HTTPD)];
     let core = core.map(|(target, program)| keeps_core(target, program));
     let clean = CLEAN.map(|(target, program)| keeps(target, program));
@@ -60,18 +59,14 @@ fn main() -> ExitCode {
             }
         });
     let restarts = CLEAN.map(|(target, program)| withstands(target, program));
-    let resets = [
-        case_with(
-            &[NGINX],
-            "nginx: requests that cross its close are no alarm, and each reset is accounted for",
-            crossing,
-        ),
-        case_with(&[HAPROXY], "haproxy: health checks with no client traffic are no alarm", health_checks),
-    ];
-    // One that lacks its program stays ignored.
-    let [crossing, checks] = resets;
-    let all = clean.into_iter().chain(restarts).chain([crossing]);
-    let all = all.map(|trial| if whole { trial } else { trial.with_ignored_flag(true) });
+    let crossing = case_with(
+        &[NGINX],
+        "nginx: requests that cross its close are no alarm, and each reset is accounted for",
+        crossing,
+    );
+    let checks =
+        case_with(&[HAPROXY], "haproxy: health checks with no client traffic are no alarm", health_checks);
+    let all = clean.into_iter().chain(restarts).chain([crossing]).map(whole);
     // Each is several scenarios at once.
     run_trials(1, core.into_iter().chain(all).chain([checks]).chain(cold).chain([idle]).collect())
 }

@@ -7,11 +7,10 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
-use libtest_mimic::Trial;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
-use support::{HOTSPEC, PATIENCE, case, eventually, hotspec, run_trials, tempdir};
+use support::{HOTSPEC, PATIENCE, case, eventually, hotspec, run_trials, tempdir, whole};
 
 /// Short, and each pass is one restart.
 const SCENARIO: &str = "half-sent-head";
@@ -22,20 +21,12 @@ fn main() -> ExitCode {
         vec![
             case("two passes are added up, and only the last one's directory stays", two_passes),
             case("the first pass that fails ends it, with its report and its directory", failing),
+            // These two take minutes, for a reason that is not known yet.
             whole(case("with --keep-going every pass that fails is counted and kept", keeps_going)),
             whole(case("Ctrl-C ends it in order, with the sum so far", ctrl_c)),
             case("a command line that makes no sense is refused", refused),
         ],
     )
-}
-
-/// Takes minutes, for a reason that is not known yet: left out unless `HOTSPEC_WHOLE=1` asks for it.
-fn whole(trial: Trial) -> Trial {
-    if std::env::var_os("HOTSPEC_WHOLE").is_some_and(|value| value == "1") {
-        trial
-    } else {
-        trial.with_ignored_flag(true)
-    }
 }
 
 /// What a soak said.

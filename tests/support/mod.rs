@@ -30,6 +30,14 @@ pub fn run_trials(at_once: usize, trials: Vec<Trial>) -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
+/// A case that takes long: left out unless `HOTSPEC_WHOLE=1` asks for it. One that lacks its program stays left out.
+pub fn whole(trial: Trial) -> Trial {
+    if std::env::var_os("HOTSPEC_WHOLE").is_some_and(|value| value == "1") {
+        return trial;
+    }
+    trial.with_ignored_flag(true)
+}
+
 /// A case that fails by panicking.
 pub fn case(name: impl Into<String>, body: impl FnOnce() + Send + 'static) -> Trial {
     Trial::test(name, move || {

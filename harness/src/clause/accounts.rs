@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Case;
-use super::wire::Reset;
+use super::counted::Ledger;
 use crate::history::Micros;
 use crate::history::event::Scope;
 
@@ -91,18 +91,14 @@ fn counted(cases: &[&Case<'_>]) -> Option<String> {
     if cases.iter().any(|case| case.counted.scope() == Some(Scope::Shared)) {
         return Some("counters: observation only, as other programs use this network too".to_owned());
     }
-    let (whose, counts): (_, fn(&Reset) -> bool) = match scope {
-        Scope::Target => ("the target's side sent", |reset| reset.by_target),
-        _ => ("both sides sent", |_| true),
+    let whose = match scope {
+        Scope::Target => "the target's side sent",
+        _ => "both sides sent",
     };
-    let (mut sent, mut heard) = (0_u64, 0_u64);
-    for case in &cases {
-        let readings = &case.counted.readings;
-        let (Some(first), Some(last)) = (readings.first(), readings.last()) else { continue };
-        sent = readings.iter().map(|reading| reading.of("OutRsts")).fold(sent, u64::saturating_add);
-        let within = |reset: &&Reset| reset.at > first.from && reset.at <= last.at && counts(reset);
-        heard += case.wire.resets.iter().filter(within).count() as u64;
-    }
+    let ledgers: Vec<Ledger> =
+        cases.iter().filter_map(|case| Ledger::of(case, &case.counted.readings)).collect();
+    let sent = ledgers.iter().map(|ledger| ledger.sent).fold(0, u64::saturating_add);
+    let heard: u64 = ledgers.iter().map(|ledger| ledger.heard).sum();
     let deaf = cases.iter().any(|case| case.wire.deaf.is_some());
     let all_heard = cases.iter().all(|case| case.wire.is_proof());
     Some(match (sent, heard) {

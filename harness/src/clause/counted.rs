@@ -97,7 +97,8 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    fn of(case: &Case<'_>, readings: &[Reading]) -> Option<Self> {
+    /// Of readings that follow one another; none where the network is shared.
+    pub(super) fn of(case: &Case<'_>, readings: &[Reading]) -> Option<Self> {
         let (first, last) = (readings.first()?, readings.last()?);
         let both = match first.scope {
             Scope::Target => false,

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::child::Cat;
 use super::{Lack, Place};
 use crate::target::namespace::Isolation;
-use crate::target::network::Network;
+use crate::target::network::{MIGRATE_REQ, Network};
 use crate::target::quota::Quota;
 use crate::target::refusal::Refusal;
 use crate::target::warden::{CommandSpec, Event, Warden, WardenSpec};
@@ -166,7 +166,7 @@ fn two_networks(place: &Place) -> Result<String, Lack> {
 
 fn migrate_req(place: &Place) -> Result<String, Lack> {
     own_network(place)?;
-    let path = "/proc/sys/net/ipv4/tcp_migrate_req";
+    let path = MIGRATE_REQ;
     if !Path::new(path).exists() {
         return Err(Lack::new(format!("{path} is not there: the kernel is older than 5.14"), None));
     }

@@ -32,7 +32,7 @@ const CARRIES_WITHIN: Duration = Duration::from_secs(10);
 /// A first packet that was lost is not waited for.
 const TRY: Duration = Duration::from_millis(20);
 /// Whether the kernel hands queued connections of a closed SO_REUSEPORT listener on (ip-sysctl.rst).
-const MIGRATE_REQ: &str = "/proc/sys/net/ipv4/tcp_migrate_req";
+pub(crate) const MIGRATE_REQ: &str = "/proc/sys/net/ipv4/tcp_migrate_req";
 
 /// Where servers listen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

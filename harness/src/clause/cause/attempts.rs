@@ -2,7 +2,7 @@
 
 use super::super::Case;
 use super::doors::{self, Closed};
-use super::{Cause, CauseKind, process, processes, when};
+use super::{Cause, CauseKind, Causes, process, processes, when};
 use crate::declaration::Span;
 use crate::history::event::Scope;
 use crate::history::{Lane, Micros};
@@ -13,7 +13,8 @@ const SENT_AGAIN_AFTER: Micros = 900_000;
 const STOOD_STILL: Micros = 500_000;
 
 /// Why a connection was refused, when that was noticed at `at`.
-pub(super) fn refused(case: &Case<'_>, lane: &Lane, at: Micros) -> Option<Cause> {
+pub(super) fn refused(causes: &Causes<'_>, lane: &Lane, at: Micros) -> Option<Cause> {
+    let case = causes.case;
     let answered =
         case.wire.resets.iter().find(|reset| reset.refused && reset.at >= lane.opened && reset.at <= at);
     let empty = doors::states(case, lane.opened, at).iter().any(|rows| rows.is_empty());
@@ -25,7 +26,7 @@ pub(super) fn refused(case: &Case<'_>, lane: &Lane, at: Micros) -> Option<Cause>
         let at = when(case, reset.at);
         evidence.push(format!("packets: the target's side answered a SYN by RST at {at}"));
     }
-    let last = doors::closed(case).into_iter().rfind(|closed| closed.from <= at);
+    let last = causes.closed.iter().rfind(|closed| closed.from <= at);
     let Some(last) = last.filter(|_| empty) else {
         let address = &lane.address;
         let text = format!("nobody listened on {address} in that moment, so the kernel refused it");
@@ -39,7 +40,7 @@ pub(super) fn refused(case: &Case<'_>, lane: &Lane, at: Micros) -> Option<Cause>
         Some(seen) => format!("socket table: somebody listened again at {}", when(case, seen)),
         None => "socket table: nobody listened afterwards".to_owned(),
     });
-    let (kind, text) = nobody(case, &last);
+    let (kind, text) = nobody(case, last);
     Some(Cause { kinds: vec![kind], text, evidence })
 }
 

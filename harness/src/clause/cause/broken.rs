@@ -18,7 +18,7 @@ pub(super) fn off(causes: &Causes<'_>, lane: &Lane, reset: &Reset) -> Option<Cau
         return None;
     }
     let ledger = causes.ledger(reset.at)?;
-    let closed = doors::closed_about(case, reset.at);
+    let closed = doors::closed_about(&causes.closed, reset.at);
     let seen = doors::are_seen(case);
     let queued = ledger.may_be_queued() && !was_accepted(lane) && !(seen && closed.is_empty());
     if queued && closed.is_empty() {
@@ -69,7 +69,7 @@ fn was_accepted(lane: &Lane) -> bool {
         || lane.exchanges.iter().any(|exchange| exchange.head.is_some())
 }
 
-fn from_queue(case: &Case<'_>, reset: &Reset, ledger: &Ledger, closed: &[Closed]) -> (CauseKind, String) {
+fn from_queue(case: &Case<'_>, reset: &Reset, ledger: &Ledger, closed: &[&Closed]) -> (CauseKind, String) {
     let at = when(case, reset.at);
     let shut = closed.iter().all(|closed| closed.shut_down.is_some());
     let kind = if shut { CauseKind::ListenerShutDown } else { CauseKind::AcceptQueueDestroyed };

@@ -84,12 +84,10 @@ pub(super) fn are_seen(case: &Case<'_>) -> bool {
     !case.listeners.is_empty()
 }
 
-/// Listening sockets that closed at about an instant.
-pub(super) fn closed_about(case: &Case<'_>, at: Micros) -> Vec<Closed> {
-    let about = |from: Micros, seen: Micros| from <= at && at <= seen.saturating_add(RESETS_WITHIN);
-    let mut closed = closed(case);
-    closed.retain(|closed| about(closed.from, closed.at));
-    closed
+/// Those of the listening sockets that closed at about an instant.
+pub(super) fn closed_about(closed: &[Closed], at: Micros) -> Vec<&Closed> {
+    let about = |one: &&Closed| one.from <= at && at <= one.at.saturating_add(RESETS_WITHIN);
+    closed.iter().filter(about).collect()
 }
 
 /// The listening sockets that closed, in the order of time.

@@ -24,6 +24,7 @@ use super::wire::Reset;
 use crate::declaration::Span;
 use crate::history::event::{ConnectTrouble, Ending, Owner};
 use crate::history::{Lane, LaneId, Micros, ProcId};
+use doors::Closed;
 
 /// What the kernel did, and why. The names are stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -92,6 +93,8 @@ pub(super) struct Causes<'a> {
     ledgers: Vec<Ledger>,
     /// The target's resets, by the port of the lane's end.
     resets: BTreeMap<u16, Vec<Reset>>,
+    /// The listening sockets that closed, in the order of time.
+    closed: Vec<Closed>,
     /// The address that the witnesses watch: of several that a target listens on, one.
     watched: Option<&'a str>,
 }
@@ -106,7 +109,7 @@ impl<'a> Causes<'a> {
         for of_port in resets.values_mut() {
             of_port.sort_by_key(|reset| reset.at);
         }
-        Self { case, ledgers: ledgers(case), resets, watched: watched(case) }
+        Self { case, ledgers: ledgers(case), resets, closed: doors::closed(case), watched: watched(case) }
     }
 
     /// The cause of a violation that was seen on a lane, if it is about how that ended, or came about.
@@ -119,7 +122,7 @@ impl<'a> Causes<'a> {
         let at = violation.at_us;
         if let Some((failed, why, _)) = lane.connect_failed {
             return (failed == at).then(|| match why {
-                ConnectTrouble::Refused => attempts::refused(self.case, lane, at),
+                ConnectTrouble::Refused => attempts::refused(self, lane, at),
                 ConnectTrouble::TimedOut => attempts::dropped(self.case, lane, at),
                 _ => None,
             })?;
