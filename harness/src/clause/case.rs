@@ -9,7 +9,7 @@ use super::observed::Observed;
 use super::repeated::Repeated;
 use super::trial::{Plain, Trial};
 use super::wire::Wire;
-use crate::declaration::{Documented, Limits, Profile};
+use crate::declaration::{Documented, Limits, Profile, Span};
 use crate::history::event::{Event, FileId, ListenerRow, Owner, Phase, What};
 use crate::history::generation::{Generations, Proc};
 use crate::history::{self, Exchange, Interval, Lane, LaneId, Micros, Model, ProcId, Timeline, lane};
@@ -104,6 +104,7 @@ pub struct Case<'a> {
     /// What a generation tells the next one, as the target declares it.
     pub documented: Documented,
     gaps: Vec<Interval>,
+    crowds: Vec<Interval>,
 }
 
 impl<'a> Case<'a> {
@@ -143,6 +144,10 @@ impl<'a> Case<'a> {
             _ => None,
         });
         let gaps: Vec<Interval> = gaps.collect();
+        let crowds = events.iter().filter_map(|event| match event.what {
+            What::Crowded { from } => Some(Interval::new(from, event.t)),
+            _ => None,
+        });
         let control = Control::of(&lanes, &gaps, limits.idle_max);
         let delta = DELTA_MIN.max(control.answer_p999.saturating_mul(3)).max(timeline.control_gap);
         let mut case = Self {
@@ -183,6 +188,7 @@ impl<'a> Case<'a> {
             held_by: Held::default(),
             documented: Documented::default(),
             gaps,
+            crowds: crowds.collect(),
         };
         for event in events {
             case.observed.read(event);
@@ -299,6 +305,29 @@ impl<'a> Case<'a> {
     pub fn longest_own_gap(&self, from: Micros, to: Micros) -> Micros {
         let inside = |gap: &Interval| gap.hi.min(to).saturating_sub(gap.lo.max(from));
         self.gaps.iter().map(inside).max().unwrap_or_default()
+    }
+
+    /// How long no processor of the machine was free, and several threads wanted each, between two instants.
+    pub fn crowded(&self, from: Micros, to: Micros) -> Micros {
+        let inside = |crowd: &Interval| crowd.hi.min(to).saturating_sub(crowd.lo.max(from));
+        self.crowds.iter().map(inside).fold(0, Micros::saturating_add)
+    }
+
+    /// Why nobody can be said to have failed to serve within `ready_max` of an instant, if the target had less time than that.
+    pub fn had_no_time_to_serve(&self, since: Micros) -> Option<String> {
+        let watched = self.end.saturating_sub(since);
+        let crowded = self.crowded(since, self.end);
+        if watched < self.limits.ready_max {
+            Some("the scenario ended before ready_max".to_owned())
+        } else if watched.saturating_sub(crowded) < self.limits.ready_max {
+            Some(format!(
+                "no processor was free for {} of the {} that it was watched, so a successor may have been slow for no fault of its own",
+                Span(crowded),
+                Span(watched)
+            ))
+        } else {
+            None
+        }
     }
 
     /// How long hotspec held the old generation still after the trigger, if that was for longer than `stall_max`: a successor

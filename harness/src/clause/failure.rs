@@ -230,14 +230,14 @@ fn succeeds_afterwards(case: &Case<'_>, fault: Fault, tally: &mut Tally) {
     if case.timeline.tr().is_none() {
         if let Some(why) = case.owners_withheld() {
             tally.withhold(why);
-        } else if case.end >= t0.hi.saturating_add(case.limits.ready_max) || nobody_left(case) {
+        } else if let Some(why) = case.had_no_time_to_serve(t0.hi).filter(|_| !nobody_left(case)) {
+            tally.doubt(case, why);
+        } else {
             tally.exercise();
             let after = Span(case.end.saturating_sub(t0.hi));
             let seen =
                 format!("no successor answered within {after} (the one before failed: {})", fault.as_str());
             tally.break_by(case, "none".to_owned(), case.end, "no-restart", SUCCEEDS, seen);
-        } else {
-            tally.doubt(case, "the scenario ended before ready_max");
         }
         return;
     }
@@ -395,12 +395,12 @@ fn old_dies(case: &Case<'_>, tally: &mut Tally) {
     }
     if let Some(why) = case.owners_withheld() {
         tally.withhold(why);
-    } else if case.end >= held.hi.saturating_add(case.limits.ready_max) || nobody_left(case) {
+    } else if let Some(why) = case.had_no_time_to_serve(held.hi).filter(|_| !nobody_left(case)) {
+        tally.doubt(case, why);
+    } else {
         tally.exercise();
         let expected = format!("the successor serves within {}", Span(case.limits.ready_max));
         let seen = format!("no answer within {}", Span(case.end.saturating_sub(held.hi)));
         tally.break_by(case, "successor".to_owned(), case.end, "none", &expected, seen);
-    } else {
-        tally.doubt(case, "the scenario ended before ready_max");
     }
 }

@@ -183,10 +183,8 @@ fn adopted(case: &Case<'_>, since: Micros, pid: i32, tally: &mut Tally) {
         .map(|head| head.first_byte)
         .min();
     let who = format!("process {pid}");
-    let watched = case.end.saturating_sub(since) >= case.limits.ready_max || answer.is_some();
-    if !watched {
-        tally.doubt(case, "the target was not watched for ready_max");
-        return;
+    if let Some(why) = case.had_no_time_to_serve(since).filter(|_| answer.is_none()) {
+        return tally.doubt(case, why);
     }
     tally.exercise();
     match said.as_slice() {

@@ -37,10 +37,15 @@ fn new_generation(case: &Case<'_>, tally: &mut Tally) {
         tally.exercise();
         let took = tr.hi.saturating_sub(t0.hi);
         // The successor is looked for with one new connection after another: it may have been there one earlier.
-        if took.saturating_sub(case.own_gaps(t0.lo, tr.hi)) > case.limits.ready_max.saturating_add(case.delta)
-        {
+        let took_itself = took.saturating_sub(case.own_gaps(t0.lo, tr.hi));
+        let limit = case.limits.ready_max.saturating_add(case.delta);
+        if took_itself > limit {
             let seen = format!("its first answer came after {}", Span(took));
-            tally.break_by(case, "successor".to_owned(), tr.hi, "late", &expected, seen);
+            if took_itself.saturating_sub(case.crowded(t0.lo, tr.hi)) > limit {
+                tally.break_by(case, "successor".to_owned(), tr.hi, "late", &expected, seen);
+            } else {
+                tally.doubt(case, format!("{seen}, and no processor was free for most of it"));
+            }
         }
         if case.profile == Profile::Falcore {
             same_program(case, tally);
@@ -49,7 +54,9 @@ fn new_generation(case: &Case<'_>, tally: &mut Tally) {
     }
     if let Some(why) = case.owners_withheld() {
         tally.withhold(why);
-    } else if case.end >= t0.hi.saturating_add(case.limits.ready_max) || ended_without_anybody(case) {
+    } else if let Some(why) = case.had_no_time_to_serve(t0.hi).filter(|_| !ended_without_anybody(case)) {
+        tally.doubt(case, why);
+    } else {
         tally.exercise();
         let born = case.generations.successors.len();
         let seen = format!(
@@ -57,8 +64,6 @@ fn new_generation(case: &Case<'_>, tally: &mut Tally) {
             Span(case.end.saturating_sub(t0.hi))
         );
         tally.break_by(case, "none".to_owned(), case.end, "none", &expected, seen);
-    } else {
-        tally.doubt(case, "the scenario ended before ready_max");
     }
 }
 

@@ -68,7 +68,9 @@ fn nobody_executed_either(case: &Case<'_>, unseen: bool, tally: &mut Tally) {
         tally.withhold(why);
     } else if case.generations.model == Model::InPlace {
         tally.rule_out("the process restarts inside itself, and executes nothing");
-    } else if case.end >= t0.saturating_add(case.limits.ready_max) {
+    } else if let Some(why) = case.had_no_time_to_serve(t0) {
+        tally.doubt(case, why);
+    } else {
         tally.exercise();
         let expected = format!("a successor that serves within {}", Span(case.limits.ready_max));
         let born = case.generations.successors.len();
@@ -77,7 +79,5 @@ fn nobody_executed_either(case: &Case<'_>, unseen: bool, tally: &mut Tally) {
             Span(case.end.saturating_sub(t0))
         );
         tally.break_by(case, "none".to_owned(), case.end, "no-successor", &expected, seen);
-    } else {
-        tally.doubt(case, "the scenario ended before ready_max");
     }
 }

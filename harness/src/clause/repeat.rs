@@ -116,8 +116,8 @@ fn comes(case: &Case<'_>, tally: &mut Tally, since: Micros) {
         tally.exercise();
     } else if let Some(why) = case.owners_withheld().filter(|_| case.marker.is_none()) {
         tally.withhold(why);
-    } else if case.end < since.saturating_add(case.limits.ready_max) {
-        tally.doubt(case, "the scenario ended before ready_max");
+    } else if let Some(why) = case.had_no_time_to_serve(since) {
+        tally.doubt(case, why);
     } else {
         tally.exercise();
         let expected = format!("a new generation or marker within {}", Span(case.limits.ready_max));

@@ -26,6 +26,7 @@ use crate::target::namespace::Isolation;
 use crate::target::version;
 use crate::target::warden::DescriptorLimit;
 use crate::witness::process::monotonic_ns;
+use crate::witness::processors;
 
 /// Scenarios at the same time, for each processor: most of them wait most of the time.
 const AT_ONCE: usize = 24;
@@ -126,7 +127,7 @@ impl<'a> Prepared<'a> {
             if undecided.is_empty() || session.is_broken_off() {
                 break;
             }
-            let few = at_once.min(AT_ONCE_AGAIN * processors());
+            let few = at_once.min(AT_ONCE_AGAIN * processors::available());
             session.run_all(jobs.of(|name| undecided.contains(name))?, few)?;
             judged = present::judge(&run_dir.path)?;
         }
@@ -354,9 +355,5 @@ fn at_once(args: &RunArgs, target: &Target, isolation: Isolation) -> usize {
     if isolation == Isolation::None && !target.names_address() {
         return 1;
     }
-    args.jobs.map_or(AT_ONCE * processors(), usize::from)
-}
-
-fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+    args.jobs.map_or(AT_ONCE * processors::available(), usize::from)
 }

@@ -10,6 +10,7 @@ use crate::exit::{self, Failure};
 use crate::report::selftest::{self as report, Row};
 use crate::selftest::faults::{Entry, FAULTLESS, FAULTS};
 use crate::selftest::trial::{Outcome, Runner, Trial};
+use crate::witness::processors;
 
 /// Trials at the same time, for each processor: most of them wait most of the time.
 const AT_ONCE: usize = 4;
@@ -78,7 +79,7 @@ fn all(
 ) -> Result<Vec<Trial>, Failure> {
     let waiting: Mutex<VecDeque<usize>> = Mutex::new(numbers.iter().copied().collect());
     let done = Mutex::new(Vec::new());
-    let at_once = for_each_processor * std::thread::available_parallelism().map_or(1, usize::from);
+    let at_once = for_each_processor * processors::available();
     std::thread::scope(|scope| {
         for _ in 0..at_once.min(numbers.len()) {
             scope.spawn(|| {

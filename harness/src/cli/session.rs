@@ -11,6 +11,16 @@ use tokio::sync::watch;
 
 use crate::exit::{self, Failure};
 use crate::scenario::runner::{self, Job, Progress};
+use crate::witness::processors::{self, Processors};
+
+/// So many scenarios for each processor run however busy the machine is: a run has to come to its end …
+const ALWAYS: usize = 2;
+/// … and so many more begin, for each processor, whenever …
+const AT_A_LOOK: usize = 2;
+/// … so much of the processors' time was left over, in percent.
+const IDLE: u64 = 25;
+/// How often that is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// While it lasts, a first Ctrl-C (or SIGTERM) breaks what runs off in order, a second at once.
 pub(super) struct Session {
@@ -46,15 +56,18 @@ fn run_all(jobs: Vec<Job>, at_once: usize, interrupt: &watch::Receiver<bool>) ->
     let mut bar = Bar::new(waiting.len());
     let mut running: Vec<JoinHandle<std::io::Result<()>>> = Vec::new();
     let mut trouble = None;
+    let mut pace = Pace::new();
     while !waiting.is_empty() || !running.is_empty() {
-        while running.len() < at_once && !*interrupt.borrow() {
+        let mut more = pace.more(running.len());
+        while running.len() < at_once && more > 0 && !*interrupt.borrow() {
             let Some(job) = waiting.pop_front() else { break };
             running.push(start(job, interrupt.clone(), sender.clone())?);
+            more -= 1;
         }
         if *interrupt.borrow() {
             waiting.clear();
         }
-        if let Ok(news) = progress.recv_timeout(Duration::from_millis(50)) {
+        if let Ok(news) = progress.recv_timeout(LOOK_EVERY) {
             bar.show(&news);
         }
         let (ended, going): (Vec<_>, Vec<_>) = running.into_iter().partition(JoinHandle::is_finished);
@@ -71,6 +84,33 @@ fn run_all(jobs: Vec<Job>, at_once: usize, interrupt: &watch::Receiver<bool>) ->
     }
     bar.clear();
     trouble.map_or(Ok(()), |why| Err(Failure::own(why)))
+}
+
+/// Begins scenarios only as fast as the machine has processors for them: a server that has to share one with forty that all
+/// start at once is slow for no fault of its own.
+struct Pace {
+    processors: Option<Processors>,
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self { processors: Processors::open().ok() }
+    }
+
+    /// How many scenarios more may begin now that so many run.
+    fn more(&mut self, running: usize) -> usize {
+        let Some(stat) = &mut self.processors else { return usize::MAX };
+        let many = processors::available();
+        let always = (ALWAYS * many).saturating_sub(running);
+        match stat.look() {
+            Ok(Some(used)) if used.idle >= IDLE => always.max(AT_A_LOOK * many),
+            Ok(_) => always,
+            Err(_) => {
+                self.processors = None;
+                usize::MAX
+            }
+        }
+    }
 }
 
 /// A thread is never used twice: it may have entered a network namespace.

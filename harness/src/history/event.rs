@@ -68,6 +68,11 @@ pub enum What {
         /// Its last sign of life before.
         from: Micros,
     },
+    /// Between `from` and now no processor was free, and several threads wanted each: whoever had to do something waited.
+    Crowded {
+        /// When it was looked at before.
+        from: Micros,
+    },
     /// Something that the harness could not bring about or observe, and that matters to a verdict.
     Note {
         /// A sentence.

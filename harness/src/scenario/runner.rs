@@ -19,11 +19,14 @@ use crate::target::file::Target;
 use crate::target::namespace::Isolation;
 use crate::target::network::Network;
 use crate::target::warden::DescriptorLimit;
+use crate::witness::processors::Processors;
 
 /// How often the heart beats.
 const BEAT_EVERY: Duration = Duration::from_millis(5);
 /// A longer gap between two beats is written down, in microseconds.
 const GAP_MIN: u64 = 30_000;
+/// How often the machine's processors are looked at.
+const CROWDS_EVERY: Duration = Duration::from_millis(250);
 
 /// All that a scenario needs to run.
 #[derive(Clone, Debug)]
@@ -131,10 +134,12 @@ fn drive(
     let local = LocalSet::new();
     local.block_on(&runtime, async {
         let heart = tokio::task::spawn_local(beat(Rc::clone(recorder)));
+        let crowds = tokio::task::spawn_local(watch_for_crowds(Rc::clone(recorder)));
         let mut conductor =
             Conductor::start(job, network, Rc::clone(recorder), interrupt, progress.clone()).await?;
         let conducted = conductor.conduct().await;
         heart.abort();
+        crowds.abort();
         conductor.lanes_gone().await;
         let ended = conductor.end().await;
         conducted.and(ended)
@@ -151,5 +156,20 @@ async fn beat(recorder: Rc<Recorder>) {
             recorder.record(What::Gap { from: last });
         }
         last = now;
+    }
+}
+
+/// Notices when the machine has no processor for the target. Where /proc/stat can't be read, nothing is said of it.
+async fn watch_for_crowds(recorder: Rc<Recorder>) {
+    let Ok(mut processors) = Processors::open() else { return };
+    loop {
+        tokio::time::sleep(CROWDS_EVERY).await;
+        match processors.look() {
+            Ok(Some(used)) if used.is_crowded() => {
+                recorder.record_at(recorder.at(used.to), What::Crowded { from: recorder.at(used.from) });
+            }
+            Ok(_) => {}
+            Err(_) => return,
+        }
     }
 }

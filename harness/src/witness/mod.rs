@@ -5,6 +5,7 @@
 //! * [`counters`]: what the network namespace counted: resets, drops, refusals;
 //! * [`packets`]: SYN, FIN and RST on the loopback;
 //! * [`output`]: lines by which a program tells that it failed within; [`socket_path`]: what becomes of a unix socket's path;
+//! * [`processors`]: whether the machine had processor time left;
 //! * [`pid_file`]: what becomes of a pid file; [`notify`]: what a service manager is told.
 
 #[cfg(not(target_os = "linux"))]
@@ -17,5 +18,6 @@ pub mod packets;
 pub mod pid_file;
 mod post;
 pub mod process;
+pub mod processors;
 pub mod socket_path;
 pub mod socket_table;

@@ -30,6 +30,25 @@ fn a_trigger_that_is_ignored_breaks_new_generation_and_leaves_the_rest_open() {
 }
 
 #[test]
+fn nobody_is_accused_of_serving_late_on_a_machine_without_a_free_processor() {
+    let mut story = ignored("new-connections");
+    story.machine_was_crowded(T0 + 1_000, T0 + 9_000);
+    assert_eq!(story.verdict("process.new-generation"), Verdict::Inconclusive);
+    // Whoever is gone is late for another reason.
+    story.server.gone = Gone::At(T0 + 30);
+    story.server.canaries = false;
+    story.scenario.probes = false;
+    story.breaks("process.new-generation", &["process.one-left"]);
+}
+
+#[test]
+fn a_crowd_before_the_trigger_excuses_nobody() {
+    let mut story = ignored("new-connections");
+    story.machine_was_crowded(T0 - 3_000, T0);
+    story.breaks("process.new-generation", &[]);
+}
+
+#[test]
 fn a_server_that_dies_of_the_trigger_breaks_new_generation() {
     let mut story = ignored("new-connections");
     story.server.gone = Gone::At(T0 + 30);
@@ -61,6 +80,19 @@ fn a_successor_that_serves_late_by_what_the_harness_slept_is_in_time() {
     story.old_until = (late + 4_000) * 1_000;
     story.harness_slept(late - 400, late - 100);
     story.holds("process.new-generation");
+}
+
+#[test]
+fn a_successor_that_serves_late_by_what_the_machine_was_crowded_is_doubtful() {
+    let mut story = frame("new-connections");
+    let late = T0 + 10_300;
+    story.server.answers = Some(late);
+    story.server.unlistens = Some(late + 50);
+    story.server.announces = Some(late + 50);
+    story.server.times_out = Some(late + 4_000);
+    story.old_until = (late + 4_000) * 1_000;
+    story.machine_was_crowded(late - 400, late - 100);
+    assert_eq!(story.verdict("process.new-generation"), Verdict::Inconclusive);
 }
 
 #[test]

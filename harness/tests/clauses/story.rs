@@ -218,6 +218,11 @@ impl Story {
         self.tell(to, What::Gap { from: from * 1_000 });
     }
 
+    /// No processor of the machine was free.
+    pub(crate) fn machine_was_crowded(&mut self, from: u64, to: u64) {
+        self.tell(to, What::Crowded { from: from * 1_000 });
+    }
+
     /// The old generation stands still in this time.
     pub(crate) fn stopped(&self) -> Option<(u64, u64)> {
         self.scenario.stop.map(|stop| match stop {
