@@ -199,6 +199,7 @@ impl<'a> Case<'a> {
             case.held_by.read(event);
             case.read(event);
         }
+        case.wire.end();
         let last = events.last().map(|event| &event.what);
         let complete = matches!(last, Some(What::Phase { phase: Phase::End }));
         case.interrupted = !complete || events.iter().any(|event| event.what == What::Interrupted);
@@ -313,8 +314,18 @@ impl<'a> Case<'a> {
         self.crowds.iter().map(inside).fold(0, Micros::saturating_add)
     }
 
-    /// Why nobody can be said to have failed to serve within `ready_max` of an instant, if the target had less time than that.
+    /// Whether every process of the target has ended.
+    pub fn nobody_is_left(&self) -> bool {
+        let procs = &self.timeline.procs;
+        !procs.is_empty() && procs.values().all(|proc| proc.gone.is_some())
+    }
+
+    /// Why nobody can be said to have failed to serve within `ready_max` of an instant, if the target had less time than that
+    /// and is still there.
     pub fn had_no_time_to_serve(&self, since: Micros) -> Option<String> {
+        if self.nobody_is_left() {
+            return None;
+        }
         let watched = self.end.saturating_sub(since);
         let crowded = self.crowded(since, self.end);
         if watched < self.limits.ready_max {

@@ -106,17 +106,21 @@ impl Ledger {
             Scope::Shared => return None,
         };
         let sum = |name: &str| readings.iter().map(|reading| reading.of(name)).fold(0, u64::saturating_add);
-        let within =
-            |reset: &&Reset| reset.at > first.from && reset.at <= last.at && (both || reset.by_target);
-        let heard = || case.wire.resets.iter().filter(within);
+        let heard: Vec<&Reset> = case
+            .wire
+            .within(first.from.saturating_add(1), last.at)
+            .iter()
+            .filter(|reset| both || reset.by_target)
+            .collect();
+        let number = |what: fn(&Reset) -> bool| heard.iter().filter(|reset| what(reset)).count() as u64;
         Some(Self {
             from: first.from,
             at: last.at,
             sent: sum("OutRsts"),
-            heard: heard().count() as u64,
-            by_target: heard().filter(|reset| reset.by_target && reset.breaks_off()).count() as u64,
-            breaking: heard().filter(|reset| reset.breaks_off()).count() as u64,
-            answering: heard().filter(|reset| !reset.ack).count() as u64,
+            heard: heard.len() as u64,
+            by_target: number(|reset| reset.by_target && reset.breaks_off()),
+            breaking: number(Reset::breaks_off),
+            answering: number(|reset| !reset.ack),
             unread: sum("TCPAbortOnClose"),
             data: sum("TCPAbortOnData"),
             other: OTHER_REASONS.map(sum).into_iter().fold(0, u64::saturating_add),

@@ -196,7 +196,7 @@ fn serves_on(case: &Case<'_>, tally: &mut Tally, faults: &[Fault]) {
     let concerns = |fault: &Fault| faults.contains(fault);
     if trial.fault.is_some_and(|fault| concerns(&fault)) {
         if case.was_made_to_fail(tally) {
-            if nobody_left(case) {
+            if case.nobody_is_left() {
                 return did_not_survive(case, tally);
             }
             undisturbed(case, tally);
@@ -230,7 +230,7 @@ fn succeeds_afterwards(case: &Case<'_>, fault: Fault, tally: &mut Tally) {
     if case.timeline.tr().is_none() {
         if let Some(why) = case.owners_withheld() {
             tally.withhold(why);
-        } else if let Some(why) = case.had_no_time_to_serve(t0.hi).filter(|_| !nobody_left(case)) {
+        } else if let Some(why) = case.had_no_time_to_serve(t0.hi) {
             tally.doubt(case, why);
         } else {
             tally.exercise();
@@ -249,11 +249,6 @@ fn succeeds_afterwards(case: &Case<'_>, fault: Fault, tally: &mut Tally) {
     for (lane, at, kind, expected, seen) in losses(case) {
         tally.break_on(case, lane, at, kind, &expected, seen);
     }
-}
-
-fn nobody_left(case: &Case<'_>) -> bool {
-    let procs = &case.timeline.procs;
-    !procs.is_empty() && procs.values().all(|proc| proc.gone.is_some())
 }
 
 /// The old generation did not survive it: then every connection is lost, and there is no more to be said.
@@ -332,7 +327,7 @@ fn visible(case: &Case<'_>, tally: &mut Tally) {
     }
     let Some((over, _)) = case.trial.attempt else { return };
     // Whoever did not survive it does not go unnoticed.
-    if nobody_left(case) {
+    if case.nobody_is_left() {
         return;
     }
     if !case.trial.writes && !case.observed.commands {
@@ -395,7 +390,7 @@ fn old_dies(case: &Case<'_>, tally: &mut Tally) {
     }
     if let Some(why) = case.owners_withheld() {
         tally.withhold(why);
-    } else if let Some(why) = case.had_no_time_to_serve(held.hi).filter(|_| !nobody_left(case)) {
+    } else if let Some(why) = case.had_no_time_to_serve(held.hi) {
         tally.doubt(case, why);
     } else {
         tally.exercise();

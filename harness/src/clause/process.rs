@@ -54,7 +54,7 @@ fn new_generation(case: &Case<'_>, tally: &mut Tally) {
     }
     if let Some(why) = case.owners_withheld() {
         tally.withhold(why);
-    } else if let Some(why) = case.had_no_time_to_serve(t0.hi).filter(|_| !ended_without_anybody(case)) {
+    } else if let Some(why) = case.had_no_time_to_serve(t0.hi) {
         tally.doubt(case, why);
     } else {
         tally.exercise();
@@ -65,12 +65,6 @@ fn new_generation(case: &Case<'_>, tally: &mut Tally) {
         );
         tally.break_by(case, "none".to_owned(), case.end, "none", &expected, seen);
     }
-}
-
-/// Every process of the target ended after the trigger.
-fn ended_without_anybody(case: &Case<'_>) -> bool {
-    let procs = &case.timeline.procs;
-    !procs.is_empty() && procs.values().all(|proc| proc.gone.is_some())
 }
 
 fn same_program(case: &Case<'_>, tally: &mut Tally) {

@@ -46,7 +46,7 @@ impl Reset {
 /// What was heard on the wire in one restart.
 #[derive(Clone, Debug, Default)]
 pub struct Wire {
-    /// Every RST.
+    /// Every RST, in the order of time.
     pub resets: Vec<Reset>,
     /// Segments that were heard, and that were lost; none if no phase of it was heard to its end.
     pub heard: Option<(u64, u64)>,
@@ -76,6 +76,18 @@ impl Wire {
             What::Deaf { why } => self.deaf = Some(why.clone()),
             _ => {}
         }
+    }
+
+    /// All is read: resets are told in the order in which they were heard, which on two sockets need not be that of time.
+    pub(super) fn end(&mut self) {
+        self.resets.sort_by_key(|reset| reset.at);
+    }
+
+    /// Those of the resets that were sent between two instants, both included.
+    pub fn within(&self, from: Micros, to: Micros) -> &[Reset] {
+        let first = self.resets.partition_point(|reset| reset.at < from);
+        let after = self.resets.partition_point(|reset| reset.at <= to);
+        self.resets.get(first..after).unwrap_or_default()
     }
 
     /// Another restart begins; whoever is deaf stays so.

@@ -44,6 +44,7 @@ pub(super) struct Inner {
     last_sample: Option<Micros>,
     longest_gap: Micros,
     looks: u32,
+    nobody_since: Option<Micros>,
     withheld: Option<String>,
     /// The flag by which a generation is told of its listening socket.
     flag: Option<String>,
@@ -94,6 +95,7 @@ impl Monitor {
             last_sample: None,
             longest_gap: 0,
             looks: 0,
+            nobody_since: None,
             withheld,
             flag: None,
             queues: BTreeMap::new(),
@@ -162,6 +164,12 @@ impl Monitor {
             .collect();
         alive.sort_unstable_by_key(|(proc, _)| *proc);
         alive
+    }
+
+    /// Since when nobody of the target has been seen, if that can be seen.
+    pub fn nobody_since(&self) -> Option<Micros> {
+        let inner = self.inner.borrow();
+        inner.nobody_since.filter(|_| inner.withheld.is_none())
     }
 
     /// All that is below the warden, the dead that nobody has reaped included.
@@ -279,6 +287,8 @@ impl Inner {
             self.known.insert(stat.epoch, known);
             self.exits.born(proc, stat.epoch);
         }
+        let nobody = !self.known.is_empty() && alive.is_empty();
+        self.nobody_since = self.nobody_since.or(Some(now)).filter(|_| nobody);
         for (epoch, known) in &mut self.known {
             if !known.gone && !alive.contains(epoch) {
                 known.gone = true;

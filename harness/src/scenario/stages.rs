@@ -28,6 +28,8 @@ pub(super) const AFTER_HANDOVER: Micros = 600_000;
 /// in whatever time the harness itself did not run, up to `UNASKED_GAPS_MAX`.
 const UNASKED_WATCH: Micros = 4_000_000;
 const UNASKED_GAPS_MAX: Micros = 15_000_000;
+/// A server of which nobody is left is watched for so long: what becomes of its connections, and of new ones.
+const NOBODY_LEFT_FOR: Micros = 1_000_000;
 /// What is still open gets this long when the load ends.
 const WIND_UP: Micros = 12_000_000;
 
@@ -235,7 +237,10 @@ impl Conductor<'_> {
                     && (stage.reached(Anchor::Tr) || !stage.job.plan.probes)
             };
             // Nobody comes back when nobody is left.
-            let ended = |stage: &Self| stage.job.plan.again.is_some() && stage.monitor.alive().is_empty();
+            let ended = |stage: &Self| {
+                let watched = if stage.job.plan.again.is_some() { 0 } else { NOBODY_LEFT_FOR };
+                stage.monitor.nobody_since().is_some_and(|at| at + watched <= stage.recorder.now())
+            };
             let over = self.until(deadline, |stage| seen_through(stage) || ended(stage)).await?;
             if over || patience(self) <= self.recorder.now() {
                 break;
@@ -243,7 +248,7 @@ impl Conductor<'_> {
         }
         self.ask_at_last(lanes).await?;
         let counted = self.take_stock_after().await?;
-        if self.job.plan.settle && self.reached(Anchor::Tx) {
+        if self.job.plan.settle && self.reached(Anchor::Tx) && self.monitor.nobody_since().is_none() {
             tell(&self.progress, self.job, "settling", false);
             self.recorder.record(What::Phase { phase: Phase::Settle });
             let until = self.recorder.now() + 2 * limits.idle_max + 5_000_000;

@@ -15,9 +15,8 @@ const STOOD_STILL: Micros = 500_000;
 /// Why a connection was refused, when that was noticed at `at`.
 pub(super) fn refused(causes: &Causes<'_>, lane: &Lane, at: Micros) -> Option<Cause> {
     let case = causes.case;
-    let answered =
-        case.wire.resets.iter().find(|reset| reset.refused && reset.at >= lane.opened && reset.at <= at);
-    let empty = doors::states(case, lane.opened, at).iter().any(|rows| rows.is_empty());
+    let answered = case.wire.within(lane.opened, at).iter().find(|reset| reset.refused);
+    let empty = causes.looks.states(lane.opened, at).iter().any(|rows| rows.is_empty());
     if answered.is_none() && !empty {
         return None;
     }
@@ -36,7 +35,7 @@ pub(super) fn refused(causes: &Causes<'_>, lane: &Lane, at: Micros) -> Option<Ca
         return Some(Cause { kinds: vec![CauseKind::Refused], text, evidence });
     };
     evidence.push(last.evidence(case));
-    evidence.push(match doors::next(case, last.at) {
+    evidence.push(match causes.looks.next(last.at) {
         Some(seen) => format!("socket table: somebody listened again at {}", when(case, seen)),
         None => "socket table: nobody listened afterwards".to_owned(),
     });
@@ -66,7 +65,8 @@ fn nobody(case: &Case<'_>, last: &Closed) -> (CauseKind, String) {
 }
 
 /// Why a SYN was not answered the first time; the connection was there, or was given up, at `done`.
-pub(super) fn dropped(case: &Case<'_>, lane: &Lane, done: Micros) -> Option<Cause> {
+pub(super) fn dropped(causes: &Causes<'_>, lane: &Lane, done: Micros) -> Option<Cause> {
+    let case = causes.case;
     let took = done.saturating_sub(lane.opened);
     if took < SENT_AGAIN_AFTER {
         return None;
@@ -78,7 +78,7 @@ pub(super) fn dropped(case: &Case<'_>, lane: &Lane, done: Micros) -> Option<Caus
     );
     let counted = case.counted.scope().filter(|scope| *scope != Scope::Shared);
     let overflows = counted.and_then(|_| case.counted.grown("ListenOverflows", lane.opened, done));
-    if let Some((inode, at, length, backlog)) = seen_full(case, lane.opened, done) {
+    if let Some((inode, at, length, backlog)) = seen_full(causes, lane.opened, done) {
         let holders = doors::holders(case, inode, at);
         let who = if holders.is_empty() {
             String::new()
@@ -104,13 +104,13 @@ pub(super) fn dropped(case: &Case<'_>, lane: &Lane, done: Micros) -> Option<Caus
 
 /// A listening socket whose queue was seen to be full while the SYN was not answered: its inode, when, how many waited, its backlog.
 /// The queue holds one more than the backlog (listen(2) does not say so; `sk_acceptq_is_full` does).
-fn seen_full(case: &Case<'_>, from: Micros, to: Micros) -> Option<(u64, Micros, u32, u32)> {
-    let rows: Vec<_> = doors::states(case, from, to).into_iter().flatten().collect();
+fn seen_full(causes: &Causes<'_>, from: Micros, to: Micros) -> Option<(u64, Micros, u32, u32)> {
+    let rows: Vec<_> = causes.looks.states(from, to).into_iter().flatten().collect();
     // Of several the SYN may have gone to any.
     let first = rows.first()?;
     let alone = rows.iter().all(|row| row.inode == first.inode);
     let of_queue = |queue: &&(Micros, Micros, u64, u32)| queue.2 == first.inode;
-    let changes: Vec<_> = case.queues.iter().filter(of_queue).collect();
+    let changes: Vec<_> = causes.case.queues.iter().filter(of_queue).collect();
     let full = |number: usize| {
         let (_, at, _, length) = *changes[number];
         let until = changes.get(number + 1).map_or(Micros::MAX, |next| next.0);

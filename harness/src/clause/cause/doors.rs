@@ -72,11 +72,41 @@ impl Closed {
 /// A look at the table at which it was another than before: from when on it may have been so, when it was seen, the sockets.
 type Look = (Micros, Micros, Vec<ListenerRow>);
 
-/// The looks in the order of time: the lookout writes its own down later than they were.
-fn looks<'a>(case: &'a Case<'_>) -> Vec<&'a Look> {
-    let mut looks: Vec<&Look> = case.listeners.iter().collect();
-    looks.sort_by_key(|(_, at, _)| *at);
-    looks
+/// The looks at the table of listening sockets, in the order of time: the lookout writes its own down later than they were.
+pub(super) struct Looks<'a>(Vec<&'a Look>);
+
+impl<'a> Looks<'a> {
+    /// Of this case.
+    pub(super) fn of(case: &'a Case<'_>) -> Self {
+        let mut looks: Vec<&Look> = case.listeners.iter().collect();
+        looks.sort_by_key(|(_, at, _)| *at);
+        Self(looks)
+    }
+
+    /// The first look after `at` at which somebody listened.
+    pub(super) fn next(&self, at: Micros) -> Option<Micros> {
+        let later = self.0.iter().find(|(_, seen, rows)| *seen > at && !rows.is_empty());
+        later.map(|(_, seen, _)| *seen)
+    }
+
+    /// The sockets that listened at some time between two instants: of each state that may have held then.
+    pub(super) fn states(&self, from: Micros, to: Micros) -> Vec<&'a [ListenerRow]> {
+        let until = |number: usize| self.0.get(number + 1).map_or(Micros::MAX, |(_, at, _)| *at);
+        let held = |number: usize, since: Micros| since <= to && until(number) >= from;
+        let states = self.0.iter().enumerate().filter(|(number, (since, ..))| held(*number, *since));
+        states.map(|(_, (.., rows))| rows.as_slice()).collect()
+    }
+
+    /// The listening sockets that closed, in the order of time.
+    pub(super) fn closed(&self, case: &Case<'_>) -> Vec<Closed> {
+        let pairs = self.0.iter().zip(self.0.iter().skip(1));
+        let each = pairs.flat_map(|((_, last, before), (from, at, after))| {
+            let gone = before.iter().filter(|row| !after.iter().any(|other| other.inode == row.inode));
+            // It was there when it was last seen to be, whoever looked.
+            gone.map(|row| closed_one(case, row.inode, *(from.max(last)), *at))
+        });
+        each.collect()
+    }
 }
 
 /// Whether the table of listening sockets was read at all.
@@ -88,24 +118,6 @@ pub(super) fn are_seen(case: &Case<'_>) -> bool {
 pub(super) fn closed_about(closed: &[Closed], at: Micros) -> Vec<&Closed> {
     let about = |one: &&Closed| one.from <= at && at <= one.at.saturating_add(RESETS_WITHIN);
     closed.iter().filter(about).collect()
-}
-
-/// The listening sockets that closed, in the order of time.
-pub(super) fn closed(case: &Case<'_>) -> Vec<Closed> {
-    let looks = looks(case);
-    let pairs = looks.iter().zip(looks.iter().skip(1));
-    let each = pairs.flat_map(|((_, last, before), (from, at, after))| {
-        let gone = before.iter().filter(|row| !after.iter().any(|other| other.inode == row.inode));
-        // It was there when it was last seen to be, whoever looked.
-        gone.map(|row| closed_one(case, row.inode, *(from.max(last)), *at))
-    });
-    each.collect()
-}
-
-/// The first look after `at` at which somebody listened.
-pub(super) fn next(case: &Case<'_>, at: Micros) -> Option<Micros> {
-    let later = looks(case).into_iter().find(|(_, seen, rows)| *seen > at && !rows.is_empty());
-    later.map(|(_, seen, _)| *seen)
 }
 
 fn closed_one(case: &Case<'_>, inode: u64, from: Micros, at: Micros) -> Closed {
@@ -138,13 +150,4 @@ pub(super) fn holders(case: &Case<'_>, inode: u64, at: Micros) -> Vec<ProcId> {
 pub(super) fn waiting(case: &Case<'_>, inode: u64, by: Micros) -> Option<(Micros, u32)> {
     let last = case.queues.iter().rev().find(|(_, at, of, _)| *of == inode && *at <= by)?;
     Some((last.1, last.3))
-}
-
-/// The sockets that listened at some time between two instants, by the looks at the table: of each state that may have held then.
-pub(super) fn states<'a>(case: &'a Case<'_>, from: Micros, to: Micros) -> Vec<&'a [ListenerRow]> {
-    let looks = looks(case);
-    let until = |number: usize| looks.get(number + 1).map_or(Micros::MAX, |(_, at, _)| *at);
-    let held = |number: usize, since: Micros| since <= to && until(number) >= from;
-    let states = looks.iter().enumerate().filter(|(number, (since, ..))| held(*number, *since));
-    states.map(|(_, (.., rows))| rows.as_slice()).collect()
 }

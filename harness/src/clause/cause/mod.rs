@@ -24,7 +24,7 @@ use super::wire::Reset;
 use crate::declaration::Span;
 use crate::history::event::{ConnectTrouble, Ending, Owner};
 use crate::history::{Lane, LaneId, Micros, ProcId};
-use doors::Closed;
+use doors::{Closed, Looks};
 
 /// What the kernel did, and why. The names are stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -93,6 +93,8 @@ pub(super) struct Causes<'a> {
     ledgers: Vec<Ledger>,
     /// The target's resets, by the port of the lane's end.
     resets: BTreeMap<u16, Vec<Reset>>,
+    /// The listening sockets over time.
+    looks: Looks<'a>,
     /// The listening sockets that closed, in the order of time.
     closed: Vec<Closed>,
     /// The address that the witnesses watch: of several that a target listens on, one.
@@ -106,10 +108,9 @@ impl<'a> Causes<'a> {
         for reset in case.wire.resets.iter().filter(|reset| reset.by_target) {
             resets.entry(reset.port).or_default().push(*reset);
         }
-        for of_port in resets.values_mut() {
-            of_port.sort_by_key(|reset| reset.at);
-        }
-        Self { case, ledgers: ledgers(case), resets, closed: doors::closed(case), watched: watched(case) }
+        let looks = Looks::of(case);
+        let closed = looks.closed(case);
+        Self { case, ledgers: ledgers(case), resets, looks, closed, watched: watched(case) }
     }
 
     /// The cause of a violation that was seen on a lane, if it is about how that ended, or came about.
@@ -123,12 +124,12 @@ impl<'a> Causes<'a> {
         if let Some((failed, why, _)) = lane.connect_failed {
             return (failed == at).then(|| match why {
                 ConnectTrouble::Refused => attempts::refused(self, lane, at),
-                ConnectTrouble::TimedOut => attempts::dropped(self.case, lane, at),
+                ConnectTrouble::TimedOut => attempts::dropped(self, lane, at),
                 _ => None,
             })?;
         }
         if matches!(violation.kind.as_str(), "syn-dropped" | "stall") && lane.retransmits > 0 {
-            return attempts::dropped(self.case, lane, lane.connected?);
+            return attempts::dropped(self, lane, lane.connected?);
         }
         broken::off(self, lane, &self.reset_of(lane, at)?)
     }
