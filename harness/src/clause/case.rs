@@ -148,7 +148,9 @@ impl<'a> Case<'a> {
             What::Crowded { from } => Some(Interval::new(from, event.t)),
             _ => None,
         });
-        let control = Control::of(&lanes, &gaps, limits.idle_max);
+        // Of a server that keeps connections for less than it may, what it was seen to do.
+        let kept = timeline.control_closes_after().unwrap_or(limits.idle_max).min(limits.idle_max);
+        let control = Control::of(&lanes, &gaps, kept);
         let delta = DELTA_MIN.max(control.answer_p999.saturating_mul(3)).max(timeline.control_gap);
         let mut case = Self {
             scenario,

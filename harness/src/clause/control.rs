@@ -37,13 +37,13 @@ struct BodySeen {
 }
 
 impl Control {
-    /// Reads the control phase of a case's lanes; `gaps` are the times in which the harness itself did not run, and `idle_max` is
+    /// Reads the control phase of a case's lanes; `gaps` are the times in which the harness itself did not run, and `kept` is
     /// how long the target keeps a connection that it waits on.
-    pub fn of(lanes: &BTreeMap<LaneId, Lane>, gaps: &[Interval], idle_max: Micros) -> Self {
+    pub fn of(lanes: &BTreeMap<LaneId, Lane>, gaps: &[Interval], kept: Micros) -> Self {
         let mut control = Control::default();
         let mut waits: Vec<Micros> = Vec::new();
         for lane in lanes.values().filter(|lane| lane.phase == Phase::Control) {
-            control.read_lane(lane, &mut waits, |lane| kept_waiting(lane, gaps, idle_max));
+            control.read_lane(lane, &mut waits, |lane| kept_waiting(lane, gaps, kept));
         }
         waits.sort_unstable();
         let rank = (waits.len() as f64 * 0.999).ceil() as usize;
@@ -153,16 +153,13 @@ pub fn unfinished(lane: &Lane, exchange: &Exchange) -> (&'static str, String) {
 
 /// The server timed out a request that was half sent for long because the harness itself did not run: a client that is too late,
 /// and nothing to hold against the server.
-fn kept_waiting(lane: &Lane, gaps: &[Interval], idle_max: Micros) -> bool {
+fn kept_waiting(lane: &Lane, gaps: &[Interval], kept: Micros) -> bool {
     let (Some((_, exchange)), Some(end)) = (lane.unanswered(), lane.end) else { return false };
     let by_fin = matches!(end.how, Ending::Fin | Ending::ResetAfterFin);
     let until = exchange.sent.map_or(end.at, |sent| sent.hi);
     let inside = |gap: &Interval| gap.hi.min(until).saturating_sub(gap.lo.max(exchange.begun));
     let slept = gaps.iter().map(inside).fold(0, Micros::saturating_add);
-    by_fin
-        && exchange.head.is_none()
-        && slept > idle_max / 4
-        && until >= exchange.begun.saturating_add(idle_max)
+    by_fin && exchange.head.is_none() && slept > kept / 4 && until >= exchange.begun.saturating_add(kept)
 }
 
 /// What went wrong on a lane with no restart at all.

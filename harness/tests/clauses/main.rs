@@ -15,6 +15,7 @@ mod aftermath;
 mod arbitrary;
 mod availability;
 mod cause;
+mod control;
 mod correct;
 mod descriptors;
 mod drain;

@@ -1,0 +1,67 @@
+//! What counts as wrong with no restart at all. Times are milliseconds.
+
+use hotspec::clause::Case;
+use hotspec::declaration::{DeclaredLimits, Profile};
+use hotspec::history::Model;
+use hotspec::history::event::{Ending, Event, LaneId, Phase, Stage, What};
+
+/// How long the server is seen to keep an idle connection: less than it may.
+const KEPT: u64 = 60;
+
+fn at(ms: u64, what: What) -> Event {
+    Event { t: ms * 1_000, what }
+}
+
+fn opens(ms: u64, lane: LaneId) -> [Event; 2] {
+    let open = What::Open { lane, role: "probe".to_owned(), address: "127.0.0.1:1".to_owned() };
+    [at(ms, open), at(ms, What::Connected { lane, port: Some(2), retransmits: 0 })]
+}
+
+fn asks(ms: u64, lane: LaneId) -> Event {
+    at(ms, What::Request { lane, request: 0, endpoint: "fast".to_owned(), method: "GET".to_owned() })
+}
+
+fn ends(ms: u64, lane: LaneId, stage: Stage) -> Event {
+    at(ms, What::End { lane, how: Ending::Fin, errno: None, stage })
+}
+
+/// What is found wrong with a server that closes a connection on which a request was half sent for so long, where the harness
+/// did not run for a part of it.
+fn troubles(half_sent: u64, slept: u64) -> Vec<String> {
+    let mut events = vec![at(0, What::Phase { phase: Phase::Control })];
+    events.extend(opens(10, 0));
+    let body = What::Body { lane: 0, request: 0, length: 6, hash: "a".to_owned(), marker: None };
+    let head = What::Head {
+        lane: 0,
+        request: 0,
+        from: 12_000,
+        status: 200,
+        version: 11,
+        framing: "length".to_owned(),
+        close: false,
+        last: false,
+        keep_alive: false,
+        marker: None,
+    };
+    events.extend([
+        asks(11, 0),
+        at(11, What::Sent { lane: 0, request: 0, from: 11_000 }),
+        at(12, head),
+        at(12, body),
+    ]);
+    events.push(ends(12 + KEPT, 0, Stage::Idle));
+    events.extend(opens(1_000, 1));
+    events.extend([asks(1_000, 1), at(1_001 + slept, What::Gap { from: 1_001_000 })]);
+    events.push(ends(1_000 + half_sent, 1, Stage::HalfSent));
+    let limits = DeclaredLimits::default().resolve();
+    Case::new("idle-last-request", Profile::Falcore, limits, Model::Auto, &events).control.troubles
+}
+
+#[test]
+fn a_request_that_the_harness_left_half_sent_for_as_long_as_the_server_waits_accuses_nobody() {
+    assert_eq!(troubles(69, 60), [""; 0]);
+    assert_eq!(troubles(69, 1).len(), 1, "the harness ran");
+    // A close may have been noticed late by as much as the harness slept.
+    assert_eq!(troubles(40, 19).len(), 1, "an idle connection is kept for 41 ms at least");
+    assert_eq!(troubles(42, 19), [""; 0]);
+}
