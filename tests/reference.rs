@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use hotspec::clause::registry;
 use hotspec::declaration::Profile;
-use support::{Run, built, case, run, run_trials};
+use support::{PYTHON, Run, built, case, case_with, run, run_trials};
 
 /// The built-in reference's run, which both cases look at.
 static BUILTIN: OnceLock<Run> = OnceLock::new();
@@ -25,7 +25,11 @@ fn main() -> ExitCode {
                 passes(&foreign);
                 assert_eq!(foreign.results.verdicts(), builtin().results.verdicts());
             }),
-            case("what can't be decided is attempted again, as often as was asked for", attempted_again),
+            case_with(
+                &[PYTHON],
+                "what can't be decided is attempted again, as often as was asked for",
+                attempted_again,
+            ),
         ],
     );
     BUILTIN.get().into_iter().for_each(Run::remove);
@@ -88,33 +92,43 @@ fn passes(run: &Run) {
     }
 }
 
-/// It closes idle connections so early that none is idle for a quarter of that when the drain begins.
+/// Whoever ignores the trigger shows nothing of which generation serves.
 fn attempted_again() {
-    let program = built("reference-server", "cargo build -p reference-server").display().to_string();
+    // An ignored signal stays so through an execution (execve(2)).
+    const IGNORES: &str = "trap '' HUP; exec \"$0\" -m http.server \"$2\" --bind \"$1\"";
     for attempts in [1, 2] {
         let again = (attempts - 1).to_string();
         let run = run([
-            "idle.not-early",
+            "process.effective",
             "--exclude",
-            "idle-silent",
+            "five-restarts",
+            "--exclude",
+            "keep-alive-traffic",
             "--profile",
-            "falcore",
+            "reload",
+            "--ready-max",
+            "5s",
+            "--idle-max",
+            "1s",
+            "--drain-max",
+            "1s",
             "--again",
             &again,
             "--",
-            &program,
-            "--listen",
-            "{address}",
-            "--keep-alive-timeout",
-            "60ms",
+            "sh",
+            "-c",
+            IGNORES,
+            PYTHON.0,
+            "{host}",
+            "{port}",
         ]);
         run.exits(2);
-        let said = run.results.said_of("idle.not-early").expect("a verdict");
+        let said = run.results.said_of("process.effective").expect("a verdict");
         assert_eq!(
             (said.verdict.as_str(), said.undecided_in.as_slice()),
-            ("inconclusive", &["idle-last-request".to_owned()][..])
+            ("inconclusive", &["new-connections".to_owned()][..])
         );
         assert_eq!(std::fs::read_dir(run.dir.join("history")).expect("histories").count(), attempts);
-        assert_eq!(run.stdout.contains("\n  idle-last-request again "), attempts == 2, "{}", run.stdout);
+        assert_eq!(run.stdout.contains("\n  new-connections again "), attempts == 2, "{}", run.stdout);
     }
 }

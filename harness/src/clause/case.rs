@@ -148,9 +148,7 @@ impl<'a> Case<'a> {
             What::Crowded { from } => Some(Interval::new(from, event.t)),
             _ => None,
         });
-        // Of a server that keeps connections for less than it may, what it was seen to do.
-        let kept = timeline.control_closes_after().unwrap_or(limits.idle_max).min(limits.idle_max);
-        let control = Control::of(&lanes, &gaps, kept);
+        let control = Control::of(&lanes, &gaps, limits.idle_max);
         let delta = DELTA_MIN.max(control.answer_p999.saturating_mul(3)).max(timeline.control_gap);
         let mut case = Self {
             scenario,

@@ -37,12 +37,14 @@ struct BodySeen {
 }
 
 impl Control {
-    /// Reads the control phase of a case's lanes; `gaps` are the times in which the harness itself did not run, and `kept` is
-    /// how long the target keeps a connection that it waits on.
-    pub fn of(lanes: &BTreeMap<LaneId, Lane>, gaps: &[Interval], kept: Micros) -> Self {
+    /// Reads the control phase of a case's lanes; `gaps` are the times in which the harness itself did not run, and `idle_max` is
+    /// how long the target keeps a connection that it waits on, if it is not seen to keep them for less.
+    pub fn of(lanes: &BTreeMap<LaneId, Lane>, gaps: &[Interval], idle_max: Micros) -> Self {
         let mut control = Control::default();
         let mut waits: Vec<Micros> = Vec::new();
-        for lane in lanes.values().filter(|lane| lane.phase == Phase::Control) {
+        let of_control = || lanes.values().filter(|lane| lane.phase == Phase::Control);
+        let kept = of_control().filter_map(timed_out_after).min().unwrap_or(idle_max).min(idle_max);
+        for lane in of_control() {
             control.read_lane(lane, &mut waits, |lane| kept_waiting(lane, gaps, kept));
         }
         waits.sort_unstable();
@@ -151,15 +153,23 @@ pub fn unfinished(lane: &Lane, exchange: &Exchange) -> (&'static str, String) {
     }
 }
 
-/// The server timed out a request that was half sent for long because the harness itself did not run: a client that is too late,
-/// and nothing to hold against the server.
+/// How long after the last request the server ended a connection that it had said nothing of the end of.
+fn timed_out_after(lane: &Lane) -> Option<Micros> {
+    let end = lane.end.filter(|end| end.how == Ending::Fin && end.stage == Stage::Idle)?;
+    let last = lane.exchanges.last().filter(|_| !lane.exchanges.iter().any(Exchange::closes))?;
+    Some(end.at.saturating_sub(last.sent?.lo))
+}
+
+/// The server timed out a request that was half sent for long, or a connection on which none came, because the harness itself did
+/// not run: a client that is too late, and nothing to hold against the server.
 fn kept_waiting(lane: &Lane, gaps: &[Interval], kept: Micros) -> bool {
-    let (Some((_, exchange)), Some(end)) = (lane.unanswered(), lane.end) else { return false };
+    let (Some((index, exchange)), Some(end)) = (lane.unanswered(), lane.end) else { return false };
+    let since = if index == 0 { lane.opened } else { exchange.begun };
     let by_fin = matches!(end.how, Ending::Fin | Ending::ResetAfterFin);
     let until = exchange.sent.map_or(end.at, |sent| sent.hi);
-    let inside = |gap: &Interval| gap.hi.min(until).saturating_sub(gap.lo.max(exchange.begun));
+    let inside = |gap: &Interval| gap.hi.min(until).saturating_sub(gap.lo.max(since));
     let slept = gaps.iter().map(inside).fold(0, Micros::saturating_add);
-    by_fin && exchange.head.is_none() && slept > kept / 4 && until >= exchange.begun.saturating_add(kept)
+    by_fin && exchange.head.is_none() && slept > kept / 4 && until >= since.saturating_add(kept)
 }
 
 /// What went wrong on a lane with no restart at all.

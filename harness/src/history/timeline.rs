@@ -252,11 +252,6 @@ impl Timeline {
         }
     }
 
-    /// After how long, at least, the target closes an idle connection in control, if it was seen to close one.
-    pub fn control_closes_after(&self) -> Option<Micros> {
-        (self.control_timeout > 0).then_some(self.control_idle)
-    }
-
     /// A server's close was noticed late by as much as the harness stood still, at most.
     fn tell_control_idle(&mut self) {
         let timeout = self.control_timeout.saturating_sub(self.control_gap);
