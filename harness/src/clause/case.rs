@@ -85,6 +85,8 @@ pub struct Case<'a> {
     pub killed: Option<Micros>,
     /// The target got less than 5 % of a processor, in control too.
     pub starved: bool,
+    /// The target was to be process 1; why it was not, if so.
+    pub first_process: Option<Option<String>>,
     /// The program was replaced: when, the file that it was, the file that it is.
     pub replaced: Option<(Micros, FileId, FileId)>,
     /// The files that processes were seen to execute while all was quiet.
@@ -178,6 +180,7 @@ impl<'a> Case<'a> {
             adopted: None,
             killed: None,
             starved: false,
+            first_process: None,
             replaced: None,
             executes: BTreeMap::new(),
             wire: Wire::default(),
@@ -243,6 +246,7 @@ impl<'a> Case<'a> {
             What::Adopted { pid, .. } => self.adopted = Some((event.t, *pid)),
             What::Killed { .. } => self.killed = Some(event.t),
             What::Starved { .. } => self.starved = true,
+            What::FirstProcess { why } => self.first_process = Some(why.clone()),
             What::Replaced { former, file, .. } => self.replaced = Some((event.t, *former, *file)),
             What::Executes { proc, file } => {
                 self.executes.insert(*proc, *file);

@@ -34,6 +34,7 @@ pub mod drain;
 mod dropped;
 mod exits;
 pub mod failure;
+pub mod first_process;
 mod growth;
 pub mod handover;
 pub mod held;

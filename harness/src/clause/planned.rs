@@ -22,12 +22,6 @@ const fn planned(
 /// The clauses that are planned.
 pub const CLAUSES: &[Clause] = &[
     planned(
-        "process.pid-1",
-        "",
-        "FRI",
-        "As process 1 the target does what it declares: it survives a restart, or it needs an init above it.",
-    ),
-    planned(
         "protocol.upgraded",
         "",
         "FRI",

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Case, Tally, aftermath, availability, bodies, common, drain, dropped, failure, growth, handover,
+    Case, Tally, aftermath, availability, bodies, common, drain, dropped, failure, first_process, growth, handover,
     identity, idle, in_flight, keep_alive, kinds, leaving, load, output, planned, process, program_replaced,
     protocol, repeat, shared_listener, starved, told, unix_path, wire,
 };
@@ -102,6 +102,7 @@ pub fn all() -> Vec<&'static Clause> {
         failure::CLAUSES,
         program_replaced::CLAUSES,
         starved::CLAUSES,
+        first_process::CLAUSES,
         load::CLAUSES,
         planned::CLAUSES,
     ]

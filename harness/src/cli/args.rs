@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::clause::Level;
 use crate::declaration::{DeclaredLimits, Profile, Span};
+use crate::target::file::AsPid1;
 use crate::target::listen::ListenKind;
 
 const AFTER_HELP: &str = "\
@@ -213,6 +214,9 @@ pub(super) struct DeclarationArgs {
     /// Its configuration: {config} becomes the path of a copy, which is made invalid for restarts that have to fail
     #[arg(long, value_name = "FILE", requires = "command")]
     pub(super) config: Option<PathBuf>,
+    /// What a restart does to it where it is process 1 of a PID namespace, as in a container without an init
+    #[arg(long, value_name = "WHAT")]
+    pub(super) pid_1: Option<AsPid1>,
     /// It tells a service manager of its state by NOTIFY_SOCKET, as sd_notify(3) says
     #[arg(long)]
     pub(super) notify: bool,

@@ -187,6 +187,7 @@ fn target(args: &RunArgs) -> Result<Target, Failure> {
     target.successor.flag = declared.socket_flag.clone().or(target.successor.flag);
     target.pid_file = declared.pid_file.clone().or(target.pid_file);
     target.notify |= declared.notify;
+    target.pid_1 = declared.pid_1.or(target.pid_1);
     target.successor.variables.extend(declared.successor_variable.iter().cloned());
     if let Some(path) = &declared.config {
         take_configuration(&mut target, path)?;

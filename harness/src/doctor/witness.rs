@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::child::Cat;
 use super::{Lack, Place};
-use crate::target::namespace::Isolation;
+use crate::target::namespace::{self, Isolation};
 use crate::target::network::{MIGRATE_REQ, Network};
 use crate::target::quota::Quota;
 use crate::target::refusal::Refusal;
@@ -342,24 +342,7 @@ fn refused_calls(_: &Place) -> Result<String, Lack> {
 }
 
 fn pid_namespace(place: &Place) -> Result<String, Lack> {
-    // SAFETY: the child calls nothing but unshare and _exit, which neither allocate nor lock.
-    let child = match unsafe { nix::unistd::fork() } {
-        Ok(nix::unistd::ForkResult::Child) => {
-            // SAFETY: as above; the exit status holds the error number.
-            unsafe {
-                let failed = libc::unshare(libc::CLONE_NEWPID) != 0;
-                libc::_exit(if failed { crate::witness::process::raw::errno() } else { 0 })
-            }
-        }
-        Ok(nix::unistd::ForkResult::Parent { child }) => child,
-        Err(errno) => return Err(Lack::new(format!("fork(2) failed: {errno}"), None)),
-    };
-    let errno = match nix::sys::wait::waitpid(child, None) {
-        Ok(nix::sys::wait::WaitStatus::Exited(_, 0)) => return Ok("where it is asked for".to_owned()),
-        Ok(nix::sys::wait::WaitStatus::Exited(_, errno)) => errno,
-        _ => libc::EPERM,
-    };
-    let error = io::Error::from_raw_os_error(errno);
+    let Err(error) = namespace::try_pid_namespace() else { return Ok("where it is asked for".to_owned()) };
     let why = format!("unshare(CLONE_NEWPID) failed: {error}");
     match &place.network {
         Err(denied) => Err(Lack { why, command: Some(denied.remedy.command.clone()) }),

@@ -73,6 +73,11 @@ pub enum What {
         /// When it was looked at before.
         from: Micros,
     },
+    /// The target was to be process 1 of a PID namespace of its own.
+    FirstProcess {
+        /// Why it is not, if so.
+        why: Option<String>,
+    },
     /// Something that the harness could not bring about or observe, and that matters to a verdict.
     Note {
         /// A sentence.

@@ -40,6 +40,7 @@ const SCENARIOS: &[(&str, &str)] = &[
     ("program-renamed", include_str!("../../scenarios/program-renamed.toml")),
     ("program-switched", include_str!("../../scenarios/program-switched.toml")),
     ("starved", include_str!("../../scenarios/starved.toml")),
+    ("first-process", include_str!("../../scenarios/first-process.toml")),
     ("failing-program", include_str!("../../scenarios/failing-program.toml")),
     ("failing-start", include_str!("../../scenarios/failing-start.toml")),
     ("failing-killed", include_str!("../../scenarios/failing-killed.toml")),

@@ -121,7 +121,7 @@ impl<'a> Conductor<'a> {
             descriptor_limit: job.descriptor_limit,
             inherited: None,
         };
-        let (arranged, warden, monitor) = network
+        let (mut arranged, warden, monitor) = network
             .at_server(|| -> Result<_, Halt> {
                 let mut arranged = successor::arrange(job, &launch, &mut spec)?;
                 if job.target.origin {
@@ -144,6 +144,9 @@ impl<'a> Conductor<'a> {
         let redaction = aftermath::redaction(command);
         let given = aftermath::given(command, spec.descriptor_limit, warden.pid(), started.pid, &redaction);
         recorder.record(given);
+        if let Some(why) = arranged.first_process.take() {
+            recorder.record(What::FirstProcess { why });
+        }
         let mut conductor = Self {
             output: Output::of(&launch),
             socket_path: SocketPath::default(),

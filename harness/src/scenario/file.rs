@@ -49,6 +49,9 @@ pub struct Scenario {
     /// The target gets less than 5 % of a processor, from before control on.
     #[serde(default)]
     pub starved: bool,
+    /// The target is process 1 of a PID namespace of its own.
+    #[serde(default)]
+    pub first_process: bool,
     /// Restarts that have to fail, by what is wrong with each. A plain one comes first, and another one after each of them.
     #[serde(default)]
     pub failing: Vec<Fault>,

@@ -13,7 +13,7 @@ use crate::client::step::{Anchor, Do, LanePlan, Moment, Slowly};
 use crate::declaration::Limits;
 use crate::history::event::Fault;
 use crate::history::{Micros, Model};
-use crate::target::file::{Endpoints, ListenKind, Target};
+use crate::target::file::{AsPid1, Endpoints, ListenKind, Target, TriggerStep};
 use crate::target::program_copy::Replacement;
 
 /// A scenario made concrete.
@@ -41,6 +41,8 @@ pub struct Plan {
     pub program: Option<Replacement>,
     /// The target gets less than 5 % of a processor.
     pub starved: bool,
+    /// The target is process 1 of a PID namespace of its own.
+    pub first_process: bool,
     /// Restarts that have to fail.
     pub failing: Vec<Fault>,
     /// Connections are kept on every old process.
@@ -69,6 +71,7 @@ impl Plan {
             successor: scenario.successor,
             program: scenario.program,
             starved: scenario.starved,
+            first_process: scenario.first_process,
             failing: scenario.failing.clone(),
             canaries: scenario.canaries,
             probes: scenario.probes,
@@ -103,6 +106,9 @@ impl Plan {
             return Some(format!("scenario {}: the target declares no {what}", scenario.name));
         }
         if let Some(why) = scenario.again.as_ref().and_then(|again| not_again(again, target)) {
+            return Some(format!("scenario {}: {why}", scenario.name));
+        }
+        if let Some(why) = not_first(target).filter(|_| scenario.first_process) {
             return Some(format!("scenario {}: {why}", scenario.name));
         }
         let kind = scenario.listener;
@@ -148,6 +154,22 @@ fn not_again(again: &Again, target: &Target) -> Option<String> {
         )
     } else {
         None
+    }
+}
+
+/// Why the target can't be restarted as process 1, as it is declared.
+fn not_first(target: &Target) -> Option<&'static str> {
+    // Numbers of processes mean others on either side of a PID namespace.
+    let named = |step: &TriggerStep| step.command.is_some() || step.pid_file.is_some();
+    match target.pid_1 {
+        None => Some("the target does not declare what a restart does to it as process 1 (pid-1, --pid-1)"),
+        Some(AsPid1::NeedsInit) => {
+            Some("the target declares that it needs an init above it, as it has in all other scenarios")
+        }
+        Some(AsPid1::Survives) if target.restart.iter().any(named) => Some(
+            "its restart takes more than signals to its main process, and nothing outside of a PID namespace can name others there",
+        ),
+        Some(AsPid1::Survives) => None,
     }
 }
 

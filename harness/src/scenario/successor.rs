@@ -16,6 +16,7 @@ use crate::client::step::Anchor;
 use crate::history::event::{Phase, What};
 use crate::history::{Micros, ProcId};
 use crate::target::launch::Launch;
+use crate::target::namespace;
 use crate::target::program_copy::ProgramCopy;
 use crate::target::program_path::{Fate, Gate, ProgramPath};
 use crate::target::refusal::Refusal;
@@ -62,6 +63,8 @@ pub(super) struct Arranged {
     pub(super) dealt_with: bool,
     /// Who answers the kernel when it asks about the target's forks and executions.
     pub(super) refusal: Option<Refusal>,
+    /// The target is process 1; why it is not, if it was to be.
+    pub(super) first_process: Option<Option<String>>,
     /// What an adopted target was told.
     pub(super) adopted: Option<Vec<String>>,
     /// The listening socket that the harness opened; the warden has a copy once it is started.
@@ -91,6 +94,13 @@ pub(super) fn arrange(job: &Job, launch: &Launch, spec: &mut WardenSpec) -> Resu
     let mut arranged =
         Arranged { starvation: job.plan.starved.then(|| Starvation::arrange(spec)), ..Arranged::default() };
     let Some(command) = spec.commands.first_mut() else { return Ok(arranged) };
+    if job.plan.first_process {
+        let denied = namespace::try_pid_namespace().err();
+        command.first_process = denied.is_none();
+        arranged.first_process = Some(denied.map(|error| {
+            format!("no PID namespace of its own for the target: unshare(CLONE_NEWPID) failed: {error}")
+        }));
+    }
     if let Some(way) = job.plan.program {
         let copy = ProgramCopy::lay(&job.dir.join("program"), command, way).map_err(Halt::start)?;
         arranged.copy = Some(copy);

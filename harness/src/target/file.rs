@@ -86,6 +86,9 @@ pub struct Target {
     /// Its pid file, relative to the run's own directory; watched from before the trigger on.
     #[serde(default)]
     pub pid_file: Option<String>,
+    /// What a restart does to it where it is process 1 of a PID namespace.
+    #[serde(default)]
+    pub pid_1: Option<AsPid1>,
     /// It speaks to a service manager: it is given NOTIFY_SOCKET (sd_notify(3)).
     #[serde(default)]
     pub notify: bool,
@@ -108,6 +111,16 @@ pub struct Target {
     /// The file it was read from.
     #[serde(skip)]
     pub path: Option<PathBuf>,
+}
+
+/// What becomes of a target that is restarted as process 1 of a PID namespace (pid_namespaces(7)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum AsPid1 {
+    /// It serves on.
+    Survives,
+    /// Its process 1 ends, and all others with it: it needs an init.
+    NeedsInit,
 }
 
 /// What a generation tells the next one, and documents.

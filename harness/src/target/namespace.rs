@@ -132,6 +132,29 @@ pub fn enter_network_namespace() -> Result<NetworkNamespace, IsolationDenied> {
     Ok(NetworkNamespace { inode: metadata.ino(), ipv6 })
 }
 
+/// Whether a process that is started from here may be process 1 of a PID namespace of its own (pid_namespaces(7)).
+///
+/// # Errors
+/// It may not, and why.
+pub fn try_pid_namespace() -> io::Result<()> {
+    // SAFETY: the child calls nothing but unshare and _exit, which neither allocate nor lock.
+    match unsafe { nix::unistd::fork() }? {
+        nix::unistd::ForkResult::Child => {
+            // SAFETY: as above; the exit status holds the error number.
+            unsafe {
+                let failed = libc::unshare(libc::CLONE_NEWPID) != 0;
+                libc::_exit(if failed { crate::witness::process::raw::errno() } else { 0 })
+            }
+        }
+        nix::unistd::ForkResult::Parent { child } => match nix::sys::wait::waitpid(child, None) {
+            Ok(nix::sys::wait::WaitStatus::Exited(_, 0)) => Ok(()),
+            Ok(nix::sys::wait::WaitStatus::Exited(_, errno)) => Err(io::Error::from_raw_os_error(errno)),
+            // A filter may kill instead of refusing.
+            _ => Err(io::Error::from_raw_os_error(libc::EPERM)),
+        },
+    }
+}
+
 /// Whether the calling thread has CAP_SYS_ADMIN (bit 21) in its user namespace.
 fn has_sys_admin() -> bool {
     status_field("CapEff:")

@@ -52,6 +52,7 @@ fn of_run() -> BoxedStrategy<What> {
         (stops, any::<String>()).prop_map(|(stage, message)| What::Failed { stage, message }),
         micros().prop_map(|from| What::Gap { from }),
         micros().prop_map(|from| What::Crowded { from }),
+        proptest::option::of(any::<String>()).prop_map(|why| What::FirstProcess { why }),
         any::<String>().prop_map(|text| What::Note { text }),
         any::<String>().prop_map(|why| What::Withheld { why }),
         (0..2_u32, any::<String>(), micros(), any::<bool>())

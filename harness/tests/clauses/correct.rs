@@ -53,6 +53,7 @@ pub(crate) fn lanes(story: &mut Story) {
         "http10" | "http10-keep-alive" | "pipelined" => versions::lanes(story),
         "program-renamed" | "program-switched" => crate::program_replaced::lanes(story),
         "starved" => crate::starved::lanes(story),
+        "first-process" => crate::first_process::lanes(story),
         "chunked-upload" | "expect-continue" | "no-body" | "no-body-statuses" | "event-stream" => {
             bodies::lanes(story);
         }

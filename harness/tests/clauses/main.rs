@@ -21,6 +21,7 @@ mod descriptors;
 mod drain;
 mod drain_end;
 mod failure;
+mod first_process;
 mod generated;
 mod generations;
 mod handover;

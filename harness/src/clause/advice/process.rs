@@ -119,6 +119,20 @@ pub(super) const ADVICE: &[Advice] = &[
         ],
     },
     Advice {
+        clause: "process.pid-1",
+        seen: "Where the target declares that it survives, it is started as process 1 of a PID namespace with no init above it, restarted, and asked on by new connections.",
+        breaks: &[
+            "A parent that ends when its successor is ready: process 1 takes all others with it.",
+            "A master that executes itself anew and forgets the children it had: as process 1 it has to reap them.",
+            "A signal with no handler: the kernel does not deliver it to process 1.",
+        ],
+        mend: &[
+            ("any", "Stay above the generations: a small parent that starts them, waits for them and ends with the last."),
+            ("containers", "docker run --init, tini or dumb-init above a server that forks its successor; and say `needs-init`."),
+            ("nginx", "Reload by HUP, which keeps the master; the upgrade by USR2 needs an init."),
+        ],
+    },
+    Advice {
         clause: "process.ready-before-drain",
         seen: "The program is started through a path of hotspec's own, on which the next generation is held up for 5 × stall_max before it runs; new connections meanwhile must be answered by the old one, as fast as in control.",
         breaks: &[

@@ -23,6 +23,8 @@ pub struct CommandSpec {
     /// Before it executes, the kernel is told to ask about its forks and executions, by the descriptor of
     /// [`super::WardenSpec::inherited`]; see [`crate::target::refusal`].
     pub asked_about: bool,
+    /// It becomes process 1 of a PID namespace of its own (pid_namespaces(7)), which takes CAP_SYS_ADMIN.
+    pub first_process: bool,
     /// A `cgroup.procs` that it is written to before it executes: so all that descends from it is in that group.
     pub group: Option<PathBuf>,
 }
@@ -38,6 +40,7 @@ impl CommandSpec {
             output: PathBuf::from("/dev/null"),
             inherits_as: None,
             asked_about: false,
+            first_process: false,
             group: None,
         }
     }
@@ -137,6 +140,7 @@ pub(super) struct Prepared {
     pub(super) output: CString,
     pub(super) inherits_as: Option<i32>,
     pub(super) asked_about: bool,
+    pub(super) first_process: bool,
     pub(super) group: Option<CString>,
     /// Into `argv` and `envp`, each list ended by a null pointer; the texts do not move with the vectors.
     argv_pointers: Vec<*const c_char>,
@@ -165,6 +169,7 @@ impl Prepared {
             envp_pointers: pointers(&envp),
             inherits_as: spec.inherits_as,
             asked_about: spec.asked_about,
+            first_process: spec.first_process,
             group: match &spec.group {
                 Some(group) => Some(c_string("the control group", group.as_os_str())?),
                 None => None,

@@ -30,7 +30,7 @@ pub(super) fn launch(command: &Prepared, limit: Option<DescriptorLimit>, socket:
         return Launched::Failed(Failed::now(Step::Pipe));
     }
     let [reading, writing] = ends;
-    let pid = match fork() {
+    let pid = match fork(command.first_process) {
         Ok(0) => {
             let failed = become_command(command, limit);
             failed.write(writing);
@@ -137,10 +137,13 @@ fn join(group: &CStr) -> bool {
     procs >= 0 && unsafe { libc::write(procs, c"0".as_ptr().cast(), 1) } == 1
 }
 
-/// fork(2) as the bare system call: handlers registered with pthread_atfork allocate and lock.
-fn fork() -> Result<i32, c_int> {
+/// fork(2) as the bare system call: handlers registered with pthread_atfork allocate and lock. The child is process 1 of a PID
+/// namespace of its own, if so; the number that is returned is the one that it has in this one.
+fn fork(first_process: bool) -> Result<i32, c_int> {
+    let namespace = if first_process { libc::CLONE_NEWPID } else { 0 };
+    let flags = i64::from(libc::SIGCHLD | namespace);
     // SAFETY: without CLONE_VM and a stack, clone is fork; the child goes on with a copy of this stack.
-    let pid = unsafe { libc::syscall(libc::SYS_clone, i64::from(libc::SIGCHLD), 0_i64, 0_i64, 0_i64, 0_i64) };
+    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0_i64, 0_i64, 0_i64, 0_i64) };
     if pid < 0 { Err(errno()) } else { Ok(pid as i32) }
 }
 
