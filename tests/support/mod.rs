@@ -16,7 +16,7 @@ use serde::Deserialize;
 use tempfile::TempDir;
 
 /// Far longer than any run of these tests takes; one that reaches it has failed.
-pub const PATIENCE: Duration = Duration::from_secs(240);
+pub const PATIENCE: Duration = Duration::from_secs(600);
 /// Far longer than anything takes that is not a run.
 pub const SOON: Duration = Duration::from_secs(30);
 

@@ -50,6 +50,7 @@ pub mod leaving;
 mod lineage;
 mod listeners;
 pub mod load;
+pub mod matrix;
 pub mod observed;
 mod output;
 pub mod planned;

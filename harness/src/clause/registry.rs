@@ -5,9 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Case, Tally, aftermath, availability, bodies, common, drain, dropped, failure, first_process, growth, handover,
-    identity, idle, in_flight, keep_alive, kinds, leaving, load, output, planned, process, program_replaced,
-    protocol, repeat, shared_listener, starved, told, unix_path, wire,
+    Case, Tally, aftermath, availability, bodies, common, drain, dropped, failure, first_process, growth,
+    handover, identity, idle, in_flight, keep_alive, kinds, leaving, load, output, planned, process,
+    program_replaced, protocol, repeat, shared_listener, starved, told, unix_path, wire,
 };
 use crate::declaration::Profile;
 

@@ -28,6 +28,8 @@ pub(super) enum Verb {
     Run(Box<RunArgs>),
     /// Run again and again, until enough restarts were judged or something fails
     Soak(Box<SoakArgs>),
+    /// Run many targets, several times each, and make one table of what they do
+    Matrix(MatrixArgs),
     /// Show what there is: clauses, scenarios, targets
     List(ListArgs),
     /// Say what a clause demands, why, and how it is put to the test
@@ -122,6 +124,31 @@ pub(super) struct SoakArgs {
     pub(super) keep_going: bool,
     #[command(flatten)]
     pub(super) run: RunArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct MatrixArgs {
+    /// Targets by name, or target files [default: all that come with hotspec]
+    #[arg(value_name = "TARGET")]
+    pub(super) targets: Vec<String>,
+    /// How often each is run [default: 3; 20 with --deep]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(super) runs: Option<u32>,
+    /// Also restarts that fail or come one upon the other, and what takes long by nature
+    #[arg(long)]
+    pub(super) deep: bool,
+    /// Only these clauses, groups or scenarios
+    #[arg(long, value_name = "SELECTOR")]
+    pub(super) only: Vec<String>,
+    /// Runs at the same time [default: 2 per processor]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(super) jobs: Option<u16>,
+    /// Where runs and table are stored; what is there already is not run again
+    #[arg(long, value_name = "DIR", default_value = "target/hotspec-matrix")]
+    pub(super) out: PathBuf,
+    /// Also write the table as Markdown to this file
+    #[arg(long, value_name = "FILE")]
+    pub(super) markdown: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

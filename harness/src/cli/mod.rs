@@ -7,6 +7,7 @@ mod explain;
 mod isolation;
 mod known;
 mod list;
+mod matrix;
 mod packets;
 mod present;
 mod run;
@@ -48,6 +49,7 @@ pub fn main() -> ExitCode {
     let done = match cli.verb {
         Verb::Run(args) => run::run(&args),
         Verb::Soak(args) => soak::soak(&args),
+        Verb::Matrix(args) => matrix::matrix(&args),
         Verb::List(args) => list::list(&args),
         Verb::Explain(args) => explain::explain(&args),
         Verb::Check(args) => check::check(&args),

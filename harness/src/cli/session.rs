@@ -14,7 +14,7 @@ use crate::scenario::runner::{self, Job, Progress};
 use crate::witness::processors::{self, Processors};
 
 /// So many scenarios for each processor run however busy the machine is: a run has to come to its end …
-const ALWAYS: usize = 2;
+const ALWAYS: usize = 6;
 /// … and so many more begin, for each processor, whenever …
 const AT_A_LOOK: usize = 2;
 /// … so much of the processors' time was left over, in percent.

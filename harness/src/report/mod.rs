@@ -23,6 +23,7 @@ pub mod doctor;
 pub mod human;
 pub mod json;
 pub mod lane_log;
+pub mod matrix;
 pub mod packets;
 mod page;
 pub mod selftest;

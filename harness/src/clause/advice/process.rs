@@ -127,8 +127,14 @@ pub(super) const ADVICE: &[Advice] = &[
             "A signal with no handler: the kernel does not deliver it to process 1.",
         ],
         mend: &[
-            ("any", "Stay above the generations: a small parent that starts them, waits for them and ends with the last."),
-            ("containers", "docker run --init, tini or dumb-init above a server that forks its successor; and say `needs-init`."),
+            (
+                "any",
+                "Stay above the generations: a small parent that starts them, waits for them and ends with the last.",
+            ),
+            (
+                "containers",
+                "docker run --init, tini or dumb-init above a server that forks its successor; and say `needs-init`.",
+            ),
             ("nginx", "Reload by HUP, which keeps the master; the upgrade by USR2 needs an init."),
         ],
     },

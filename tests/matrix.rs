@@ -1,0 +1,76 @@
+//! A table of many targets: one that can't run here or does not start is told and stops nobody, and what is stored is not run again.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde_json::Value;
+use support::{case, hotspec, run_trials, tempdir};
+
+fn main() -> ExitCode {
+    run_trials(
+        1,
+        vec![case("targets that can't be judged stop nobody, and what is stored is not run again", resumed)],
+    )
+}
+
+const ABSENT: &str = "name = 'absent'\ntitle = 'a program that <b>nobody</b> has'\nstart = ['no-such-server']\n\
+    requires = ['no-such-server']\ninstall = 'apt-get install no-such-server'\n[[restart]]\nsignal = 'HUP'\n";
+const DEAD: &str = "name = 'dead'\ntitle = 'a program that ends at once'\nstart = ['false', '{address}']\n\
+    [[restart]]\nsignal = 'HUP'\n";
+
+fn resumed() {
+    let temp = tempdir();
+    let file = |name: &str, text: &str| {
+        let path = temp.path().join(name);
+        fs::write(&path, text).expect("a target file");
+        path.display().to_string()
+    };
+    let (absent, dead) = (file("absent.toml", ABSENT), file("dead.toml", DEAD));
+    let made = |runs: &str| {
+        let mut command =
+            hotspec(["matrix", &absent, &dead, "reference", "--only", "zero-traffic", "--runs", runs]);
+        command.arg("--out").arg(temp.path().join("out")).arg("--markdown").arg(temp.path().join("table.md"));
+        // A target that could not be judged leaves the whole undecided.
+        let output = command.assert().code(2).get_output().clone();
+        (
+            String::from_utf8_lossy(&output.stdout).into_owned(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    };
+    let (said, progress) = made("1");
+    assert!(
+        progress.contains("reference 1/1: pass") && progress.contains("dead 1/1: did not start"),
+        "{progress}"
+    );
+    assert!(said.contains("reference") && said.contains("no-such-server not found in PATH"), "{said}");
+    assert_eq!(
+        runs(temp.path()),
+        [("absent", 0), ("dead", 0), ("reference", 1)].map(|(name, runs)| (name.to_owned(), runs))
+    );
+
+    let (_, progress) = made("2");
+    assert!(progress.contains("reference 2/2: pass") && !progress.contains("reference 1/2"), "{progress}");
+    assert_eq!(runs(temp.path()).last(), Some(&("reference".to_owned(), 2)));
+    let read = |name: &str| fs::read_to_string(temp.path().join(name)).expect("a table");
+    let (markdown, html) = (read("table.md"), read("out/matrix.html"));
+    assert_eq!(markdown, read("out/matrix.md"));
+    assert!(
+        markdown.contains("apt-get install no-such-server") && !markdown.contains("<b>nobody"),
+        "{markdown}"
+    );
+    assert!(html.contains("&lt;b&gt;nobody") && html.contains("Nothing was broken."), "{html}");
+}
+
+/// Each row's target and how many runs of it were judged.
+fn runs(dir: &Path) -> Vec<(String, u64)> {
+    let text = fs::read_to_string(dir.join("out/matrix.json")).expect("the table");
+    let table: Value = serde_json::from_str(&text).expect("JSON");
+    let rows = table["rows"].as_array().expect("rows");
+    let row = |row: &Value| {
+        (row["target"].as_str().unwrap_or_default().to_owned(), row["runs"].as_u64().unwrap_or_default())
+    };
+    rows.iter().map(row).collect()
+}
