@@ -66,7 +66,7 @@ pub struct Target {
     /// more, at `{extra_address}`. At all other times `{extra}` is nothing.
     #[serde(default)]
     pub extra_listener: Option<String>,
-    /// An origin of the harness's own stands behind it at `{origin}`.
+    /// An origin of the harness's own stands behind it at `{origin}`, which is `{origin_host}:{origin_port}`.
     #[serde(default)]
     pub origin: bool,
     /// Its connections that may wait in the accept queue, if fewer than 64.

@@ -119,6 +119,8 @@ impl Launch {
             ("port", place.port.to_string()),
             ("dir", dir.display().to_string()),
             ("origin", origin.to_string()),
+            ("origin_host", origin.ip().to_string()),
+            ("origin_port", origin.port().to_string()),
             ("user", user.map_or_else(|| "nobody".to_owned(), |user| user.name)),
             ("hotspec", program.display().to_string()),
             ("marker", markers[0].clone()),

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use super::file::{Target, fill};
 
 /// The placeholders that the program fills in: of targets, and of paths.
-pub(super) const BUILTIN: [&str; 14] = [
+pub(super) const BUILTIN: [&str; 16] = [
     "address",
     "host",
     "port",
     "socket",
     "dir",
     "origin",
+    "origin_host",
+    "origin_port",
     "user",
     "hotspec",
     "marker",
