@@ -9,8 +9,8 @@ use super::lanes::Lanes;
 use super::runner::{Halt, tell};
 use crate::client::lane::{Context, FindOwner};
 use crate::client::step::Anchor;
-use crate::history::Timeline;
 use crate::history::event::{Micros, Phase, What};
+use crate::history::{ProcId, Timeline};
 
 /// The control phase lasts at least this long: what it shows of idle connections is what it waited for.
 pub(super) const CONTROL_MIN: Micros = 4_000_000;
@@ -166,7 +166,8 @@ impl Conductor<'_> {
     }
 
     /// Two connections of each kind on every process that serves; who accepts can't be chosen, so more are opened until
-    /// every one has its two, or several rounds brought none.
+    /// every one has its two, or several rounds brought none. Where there are more processes than rounds the first has to do:
+    /// all could not be reached, and a process that serves one connection at a time has no other left for the lanes.
     async fn place_canaries(&mut self, lanes: &mut Lanes) -> Result<(), Halt> {
         const ROUNDS: u32 = 6;
         for round in 0..ROUNDS {
@@ -183,7 +184,8 @@ impl Conductor<'_> {
                 let generations = timeline.generations();
                 let old = generations.old.iter().filter(|proc| !generations.idle.contains(proc));
                 let serving = old.filter(|proc| listening.contains(proc));
-                serving.clone().all(|proc| canaries.get(proc).copied().unwrap_or(0) >= 4)
+                let reached = |proc: &ProcId| canaries.get(proc).copied().unwrap_or(0) >= 4;
+                serving.clone().count() > ROUNDS as usize || serving.clone().all(reached)
             });
             if covered || !self.monitor.sees_owners() {
                 break;
