@@ -230,7 +230,9 @@ pub(super) fn one_left(case: &Case<'_>, tally: &mut Tally) {
     for (role, pids) in &before {
         let stayed =
             |pid: &i32| proc_at(case, *pid, stock.before_at).is_some_and(|proc| proc.seen <= control);
-        if pids.iter().any(stayed) && !after.contains_key(role) {
+        // One that executes itself anew in its place may have another name then (a script's interpreter).
+        let renamed = || after.values().flatten().any(|pid| pids.contains(pid));
+        if pids.iter().any(stayed) && !after.contains_key(role) && !renamed() {
             let expected = format!("a process of the role {}, as throughout control", in_words(role));
             tally.break_by(case, whole.clone(), stock.at, "role-missing", &expected, "none".to_owned());
         }

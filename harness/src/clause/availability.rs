@@ -5,7 +5,7 @@ use super::listeners::{doubt_replaced_unseen, listener_present, no_overflow, sam
 use super::tally::STOOD_STILL;
 use super::{Case, Clause, Tally};
 use crate::declaration::{Profile, Span};
-use crate::history::event::{ConnectTrouble, Ending, Owner, Stage};
+use crate::history::event::{ConnectTrouble, Ending, Owner, Phase, Stage};
 use crate::history::lane::End;
 use crate::history::timeline::Frozen;
 use crate::history::{Exchange, Interval, Lane, Micros};
@@ -186,7 +186,22 @@ fn doubt_stop(case: &Case<'_>, stood: Micros, tally: &mut Tally) {
     tally.doubt(case, format!("the old generation stood still for {stood}; a quieter machine would help"));
 }
 
+/// Whether control shows that a connection waits for its first byte before it is accepted (TCP_DEFER_ACCEPT): there every one
+/// that was to be accepted and unread was in a queue when it had sent.
+fn accepts_with_first_byte(case: &Case<'_>) -> bool {
+    let mut unread = case.lanes.values().filter(|lane| lane.phase == Phase::Control && lane.role == "unread");
+    let waited = |lane: &Lane| {
+        let begun = lane.exchanges.first().map(|exchange| exchange.begun);
+        lane.queued.zip(begun).is_some_and(|(queued, begun)| queued >= begun)
+    };
+    unread.clone().next().is_some() && unread.all(waited)
+}
+
 fn accepted_unread(case: &Case<'_>, tally: &mut Tally) {
+    if accepts_with_first_byte(case) {
+        tally.rule_out("control shows that it accepts no connection before that has sent something");
+        return;
+    }
     for lane in case.restart_lanes() {
         let Some(exchange) = lane.exchanges.first() else { continue };
         if case.old_owner(lane).is_none() {

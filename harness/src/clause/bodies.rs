@@ -32,7 +32,7 @@ pub const CLAUSES: &[Clause] = &[
         id: "protocol.no-body",
         must: "FRI",
         should: "",
-        requirement: "Responses to HEAD (but for 408, as the server then had not got the whole request), 204 and 304 carry no body, and those to requests sent after Td + δ the announced close.",
+        requirement: "Responses to HEAD (but for 408 and other refusals of a request that was not sent whole), 204 and 304 carry no body, and those to requests sent after Td + δ the announced close.",
         why: "They end with their head: an announcement that is tied to the body is forgotten, and a body is taken for another answer.",
         source: "RFC 9112 §6.3, §9.6",
         judge: Some(no_body),
@@ -160,8 +160,9 @@ fn no_body(case: &Case<'_>, tally: &mut Tally) {
         return;
     }
     for lane in case.restart_lanes().filter(of_role) {
-        let is_one =
-            |exchange: &&Exchange| has_no_body(exchange) && exchange.answered() && !exchange.timed_out();
+        let is_one = |exchange: &&Exchange| {
+            has_no_body(exchange) && exchange.answered() && !exchange.refused_half_sent()
+        };
         let last = lane.exchanges.iter().rev().find(is_one);
         let Some((exchange, head)) = last.and_then(|last| Some((last, last.head.as_ref()?))) else {
             continue;

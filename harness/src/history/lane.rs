@@ -78,6 +78,14 @@ impl Exchange {
         self.head.as_ref().is_some_and(|head| head.status == 408)
     }
 
+    /// The answer refuses a request that had not come whole, which the server need not have known for what it was: a 408, or what
+    /// others send in its place when the time for a head is over (Go's net/http: 400).
+    pub fn refused_half_sent(&self) -> bool {
+        let half = |head: &Head| self.sent.is_none_or(|sent| sent.lo > head.at);
+        self.timed_out()
+            || self.head.as_ref().is_some_and(|head| (400..500).contains(&head.status) && half(head))
+    }
+
     /// The response was announced as the connection's last.
     pub fn closes(&self) -> bool {
         self.head.as_ref().is_some_and(|head| head.last)
@@ -183,10 +191,10 @@ impl Lane {
         &mut self.exchanges[index.min(last)]
     }
 
-    /// Bytes that nobody asked for, from an instant on. The body of a 408 to HEAD is none of them: the server said that it had not
-    /// got the request whole, and did not know that it was one.
+    /// Bytes that nobody asked for, from an instant on. The body of a refusal of a half-sent HEAD is none of them: the server had not
+    /// got the request whole, and need not have known that it was one.
     pub fn extra_from(&self, at: Micros) -> Option<(Micros, u64)> {
-        let to_half = |exchange: &Exchange| exchange.endpoint == "head" && exchange.timed_out();
+        let to_half = |exchange: &Exchange| exchange.endpoint == "head" && exchange.refused_half_sent();
         self.extra.filter(|(came, _)| *came >= at && !self.exchanges.last().is_some_and(to_half))
     }
 

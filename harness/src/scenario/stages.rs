@@ -10,7 +10,7 @@ use super::runner::{Halt, tell};
 use crate::client::lane::{Context, FindOwner};
 use crate::client::step::Anchor;
 use crate::history::event::{Micros, Phase, What};
-use crate::history::{ProcId, Timeline};
+use crate::history::{Model, ProcId, Timeline};
 
 /// The control phase lasts at least this long: what it shows of idle connections is what it waited for.
 pub(super) const CONTROL_MIN: Micros = 4_000_000;
@@ -74,7 +74,7 @@ impl Conductor<'_> {
                 self.recorder.record(What::Note { text });
                 break;
             }
-            if !self.reached(Anchor::Tx) {
+            if !self.came_to_its_end() {
                 let text =
                     format!("the old generation was still there, so {} restarts were left out", wanted - met);
                 self.recorder.record(What::Note { text });
@@ -82,6 +82,12 @@ impl Conductor<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether the restart is over: the old generation is gone, or, where it begins anew inside itself and never goes, it serves.
+    pub(super) fn came_to_its_end(&self) -> bool {
+        let in_place = || self.recorder.timeline(|timeline| timeline.generations().model) == Model::InPlace;
+        self.reached(Anchor::Tx) || (in_place() && self.reached(Anchor::Tr))
     }
 
     async fn control(&mut self) -> Result<(), Halt> {

@@ -30,7 +30,7 @@ impl Conductor<'_> {
             return Ok(());
         }
         for fault in faults {
-            if !self.reached(Anchor::Tr) || !self.reached(Anchor::Tx) {
+            if !self.reached(Anchor::Tr) || !self.came_to_its_end() {
                 self.note(format!(
                     "the restart before had not come to its end, so none was made to fail ({})",
                     fault.as_str()

@@ -5,7 +5,9 @@ use hotspec::declaration::Profile;
 use hotspec::history::event::{ConnectTrouble, ListenerRow, Owner, What};
 
 use crate::lane::{Answer, OPEN};
-use crate::story::{BORN, IDLE_MAX, LISTENER, NEW, OLD, RESTART, Story, T0, TD, correct, correct_in, frame};
+use crate::story::{
+    BORN, CONTROL, IDLE_MAX, LISTENER, NEW, OLD, RESTART, Story, T0, TD, correct, correct_in, frame,
+};
 
 fn listeners(story: &mut Story, at: u64, rows: &[ListenerRow]) {
     story.tell(at, What::Listeners { rows: rows.to_vec(), from: (at - 1) * 1_000 });
@@ -107,6 +109,17 @@ fn an_unread_connection_that_stood_still_until_it_was_timed_out_leaves_accepted_
     let unread = story.lane("unread", RESTART + 60).accepted_by(OLD).armed();
     unread.at(BORN + 12).asked().loaded().at(RESTART + 60 + IDLE_MAX + 5).fin();
     story.leaves_open("availability.accepted-unread");
+}
+
+#[test]
+fn where_control_shows_none_accepted_before_its_first_byte_accepted_unread_is_ruled_out() {
+    // TCP_DEFER_ACCEPT, as nghttpx sets it.
+    let mut story = frame("accepted-unread");
+    let deferred = story.lane("unread", CONTROL + 40).connected().armed().asked().owner(Owner::Queued);
+    deferred.loaded().after(50).owner(OLD).answered().closed();
+    let unread = story.lane("unread", RESTART + 60).connected().armed();
+    unread.at(BORN + 12).asked().owner(Owner::Queued).loaded().at(TD + 5).owner(NEW).answered().closed();
+    assert_eq!(story.verdict("availability.accepted-unread"), Verdict::Unsupported);
 }
 
 #[test]

@@ -107,6 +107,22 @@ fn a_408_with_a_body_to_a_head_that_was_sent_too_late_breaks_nothing_of_it() {
 }
 
 #[test]
+fn a_400_to_a_head_that_was_never_sent_whole_breaks_nothing_of_it() {
+    // As Caddy was seen to do when its time for a head is over.
+    let mut story = correct("no-body");
+    let lane = story.lane("head", ARMING).accepted_by(OLD).begun("head").armed();
+    lane.at(LATE).answered_as(Answer { status: 400, ..BARE_LAST }).extra(15).fin();
+    for clause in ["protocol.no-body", "keep-alive.close-honoured"] {
+        assert_ne!(story.verdict(clause), Verdict::Fail, "{clause}");
+    }
+    // One that was sent whole was known for what it is.
+    let mut story = correct("no-body");
+    let lane = story.lane("head", ARMING).accepted_by(OLD).begun("head").armed();
+    lane.at(LATE).sent().answered_as(Answer { status: 400, ..BARE_LAST }).extra(15).fin();
+    assert_eq!(story.verdict("protocol.no-body"), Verdict::Fail);
+}
+
+#[test]
 fn an_announcement_that_is_left_out_breaks_no_body() {
     let mut story = correct("no-body-statuses");
     let lane = story.lane("no-content", ARMING).accepted_by(OLD).begun("no-content").armed();
