@@ -18,6 +18,21 @@ const TARGETS: &[(&str, &str)] = &[
     ("haproxy-cold", include_str!("../../scenarios/targets/haproxy-cold.toml")),
     ("httpd", include_str!("../../scenarios/targets/httpd.toml")),
     ("httpd-cold", include_str!("../../scenarios/targets/httpd-cold.toml")),
+    ("lighttpd", include_str!("../../scenarios/targets/lighttpd.toml")),
+    ("caddy", include_str!("../../scenarios/targets/caddy.toml")),
+    ("nghttpx", include_str!("../../scenarios/targets/nghttpx.toml")),
+    ("h2o", include_str!("../../scenarios/targets/h2o.toml")),
+    ("starlet", include_str!("../../scenarios/targets/starlet.toml")),
+    ("uwsgi", include_str!("../../scenarios/targets/uwsgi.toml")),
+    ("uwsgi-chain", include_str!("../../scenarios/targets/uwsgi-chain.toml")),
+    ("unicorn", include_str!("../../scenarios/targets/unicorn.toml")),
+    ("unicorn-upgrade", include_str!("../../scenarios/targets/unicorn-upgrade.toml")),
+    ("puma", include_str!("../../scenarios/targets/puma.toml")),
+    ("puma-cluster", include_str!("../../scenarios/targets/puma-cluster.toml")),
+    ("puma-phased", include_str!("../../scenarios/targets/puma-phased.toml")),
+    ("varnish", include_str!("../../scenarios/targets/varnish.toml")),
+    ("haproxy-sf", include_str!("../../scenarios/targets/haproxy-sf.toml")),
+    ("haproxy-sf-x", include_str!("../../scenarios/targets/haproxy-sf-x.toml")),
 ];
 
 /// All targets that come with the program.
