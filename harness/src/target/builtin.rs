@@ -20,6 +20,7 @@ const TARGETS: &[(&str, &str)] = &[
     ("httpd-cold", include_str!("../../scenarios/targets/httpd-cold.toml")),
     ("lighttpd", include_str!("../../scenarios/targets/lighttpd.toml")),
     ("caddy", include_str!("../../scenarios/targets/caddy.toml")),
+    ("caddy-flush", include_str!("../../scenarios/targets/caddy-flush.toml")),
     ("nghttpx", include_str!("../../scenarios/targets/nghttpx.toml")),
     ("h2o", include_str!("../../scenarios/targets/h2o.toml")),
     ("starlet", include_str!("../../scenarios/targets/starlet.toml")),
