@@ -21,6 +21,47 @@ use crate::history::event::Fault;
 /// So much of a program is left where its copy broke off, at most: less than half of it in any case.
 const LEFT_MAX: u64 = 1 << 20;
 
+/// What follows on the gate's text for the shell, which Python takes for the end of a string. Ruby looks for a line that names it.
+/// Both wait as the shell does, and go on with the program in its place: what they have read of their pipes is not lost.
+const OF_INTERPRETERS: &str = r##"":"""
+import os
+word = b''
+while not word.endswith(b'\n'):
+    try:
+        with open(os.path.abspath(__file__) + '.fifo', 'rb') as fifo:
+            word = fifo.readline()
+    except OSError:
+        if not os.path.exists(os.path.abspath(__file__) + '.fifo'):
+            break
+if word == b'exit\n':
+    os._exit(1)
+elif word in (b'crash\n', b'kill\n'):
+    signal = 'SEGV' if word == b'crash\n' else 'KILL'
+    os.execv('/bin/sh', ['sh', '-c', 'ulimit -c 0; kill -%s $$' % signal])
+with open(__file__, 'rb') as program:
+    text = program.read()
+exec(compile(text, __file__, 'exec'))
+r"""
+#!ruby
+fifo = "#{File.absolute_path(__FILE__)}.fifo"
+word = nil
+until word
+  begin
+    word = File.open(fifo, &:gets)
+  rescue SystemCallError
+    break unless File.exist?(fifo)
+  end
+end
+case word
+when "exit\n" then exit!(1)
+when "crash\n", "kill\n"
+  exec('/bin/sh', '-c', "ulimit -c 0; kill -#{word == "crash\n" ? 'SEGV' : 'KILL'} $$")
+end
+load(File.absolute_path(__FILE__))
+__END__
+"""
+"##;
+
 /// A program behind a path of our own.
 #[derive(Debug)]
 pub struct ProgramPath {
@@ -110,20 +151,24 @@ impl ProgramPath {
         Ok(laid)
     }
 
+    /// Some execute their interpreter, and have it read the program by its path: Python and Ruby come to the same gate then.
+    /// (Perl leaves to the shell what names no Perl in its first line.)
     fn make_gate(&self) -> io::Result<()> {
         self.make_fifo()?;
         let fifo = quoted(&self.fifo);
         // At the end of file, or with no word, one goes on; but only if the gate is open by then. The program is executed by
         // the path that it knows, which leads to it again, so that it does not learn of another.
         let text = [
-            b"#!/bin/sh\nword=\nuntil read -r word < ".as_slice(),
+            b"#!/bin/sh\n\"\"\":\"\nword=\nuntil read -r word < ".as_slice(),
             &fifo,
             b"; do [ -p ",
             &fifo,
             b" ] || break; done 2> /dev/null\ncase \"$word\" in\nexit) exit 1 ;;\n",
-            b"crash) ulimit -c 0; kill -SEGV $$ ;;\nkill) kill -KILL $$ ;;\nesac\nexec ",
+            b"crash) ulimit -c 0; kill -SEGV $$ ;;\nkill) kill -KILL $$ ;;\nesac\n",
+            b"exec ",
             &quoted(&self.path),
             b" \"$@\"\n",
+            OF_INTERPRETERS.as_bytes(),
         ];
         fs::write(&self.script, text.concat())?;
         fs::set_permissions(&self.script, Permissions::from_mode(0o755))
@@ -338,6 +383,41 @@ mod tests {
         wait_until(|| gate.holds());
         gate.open().1.unwrap();
         assert_eq!(child.wait_with_output().unwrap().stdout, b"anew\n");
+    }
+
+    #[test]
+    fn an_interpreter_that_reads_the_program_by_its_path_waits_at_the_gate_too() {
+        let dir = tempfile::tempdir().unwrap();
+        for (interpreter, script) in [
+            ("python3", "import sys; print(*sys.orig_argv[2:])"),
+            ("ruby", "puts ARGV.join(' ')"),
+            ("perl", "print \"@ARGV\\n\""),
+        ] {
+            let found = Command::new(interpreter).arg("--version").output();
+            if interpreter != "python3" && found.is_err() {
+                continue;
+            }
+            let program = dir.path().join(format!("script.{interpreter}"));
+            fs::write(&program, format!("#!/usr/bin/env {interpreter}\n{script}\n")).unwrap();
+            fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+            let mut command = CommandSpec::new(program);
+            let mut gate =
+                ProgramPath::lay(&dir.path().join(interpreter), &mut command).unwrap().close().unwrap();
+            let start = || {
+                let mut started = Command::new(interpreter);
+                started.arg(&command.program).args(["a b", "c"]).stdout(std::process::Stdio::piped());
+                started.stderr(std::process::Stdio::piped()).spawn().unwrap()
+            };
+            let child = start();
+            wait_until(|| gate.holds());
+            gate.turn_away(Fate::Crash);
+            assert_eq!(child.wait_with_output().unwrap().status.signal(), Some(11), "{interpreter}");
+            let child = start();
+            wait_until(|| gate.holds());
+            gate.open().1.unwrap();
+            let output = child.wait_with_output().unwrap();
+            assert_eq!(String::from_utf8_lossy(&output.stdout), "a b c\n", "{interpreter}: {output:?}");
+        }
     }
 
     #[test]
