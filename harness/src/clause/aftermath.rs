@@ -227,12 +227,26 @@ pub(super) fn one_left(case: &Case<'_>, tally: &mut Tally) {
     }
     left_behind(case, tally, &stock);
     let control = case.observed.control.unwrap_or_default();
+    let executes = |pids: &[i32], at: Micros| {
+        pids.iter().find_map(|pid| proc_at(case, *pid, at)?.program.as_deref().map(ToOwned::to_owned))
+    };
+    let mut renamed: Vec<(bool, Option<String>)> = after
+        .iter()
+        .filter(|(role, _)| !before.contains_key(*role))
+        .map(|((_, top), pids)| (*top, executes(pids, stock.at)))
+        .collect();
     for (role, pids) in &before {
         let stayed =
             |pid: &i32| proc_at(case, *pid, stock.before_at).is_some_and(|proc| proc.seen <= control);
         // One that executes itself anew in its place may have another name then (a script's interpreter).
-        let renamed = || after.values().flatten().any(|pid| pids.contains(pid));
-        if pids.iter().any(stayed) && !after.contains_key(role) && !renamed() {
+        let in_place = || after.values().flatten().any(|pid| pids.contains(pid));
+        if pids.iter().any(stayed) && !after.contains_key(role) && !in_place() {
+            // An interpreter has its own name or that of a script, as it was started.
+            let same = (role.1, executes(pids, stock.before_at));
+            if let Some(place) = renamed.iter().position(|other| other.1.is_some() && *other == same) {
+                renamed.remove(place);
+                continue;
+            }
             let expected = format!("a process of the role {}, as throughout control", in_words(role));
             tally.break_by(case, whole.clone(), stock.at, "role-missing", &expected, "none".to_owned());
         }

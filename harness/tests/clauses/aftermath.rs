@@ -132,6 +132,29 @@ fn a_role_that_is_missing_breaks_one_left_and_fewer_of_it_do_not() {
     with_workers(4, 1).holds(ONE);
 }
 
+/// Two workers of the successor's bear another name, and execute this file.
+fn with_workers_renamed(program: &str) -> Story {
+    let mut story = with_workers(2, 2);
+    for one in story.quiet.after.iter_mut().filter(|one| one.name == "worker") {
+        one.name = "python3".to_owned();
+    }
+    for event in &mut story.events {
+        if let What::Process { ppid: NEW_PID, program: executed, name, .. } = &mut event.what
+            && name == "worker"
+        {
+            *executed = Some(program.to_owned());
+            *name = "python3".to_owned();
+        }
+    }
+    story
+}
+
+#[test]
+fn another_name_makes_no_other_role_of_whoever_executes_the_same_file() {
+    with_workers_renamed("/opt/server").holds(ONE);
+    with_workers_renamed("/opt/other").breaks("process.one-left", &[]);
+}
+
 #[test]
 fn a_pool_may_grow_to_twice_what_control_had_and_no_further() {
     with_workers(2, 4).holds(ONE);
