@@ -209,7 +209,8 @@ impl DeclaredLimits {
             ready_max: or(self.ready_max, 10_000_000),
             idle_max,
             drain_start_max: or(self.drain_start_max, 1_000_000),
-            drain_max: or(self.drain_max, 30_000_000),
+            // Nobody promises to go on with what is cut off.
+            drain_max: or(self.drain_max, or(self.hard_limit, Micros::MAX).min(30_000_000)),
             exit_max: or(self.exit_max, idle_max + 1_000_000),
             stall_max: or(self.stall_max, 1_000_000),
             hard_limit: self.hard_limit.map(|span| span.0),
@@ -280,5 +281,16 @@ mod tests {
         assert_eq!(declared.resolve().exit_max, 4_000_000);
         assert!(!declared.assumed().contains(&"idle_max"));
         assert!(declared.assumed().contains(&"ready_max"));
+    }
+
+    #[test]
+    fn what_is_cut_off_is_not_assumed_to_be_drained() {
+        let declared = |hard_limit, drain_max| {
+            let (hard_limit, drain_max) = (Some(Span(hard_limit)), drain_max);
+            DeclaredLimits { hard_limit, drain_max, ..DeclaredLimits::default() }.resolve().drain_max
+        };
+        assert_eq!(declared(20_000_000, None), 20_000_000);
+        assert_eq!(declared(60_000_000, None), 30_000_000);
+        assert_eq!(declared(20_000_000, Some(Span(25_000_000))), 25_000_000);
     }
 }
