@@ -34,6 +34,17 @@ const TARGETS: &[(&str, &str)] = &[
     ("varnish", include_str!("../../scenarios/targets/varnish.toml")),
     ("haproxy-sf", include_str!("../../scenarios/targets/haproxy-sf.toml")),
     ("haproxy-sf-x", include_str!("../../scenarios/targets/haproxy-sf-x.toml")),
+    ("gunicorn", include_str!("../../scenarios/targets/gunicorn.toml")),
+    ("gunicorn-upgrade", include_str!("../../scenarios/targets/gunicorn-upgrade.toml")),
+    ("gunicorn-activated", include_str!("../../scenarios/targets/gunicorn-activated.toml")),
+    ("uvicorn", include_str!("../../scenarios/targets/uvicorn.toml")),
+    ("granian", include_str!("../../scenarios/targets/granian.toml")),
+    ("hypercorn", include_str!("../../scenarios/targets/hypercorn.toml")),
+    ("pm2", include_str!("../../scenarios/targets/pm2.toml")),
+    ("pm2-no-handler", include_str!("../../scenarios/targets/pm2-no-handler.toml")),
+    ("envoy", include_str!("../../scenarios/targets/envoy.toml")),
+    ("grace", include_str!("../../scenarios/targets/grace.toml")),
+    ("tableflip", include_str!("../../scenarios/targets/tableflip.toml")),
 ];
 
 /// All targets that come with the program.
