@@ -103,11 +103,15 @@ fn in_flight<'a>(case: &'a Case<'_>, t0: Interval) -> impl Iterator<Item = (&'a 
     })
 }
 
-/// An old process may cut what is still under way drain_max after it began to drain: then the client was not quick enough.
+/// An old process may cut what is still under way drain_max after it began to drain: then the client was not quick enough. One
+/// that had ended before has cut it before, whenever the client comes to where it breaks off.
 pub(super) fn doubt_past_limit(case: &Case<'_>, lane: &Lane, exchange: &Exchange, tally: &mut Tally) -> bool {
     let limit = case.td_of(lane).map(|td| td.lo.saturating_add(case.limits.drain_max));
     let cut = lane.end.filter(|end| cut_by_server(end) && exchange.head.is_some() && !exchange.answered());
-    let past = cut.zip(limit).is_some_and(|(end, limit)| end.at >= limit);
+    let gone = case.old_owner(lane).and_then(|owner| owner.gone);
+    let past = cut
+        .zip(limit)
+        .is_some_and(|(end, limit)| end.at >= limit && gone.is_none_or(|gone| gone.hi >= limit));
     if past {
         let limit = Span(case.limits.drain_max);
         tally.doubt(case, format!("the answer was under way for longer than the {limit} of drain_max; a quieter machine would help"));

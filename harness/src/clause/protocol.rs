@@ -2,6 +2,7 @@
 
 use super::availability::{judge_exchange, note_unknown_owner};
 use super::idle::rules_out_in_place;
+use super::in_flight::doubt_past_limit;
 use super::tally::STOOD_STILL;
 use super::{Case, Clause, Tally};
 use crate::declaration::{Profile, Span};
@@ -128,7 +129,9 @@ fn pipelined(case: &Case<'_>, tally: &mut Tally) {
         let (Some(first), true) = (first, waiting) else { continue };
         tally.exercise();
         if !first.answered() {
-            judge_exchange(case, lane, first, tally);
+            if !doubt_past_limit(case, lane, first, tally) {
+                judge_exchange(case, lane, first, tally);
+            }
             continue;
         }
         let answered: Vec<&Exchange> =

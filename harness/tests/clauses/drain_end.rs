@@ -63,6 +63,17 @@ fn a_response_that_the_kernel_delivers_after_the_exit_is_not_lost() {
     story.holds("drain.waits");
 }
 
+/// As Node does it: what the kernel had not taken yet is gone, and the client comes to that place when it has read all else.
+#[test]
+fn a_response_that_an_exit_left_unfinished_is_lost_however_late_the_client_reads_so() {
+    for clause in ["in-flight.completes", "in-flight.slow-reader", "in-flight.not-truncated"] {
+        let mut story = exits_early("in-flight-large");
+        let large = story.lane("slow-reader", ARMING).accepted_by(OLD).asked_for("large").head(OPEN).armed();
+        large.at(TD + 31_000).fin();
+        assert_eq!(story.verdict(clause), Verdict::Fail, "{clause}");
+    }
+}
+
 #[test]
 fn a_response_that_is_cut_long_before_the_exit_was_not_lost_by_it() {
     let mut story = correct("in-flight-slow");

@@ -8,7 +8,7 @@ use hotspec::history::event::Owner;
 use crate::correct::versions::three;
 use crate::correct::{ARMING, LATE};
 use crate::lane::{Answer, HTTP10, HTTP10_KEPT, LAST, OPEN};
-use crate::story::{BORN, CONTROL, NEW, OLD, Story, T0, TD, correct, correct_in, frame};
+use crate::story::{BORN, CONTROL, Gone, NEW, OLD, Story, T0, TD, correct, correct_in, frame};
 
 #[test]
 fn a_connection_of_http_1_0_that_is_left_open_breaks_http10() {
@@ -159,6 +159,17 @@ fn a_pipeline_that_is_cut_breaks_pipelined() {
     let mut story = correct("pipelined");
     waiting(&mut story).body(OPEN).head(LAST).fin();
     story.breaks("protocol.pipelined", &["in-flight.not-truncated"]);
+}
+
+/// The client was not quick enough, as in-flight says too.
+#[test]
+fn a_pipeline_whose_answer_is_cut_after_drain_max_leaves_it_open() {
+    for (cut, verdict) in [(29_000, Verdict::Fail), (30_100, Verdict::Inconclusive)] {
+        let mut story = frame("pipelined");
+        three(story.lane("pipelined", ARMING)).at(TD + cut).reset();
+        story.server.gone = Gone::At(TD + cut + 5);
+        assert_eq!(story.verdict("protocol.pipelined"), verdict, "{cut} ms");
+    }
 }
 
 #[test]
