@@ -69,10 +69,13 @@ fn new_generation(case: &Case<'_>, tally: &mut Tally) {
 
 fn same_program(case: &Case<'_>, tally: &mut Tally) {
     let Some(before) = case.timeline.root().and_then(|root| root.program.clone()) else { return };
+    // The root may be a supervisor's interpreter, which serves nobody.
+    let old = || case.generations.old.iter().filter_map(|id| case.timeline.procs.get(id));
     let served = case.generations.successors.iter().filter_map(|id| case.timeline.procs.get(id));
     for proc in served.filter(|proc| proc.first_answer.is_some()) {
         // What a process executes is read when it is first seen, which may be between its fork and its execution.
-        let Some(now) = proc.program.as_ref().filter(|now| **now != before) else { continue };
+        let is_known = |now: &String| *now == before || old().any(|proc| proc.program.as_ref() == Some(now));
+        let Some(now) = proc.program.as_ref().filter(|now| !is_known(now)) else { continue };
         let who = case.timeline.describe(Owner::Process(proc.id));
         let seen = format!("`{now}` answers after the restart");
         tally.break_by(case, who, proc.seen, "other-program", &format!("the same program, `{before}`"), seen);
