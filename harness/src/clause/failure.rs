@@ -135,6 +135,25 @@ impl Case<'_> {
         true
     }
 
+    /// A successor that came up although it could not, and answers what control never showed: whoever asks it is lost.
+    fn serves_otherwise(&self, tally: &mut Tally) {
+        for (lane, _, exchange) in self.exchanges().filter(|(lane, ..)| self.by_successor(lane)) {
+            let fault = self.control.fault(lane, exchange);
+            if let Some((kind @ ("status" | "altered" | "malformed"), expected, seen)) = fault {
+                tally.exercise();
+                let at = exchange.head.as_ref().map_or(self.end, |head| head.at);
+                tally.break_on(
+                    self,
+                    lane,
+                    at,
+                    kind,
+                    &expected,
+                    format!("{seen}, of a successor that could not serve"),
+                );
+            }
+        }
+    }
+
     fn way_is_known(&self, fault: Fault, tally: &mut Tally) -> bool {
         let Some(plain) = self.trial.plain else { return false };
         if fault.by_path() && !plain.came {
@@ -205,6 +224,8 @@ fn serves_on(case: &Case<'_>, tally: &mut Tally, faults: &[Fault]) {
                 let seen = "it could not be triggered any more".to_owned();
                 tally.break_by(case, "none".to_owned(), case.end, "no-restart", SUCCEEDS, seen);
             }
+        } else {
+            case.serves_otherwise(tally);
         }
     } else if let Some(fault) = trial.after.filter(concerns) {
         if case.way_is_known(fault, tally) {

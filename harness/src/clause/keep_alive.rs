@@ -18,7 +18,7 @@ pub const CLAUSES: &[Clause] = &[
         id: "keep-alive.close-announced",
         must: "FR",
         should: "",
-        requirement: "A final response of an old process to a request sent after Td + δ carries `Connection: close`.",
+        requirement: "A final response of an old process to a request sent after Td + δ carries `Connection: close`; of several to requests sent together, the last.",
         why: "A client that is not told uses the connection again and loses that request.",
         source: "Falcore's hot restart; RFC 9112 §9.6",
         judge: Some(close_announced),
@@ -107,12 +107,17 @@ pub const CLAUSES: &[Clause] = &[
 ];
 
 fn close_announced(case: &Case<'_>, tally: &mut Tally) {
-    for (lane, _, exchange) in case.exchanges() {
+    for (lane, n, exchange) in case.exchanges() {
         let (Some(td), Some(head)) = (case.td_of(lane), &exchange.head) else {
             note_unknown_owner(case, lane, tally);
             continue;
         };
         if exchange.begun <= td.hi.saturating_add(case.delta) || exchange.body.is_none() {
+            continue;
+        }
+        // A close that is announced here would take back what had come with it; whether it may be answered is another question.
+        let came_with_it = |next: &Exchange| next.begun <= head.first_byte && next.answered();
+        if lane.exchanges.iter().skip(n + 1).any(came_with_it) {
             continue;
         }
         tally.exercise();

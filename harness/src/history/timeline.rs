@@ -297,7 +297,8 @@ impl Timeline {
             if after_t0 && canary && expected_open {
                 known.announced.get_or_insert(t);
             }
-        } else {
+        } else if track.sent.len() <= request.saturating_add(1) as usize {
+            // Of requests that were sent together the last one's answer announces the close.
             known.last_open = known.last_open.max(sent);
         }
     }

@@ -4,6 +4,7 @@ use hotspec::clause::result::Verdict;
 use hotspec::history::What;
 use hotspec::history::event::{Counted, Fault};
 
+use crate::lane::{Answer, OPEN};
 use crate::quiet::{OLD_PID, counted};
 use crate::story::{BORN, Gone, NEW, OLD, Story, T0, TR, correct};
 use crate::trials::{FAILED_PID, OVER};
@@ -77,6 +78,11 @@ fn a_restart_that_goes_on_all_the_same_is_no_failed_one() {
         later.server.fault = Some(Fault::Missing);
     }
     assert_ne!(story.verdict("failure.no-program"), Verdict::Fail);
+    // As uWSGI does with an application that can't be loaded.
+    let goes_on = failed(&mut story, Fault::Missing);
+    let asked = goes_on.lane("new", TR + 200).accepted_by(NEW).asked();
+    asked.answered_as(Answer { status: 500, ..OPEN }).closed();
+    assert_eq!(story.verdict("failure.no-program"), Verdict::Fail);
 }
 
 #[test]

@@ -150,6 +150,20 @@ fn a_pipelined_request_that_is_not_answered_after_the_last_is_in_order() {
     story.holds("keep-alive.only-one");
 }
 
+/// As Starlet does: it reads both, and is at its end with the second.
+#[test]
+fn of_two_requests_in_one_segment_the_last_answer_announces_the_close() {
+    let mut story = correct_in(Profile::Reload, "idle-last-request");
+    let lane = idle(&mut story).at(LATE).begun("fast").begun("fast").sent();
+    lane.answered().answered_last().fin();
+    story.holds("keep-alive.close-announced");
+    story.holds("drain.starts");
+    // One that came when the answer had begun is another matter.
+    let mut story = correct_in(Profile::Reload, "idle-last-request");
+    idle(&mut story).at(LATE).asked().answered().after(100).asked().answered_last().fin();
+    story.breaks("keep-alive.close-announced", &[]);
+}
+
 #[test]
 fn two_answers_to_requests_within_the_tolerance_are_in_order() {
     let mut story = correct("idle-last-request");

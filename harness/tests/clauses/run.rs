@@ -65,6 +65,7 @@ fn every_built_clause_is_broken_by_a_story_here() {
         include_str!("protocol_http.rs"),
         include_str!("program_replaced.rs"),
         include_str!("starved.rs"),
+        include_str!("first_process.rs"),
         include_str!("idle_mass.rs"),
     ];
     let told: String = told.concat().split_whitespace().collect();

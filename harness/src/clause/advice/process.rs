@@ -136,6 +136,7 @@ pub(super) const ADVICE: &[Advice] = &[
                 "docker run --init, tini or dumb-init above a server that forks its successor; and say `needs-init`.",
             ),
             ("nginx", "Reload by HUP, which keeps the master; the upgrade by USR2 needs an init."),
+            ("Puma, Unicorn, Gunicorn", "A master that executes in place, or stays, keeps its pid."),
         ],
     },
     Advice {
@@ -375,19 +376,6 @@ pub(super) const ADVICE: &[Advice] = &[
                 "any",
                 "A process that stays says RELOADING=1 with MONOTONIC_USEC= first, then READY=1 (Type=notify-reload, systemd 253).",
             ),
-        ],
-    },
-    Advice {
-        clause: "process.pid-1",
-        seen: "The target as pid 1 of a namespace of its own, across a restart.",
-        breaks: &[
-            "The old process is pid 1, and its exit ends the container.",
-            "pid 1 ignores signals that it has no handler for.",
-        ],
-        mend: &[
-            ("containers", "tini or docker run --init as pid 1, or a master that stays."),
-            ("Puma, Unicorn, Gunicorn", "A master that executes in place, or stays, keeps its pid."),
-            ("any", "Where fork and exec is the model, say that it needs an init."),
         ],
     },
 ];
