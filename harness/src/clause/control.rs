@@ -26,6 +26,8 @@ pub struct Control {
     pub ordinals: usize,
     /// What went wrong with no restart at all: sentences.
     pub troubles: Vec<String>,
+    /// Roles of which every lane that went wrong was excused, and none went well: there is nothing to measure others by.
+    pub unmeasured: BTreeSet<String>,
     bodies: BTreeMap<(String, Owner), Vec<BodySeen>>,
 }
 
@@ -44,9 +46,13 @@ impl Control {
         let mut waits: Vec<Micros> = Vec::new();
         let of_control = || lanes.values().filter(|lane| lane.phase == Phase::Control);
         let kept = of_control().filter_map(timed_out_after).min().unwrap_or(idle_max).min(idle_max);
+        let excused = |lane: &Lane| kept_waiting(lane, gaps, kept);
         for lane in of_control() {
-            control.read_lane(lane, &mut waits, |lane| kept_waiting(lane, gaps, kept));
+            control.read_lane(lane, &mut waits, excused);
         }
+        let wrong = of_control().filter(|lane| trouble(lane).is_some() && excused(lane));
+        let well = |role: &str| of_control().any(|lane| lane.role == role && trouble(lane).is_none());
+        control.unmeasured = wrong.map(|lane| lane.role.clone()).filter(|role| !well(role)).collect();
         waits.sort_unstable();
         let rank = (waits.len() as f64 * 0.999).ceil() as usize;
         control.answer_p999 = waits.get(rank.saturating_sub(1)).copied().unwrap_or_default();

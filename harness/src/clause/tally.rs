@@ -88,6 +88,11 @@ impl Tally {
         if case.interrupted && lane.end.is_none() && lane.connect_failed.is_none() {
             return self.doubt(case, BROKEN_OFF);
         }
+        if case.control.unmeasured.contains(&lane.role) && lane.unanswered().is_some() {
+            let why =
+                format!("control shows no answer on a connection `{}` either, as {STOOD_STILL}", lane.role);
+            return self.doubt(case, why);
+        }
         self.violations.push(Violation {
             scenario: case.scenario.to_owned(),
             lane: Some(format!("{}#{}", lane.role, lane.id)),

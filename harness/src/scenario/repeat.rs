@@ -199,12 +199,13 @@ impl Conductor<'_> {
 
     async fn all_steps_again(&mut self, to: Whom) -> Result<(), Halt> {
         let mut commands = 0;
+        let before = self.recorder.timeline(|timeline| timeline.procs.keys().next_back().copied());
         for (number, step) in (0_u32..).zip(&self.job.target.restart.clone()) {
             if step.signal.is_some() {
                 // The steps that follow on the first are for whoever the target's own steps name.
                 self.signal_again(step, if number == 0 { to } else { Whom::Main });
             } else if let Some(event) = step.wait {
-                if !self.has_come(event, step.timeout).await? {
+                if !self.has_come(event, step.timeout, before).await? {
                     break;
                 }
             } else {

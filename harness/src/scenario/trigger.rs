@@ -10,8 +10,8 @@ use super::lanes::Lanes;
 use super::runner::Halt;
 use crate::client::step::Anchor;
 use crate::declaration::Span;
-use crate::history::Timeline;
 use crate::history::event::{ProcId, Stop, What};
+use crate::history::{Model, Timeline};
 use crate::target::file::{Event, TriggerStep, parse_signal};
 use crate::target::warden::Event as WardenEvent;
 use crate::witness::process::{Epoch, Exit, Pidfd, Stat};
@@ -91,7 +91,7 @@ impl Conductor<'_> {
                 self.send_signal(signal, step)?;
             }
         } else if let Some(event) = step.wait {
-            if !self.has_come(event, step.timeout).await? {
+            if !self.has_come(event, step.timeout, None).await? {
                 let text = format!("step {} of the restart, `{what}`, was not reached", number + 1);
                 self.recorder.record(What::Note { text });
                 return Ok(false);
@@ -105,8 +105,14 @@ impl Conductor<'_> {
         Ok(true)
     }
 
-    /// Waits for an event, and returns whether it came.
-    pub(super) async fn has_come(&mut self, event: Event, timeout: Option<Span>) -> Result<bool, Halt> {
+    /// Waits for an event, and returns whether it came. Where one trigger follows upon another, the successor is one that came up
+    /// `after` that process, unless it begins anew inside itself.
+    pub(super) async fn has_come(
+        &mut self,
+        event: Event,
+        timeout: Option<Span>,
+        after: Option<ProcId>,
+    ) -> Result<bool, Halt> {
         let limits = self.job.limits;
         let within = match event {
             Event::SuccessorAnswers | Event::OldStopsListening => limits.ready_max,
@@ -115,7 +121,12 @@ impl Conductor<'_> {
         let begun = self.recorder.now();
         let deadline = begun + timeout.map_or(within, |timeout| timeout.0);
         let probed = self.job.plan.probes;
+        let in_place = self.recorder.timeline(|timeline| timeline.generations().model) == Model::InPlace;
+        let later = after.filter(|_| event == Event::SuccessorAnswers && !in_place);
         let come = |stage: &Self| match event {
+            _ if later.is_some() => stage.recorder.timeline(|timeline| {
+                timeline.procs.values().any(|proc| Some(proc.id) > later && proc.first_answer.is_some())
+            }),
             Event::SuccessorAnswers if probed => stage.reached(Anchor::Tr),
             Event::SuccessorAnswers => {
                 stage.reached(Anchor::Tr) || stage.recorder.timeline(Timeline::successor_listens)
