@@ -6,7 +6,9 @@ use hotspec::history::Model;
 use hotspec::history::event::{Interval, Owner, What};
 
 use crate::lane::{Answer, OPEN};
-use crate::story::{Gone, NEW, OLD, Story, T0, TR, correct, correct_in, frame, holds, process};
+use crate::story::{
+    CONTROL, Gone, LISTENER, NEW, OLD, Story, T0, TR, correct, correct_in, frame, holds, process,
+};
 
 /// A server that ignores the trigger.
 fn ignored(scenario: &str) -> Story {
@@ -102,6 +104,16 @@ fn another_program_in_its_place_breaks_new_generation_in_falcore_only() {
         story.server.program = "/opt/other";
         assert_eq!(story.verdict("process.new-generation"), expected, "{profile}");
     }
+}
+
+/// Envoy under its supervisor, which is a script: the first process executes the interpreter.
+#[test]
+fn the_program_of_any_old_process_is_the_same_program() {
+    let mut story = correct("new-connections");
+    story.tell(CONTROL, process(7, "/opt/other", CONTROL));
+    story.tell(CONTROL + 1, holds(7, &[LISTENER.inode], CONTROL));
+    story.server.program = "/opt/other";
+    assert_eq!(story.verdict("process.new-generation"), Verdict::Pass);
 }
 
 #[test]
