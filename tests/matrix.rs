@@ -29,9 +29,8 @@ fn resumed() {
         path.display().to_string()
     };
     let (absent, dead) = (file("absent.toml", ABSENT), file("dead.toml", DEAD));
-    let made = |runs: &str| {
-        let mut command =
-            hotspec(["matrix", &absent, &dead, "reference", "--only", "zero-traffic", "--runs", runs]);
+    let made = |runs: &str, only: &str| {
+        let mut command = hotspec(["matrix", &absent, &dead, "reference", "--only", only, "--runs", runs]);
         command.arg("--out").arg(temp.path().join("out")).arg("--markdown").arg(temp.path().join("table.md"));
         // A target that could not be judged leaves the whole undecided.
         let output = command.assert().code(2).get_output().clone();
@@ -40,7 +39,7 @@ fn resumed() {
             String::from_utf8_lossy(&output.stderr).into_owned(),
         )
     };
-    let (said, progress) = made("1");
+    let (said, progress) = made("1", "zero-traffic");
     assert!(
         progress.contains("reference 1/1: pass") && progress.contains("dead 1/1: did not start"),
         "{progress}"
@@ -51,7 +50,7 @@ fn resumed() {
         [("absent", 0), ("dead", 0), ("reference", 1)].map(|(name, runs)| (name.to_owned(), runs))
     );
 
-    let (_, progress) = made("2");
+    let (_, progress) = made("2", "zero-traffic");
     assert!(progress.contains("reference 2/2: pass") && !progress.contains("reference 1/2"), "{progress}");
     assert_eq!(runs(temp.path()).last(), Some(&("reference".to_owned(), 2)));
     let read = |name: &str| fs::read_to_string(temp.path().join(name)).expect("a table");
@@ -62,6 +61,13 @@ fn resumed() {
         "{markdown}"
     );
     assert!(html.contains("&lt;b&gt;nobody") && html.contains("Nothing was broken."), "{html}");
+
+    // What was asked otherwise is no answer to this.
+    let (_, progress) = made("1", "process.pid-1");
+    assert!(progress.contains("reference 1/1: pass"), "{progress}");
+    // Two would be stored in one place.
+    let twice = hotspec(["matrix", "reference", "reference"]).assert().code(64).get_output().clone();
+    assert!(String::from_utf8_lossy(&twice.stderr).contains("two of these targets are named `reference`"));
 }
 
 /// Each row's target and how many runs of it were judged.

@@ -1,8 +1,9 @@
 //! `hotspec matrix`: many targets, each run several times, in one table.
 
-use std::collections::VecDeque;
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -10,10 +11,12 @@ use std::time::Instant;
 use super::args::MatrixArgs;
 use super::present::{self, RESULTS};
 use super::session::Session;
+use super::{pool, run_dir, typed};
 use crate::clause::matrix::{Matrix, Row};
 use crate::clause::result::{RunResult, RunVerdict, Verdict};
 use crate::declaration::Span;
 use crate::exit::{self, Failure};
+use crate::manifest::Typed;
 use crate::report::matrix as report;
 use crate::report::style::clean;
 use crate::target::builtin as targets;
@@ -26,6 +29,8 @@ const PASSES: u32 = 3;
 const PASSES_DEEP: u32 = 20;
 /// Runs at the same time, for each processor: each begins its scenarios as fast as there is a processor for them.
 const AT_ONCE: usize = 2;
+/// Says where a run is stored, which is no part of what is asked.
+const RUN_DIR: &str = "--run-dir";
 
 /// Runs what is not there yet, and tells the table.
 ///
@@ -36,16 +41,11 @@ pub(super) fn matrix(args: &MatrixArgs) -> Result<u8, Failure> {
     let program = std::env::current_exe().map_err(Failure::own)?;
     fs::create_dir_all(&args.out).map_err(|error| cant_write(&args.out, &error))?;
     let run = Run { args, program: &program, passes: passes(args) };
-    let waiting: VecDeque<Pass<'_>> = (1..=run.passes)
-        .flat_map(|number| chosen.iter().map(move |target| Pass { target, number }))
-        .filter(|pass| targets::missing(&pass.target.target).is_none() && run.stored(pass).is_none())
-        .collect();
-    // The table can be written: told before an hour is spent.
-    run.write(&run.table(&chosen))?;
-    let session = Session::begin()?;
-    run.all(waiting, &chosen, &session)?;
-    let table = run.table(&chosen);
+    let (table, waiting) = run.stored(&chosen);
+    // It can be written: told before an hour is spent.
     run.write(&table)?;
+    let session = Session::begin()?;
+    let table = run.all(waiting, table, &session)?;
     present::print(&report::text(&table, present::width(), present::colour()));
     Ok(if session.is_broken_off() { exit::INTERRUPTED } else { status(&table) })
 }
@@ -62,7 +62,12 @@ fn chosen(words: &[String]) -> Result<Vec<Chosen>, Failure> {
         Ok(Chosen { word: word.clone(), target })
     };
     if !words.is_empty() {
-        return words.iter().map(found).collect();
+        let chosen = words.iter().map(found).collect::<Result<Vec<Chosen>, Failure>>()?;
+        let mut names = BTreeSet::new();
+        if let Some(twice) = chosen.iter().map(|one| &one.target.name).find(|name| !names.insert(*name)) {
+            return Err(Failure::usage(format!("two of these targets are named `{twice}`; name each once")));
+        }
+        return Ok(chosen);
     }
     let all = targets::targets().map_err(Failure::own)?.into_iter();
     Ok(all.map(|target| Chosen { word: target.name.clone(), target }).collect())
@@ -87,10 +92,25 @@ fn status(table: &Matrix) -> u8 {
 }
 
 /// One run of one target.
-#[derive(Clone, Copy)]
 struct Pass<'a> {
     target: &'a Chosen,
+    /// Of the table.
+    row: usize,
     number: u32,
+}
+
+impl Pass<'_> {
+    /// Its directory, below that of all.
+    fn dir(&self) -> String {
+        format!("{}/run-{:03}", self.target.target.name, self.number)
+    }
+}
+
+/// The table so far, how many runs were made for it, and what keeps it from being written.
+struct Progress {
+    table: Matrix,
+    done: usize,
+    trouble: Option<Failure>,
 }
 
 struct Run<'a> {
@@ -100,74 +120,105 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn dir(&self, pass: &Pass<'_>) -> PathBuf {
-        self.args.out.join(&pass.target.target.name).join(format!("run-{:03}", pass.number))
+    /// The table of what is stored, and the runs that are still to be made: the first of each target before the second.
+    fn stored<'c>(&self, chosen: &'c [Chosen]) -> (Matrix, Vec<Pass<'c>>) {
+        let (mut table, mut waiting) = (Matrix::new(), Vec::new());
+        for (row, target) in chosen.iter().enumerate() {
+            let Target { name, title, profile, .. } = &target.target;
+            table.rows.push(Row::new(name, title, *profile));
+            let missing = targets::missing(&target.target);
+            for number in 1..=self.passes {
+                let pass = Pass { target, row, number };
+                match self.result(&pass) {
+                    Some(result) => table.rows[row].add(&result, &pass.dir()),
+                    None if missing.is_none() => waiting.push(pass),
+                    None => {}
+                }
+            }
+            table.rows[row].troubles.extend(missing);
+        }
+        waiting.sort_by_key(|pass| pass.number);
+        (table, waiting)
     }
 
-    /// What came of a run, if it is stored and was made by this version.
-    fn stored(&self, pass: &Pass<'_>) -> Option<RunResult> {
-        let text = fs::read_to_string(self.dir(pass).join(RESULTS)).ok()?;
+    /// What came of a run, if it is stored, was made by this version, and was asked for in the same words.
+    fn result(&self, pass: &Pass<'_>) -> Option<RunResult> {
+        let text = fs::read_to_string(self.args.out.join(pass.dir()).join(RESULTS)).ok()?;
         let result: RunResult = serde_json::from_str(&text).ok()?;
-        (result.hotspec == env!("CARGO_PKG_VERSION") && !result.interrupted).then_some(result)
+        let words = [self.program.as_os_str().to_owned()].into_iter().chain(self.words(pass));
+        let asked = typed::take_apart(words);
+        let same = |typed: &Typed| {
+            let apart = |typed: &Typed| -> Vec<Vec<String>> {
+                typed
+                    .options
+                    .iter()
+                    .filter(|words| words.first().is_none_or(|word| word != RUN_DIR))
+                    .cloned()
+                    .collect()
+            };
+            typed.selectors == asked.selectors && apart(typed) == apart(&asked)
+        };
+        let of_this = result.hotspec == env!("CARGO_PKG_VERSION") && result.typed.as_ref().is_some_and(same);
+        (of_this && !result.interrupted).then_some(result)
+    }
+
+    /// What is typed for a run.
+    fn words(&self, pass: &Pass<'_>) -> Vec<OsString> {
+        let mut words: Vec<OsString> = ["run", "--target", &pass.target.word, RUN_DIR].map(Into::into).into();
+        words.push(self.args.out.join(pass.dir()).into());
+        if self.args.deep {
+            words.push("--all".into());
+        } else if self.args.only.is_empty() {
+            words.extend(["--exclude", "failure", "--exclude", "repeat"].map(Into::into));
+        }
+        words.extend(self.args.only.iter().map(Into::into));
+        words
     }
 
     /// Makes all of these runs, several at a time; the table is written anew after each.
-    fn all(&self, waiting: VecDeque<Pass<'_>>, chosen: &[Chosen], session: &Session) -> Result<(), Failure> {
+    fn all(&self, waiting: Vec<Pass<'_>>, table: Matrix, session: &Session) -> Result<Matrix, Failure> {
         let wanted = waiting.len();
-        let waiting = Mutex::new((waiting, 0));
-        let trouble = Mutex::new(None);
         let at_once = self.args.jobs.map_or(AT_ONCE * processors::available(), usize::from);
-        let next = || {
-            let mut queue = waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            queue.0.pop_front().filter(|_| !session.is_broken_off())
-        };
-        let one = || {
-            while let Some(pass) = next() {
-                let begun = Instant::now();
-                let made = self.make(&pass);
-                let mut queue = waiting.lock().unwrap_or_else(PoisonError::into_inner);
-                queue.1 += 1;
-                self.tell(&pass, made.as_ref(), begun, (queue.1, wanted));
-                if let Err(failure) = self.write(&self.table(chosen)) {
-                    queue.0.clear();
-                    *trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
-                }
+        let progress = Mutex::new(Progress { table, done: 0, trouble: None });
+        let so_far = || progress.lock().unwrap_or_else(PoisonError::into_inner);
+        pool::each(waiting, at_once, |pass| {
+            if session.is_broken_off() || so_far().trouble.is_some() {
+                return;
             }
-        };
-        std::thread::scope(|scope| {
-            for _ in 0..at_once.min(wanted) {
-                scope.spawn(one);
+            let begun = Instant::now();
+            let made = self.make(&pass);
+            let mut progress = so_far();
+            progress.done += 1;
+            self.tell(&pass, made.as_ref().map(|result| result.verdict), begun, (progress.done, wanted));
+            if let Ok(result) = made {
+                progress.table.rows[pass.row].add(&result, &pass.dir());
             }
+            progress.trouble = self.write(&progress.table).err();
         });
-        trouble.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+        let progress = progress.into_inner().unwrap_or_else(PoisonError::into_inner);
+        progress.trouble.map_or(Ok(progress.table), Err)
     }
 
     /// One run, by the program itself: whatever becomes of it, the others go on. Says why there is no result, if so.
-    fn make(&self, pass: &Pass<'_>) -> Result<RunVerdict, String> {
-        let dir = self.dir(pass);
-        // What is left of one that did not come to its end.
+    fn make(&self, pass: &Pass<'_>) -> Result<RunResult, String> {
+        let dir = self.args.out.join(pass.dir());
+        // What is left of one that did not come to its end, or was asked for otherwise.
         if dir.join("manifest.json").exists() {
             fs::remove_dir_all(&dir)
                 .map_err(|error| format!("failed to remove {}: {error}", dir.display()))?;
         }
         let mut command = Command::new(self.program);
-        command.args(["run", "--target", &pass.target.word, "--run-dir"]).arg(&dir);
-        if self.args.deep {
-            command.arg("--all");
-        } else if self.args.only.is_empty() {
-            command.args(["--exclude", "failure", "--exclude", "repeat"]);
-        }
-        command.args(&self.args.only).stdin(Stdio::null()).stdout(Stdio::null());
+        command.args(self.words(pass)).stdin(Stdio::null()).stdout(Stdio::null());
         let output = command.output().map_err(|error| error.to_string())?;
         let said = String::from_utf8_lossy(&output.stderr);
         let why = said.lines().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
-        self.stored(pass).map(|result| result.verdict).ok_or_else(|| format!("{}: {why}", output.status))
+        self.result(pass).ok_or_else(|| format!("{}: {why}", output.status))
     }
 
     fn tell(
         &self,
         pass: &Pass<'_>,
-        made: Result<&RunVerdict, &String>,
+        made: Result<RunVerdict, &String>,
         begun: Instant,
         (done, wanted): (usize, usize),
     ) {
@@ -184,41 +235,18 @@ impl Run<'_> {
         anstream::eprintln!("{done}/{wanted} {name} {}/{}: {word} ({took})", pass.number, self.passes);
     }
 
-    /// Of all that is stored.
-    fn table(&self, chosen: &[Chosen]) -> Matrix {
-        let mut matrix = Matrix::new();
-        for target in chosen {
-            let Target { name, title, profile, .. } = &target.target;
-            let mut row = Row::new(name, title, *profile);
-            if let Some(missing) = targets::missing(&target.target) {
-                row.troubles.push(missing);
-            }
-            for number in 1..=self.passes {
-                let pass = Pass { target, number };
-                if let Some(result) = self.stored(&pass) {
-                    row.add(&result, &format!("{name}/run-{number:03}"));
-                }
-            }
-            matrix.rows.push(row);
-        }
-        matrix
-    }
-
     fn write(&self, table: &Matrix) -> Result<(), Failure> {
         let machine = machine();
-        let json = serde_json::to_string_pretty(table).map_err(Failure::own)?;
-        let pages = [
-            (Some(self.args.out.join("matrix.json")), json),
-            (Some(self.args.out.join("matrix.md")), report::markdown(table, &machine)),
-            (Some(self.args.out.join("matrix.html")), report::html(table, &machine)),
-            (self.args.markdown.clone(), report::markdown(table, &machine)),
+        let markdown = report::markdown(table, &machine);
+        let at = |name: &str| self.args.out.join(name);
+        let mut pages = vec![
+            (at("matrix.json"), serde_json::to_string_pretty(table).map_err(Failure::own)?),
+            (at("matrix.html"), report::html(table, &machine)),
         ];
+        pages.extend(self.args.markdown.clone().map(|path| (path, markdown.clone())));
+        pages.push((at("matrix.md"), markdown));
         for (path, text) in pages {
-            let Some(path) = path else { continue };
-            // Beside its place and renamed, so that it is always whole.
-            let beside = path.with_extension("part");
-            let stored = fs::write(&beside, text).and_then(|()| fs::rename(&beside, &path));
-            stored.map_err(|error| cant_write(&path, &error))?;
+            run_dir::replace(&path, &text).map_err(|error| cant_write(&path, &error))?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ mod known;
 mod list;
 mod matrix;
 mod packets;
+mod pool;
 mod present;
 mod run;
 mod run_dir;

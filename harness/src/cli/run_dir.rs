@@ -155,6 +155,16 @@ fn fresh_name(prefix: &str) -> String {
     format!("{prefix}{:012}-{:03}-{}", now.as_secs(), now.subsec_millis(), std::process::id())
 }
 
+/// Puts a text in the place of a file: written beside it and renamed, so that it is always whole.
+///
+/// # Errors
+/// It can't be written there.
+pub(super) fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let beside = path.with_file_name(format!(".{name}.part"));
+    fs::write(&beside, text).and_then(|()| fs::rename(&beside, path))
+}
+
 /// The link is made beside its place and renamed, so that it is never absent.
 fn link_last(base: &Path, run: &Path) {
     let beside = base.join(format!(".last-{}", std::process::id()));

@@ -1,11 +1,9 @@
 //! `hotspec selftest`: what this machine shows of faults that are known to be there.
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::args::SelftestArgs;
-use super::present;
+use super::{pool, present};
 use crate::exit::{self, Failure};
 use crate::report::selftest::{self as report, Row};
 use crate::selftest::faults::{Entry, FAULTLESS, FAULTS};
@@ -77,23 +75,9 @@ fn all(
     numbers: &[usize],
     for_each_processor: usize,
 ) -> Result<Vec<Trial>, Failure> {
-    let waiting: Mutex<VecDeque<usize>> = Mutex::new(numbers.iter().copied().collect());
-    let done = Mutex::new(Vec::new());
     let at_once = for_each_processor * processors::available();
-    std::thread::scope(|scope| {
-        for _ in 0..at_once.min(numbers.len()) {
-            scope.spawn(|| {
-                loop {
-                    let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-                    let Some(number) = next else { return };
-                    let trial =
-                        trials[number].map_or_else(|| runner.faultless(), |entry| runner.fault(entry));
-                    done.lock().unwrap_or_else(PoisonError::into_inner).push((number, trial));
-                }
-            });
-        }
+    let done = pool::each(numbers.to_vec(), at_once, |number| {
+        trials[number].map_or_else(|| runner.faultless(), |entry| runner.fault(entry))
     });
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    done.sort_by_key(|(number, _)| *number);
-    done.into_iter().map(|(_, trial)| trial.map_err(Failure::own)).collect()
+    done.into_iter().map(|trial| trial.map_err(Failure::own)).collect()
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::args::{Format, SoakArgs};
 use super::present::{self, Judged};
 use super::run::Prepared;
-use super::run_dir::{RunDir, SOAK};
+use super::run_dir::{self, RunDir, SOAK};
 use super::session::Session;
 use crate::clause::sum::Sum;
 use crate::exit::Failure;
@@ -121,12 +121,12 @@ impl Soak<'_> {
         }
     }
 
-    /// Stores the sum so far: beside its place and renamed, so that it is always whole.
+    /// Stores the sum so far.
     fn store(&mut self) -> Result<(), Failure> {
         self.sum.took_us = u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         let text = report::json::sum(&self.sum).map_err(Failure::own)?;
-        let (beside, path) = (self.dir.path.join(".soak.json"), self.dir.path.join(SOAK));
-        let stored = fs::write(&beside, text).and_then(|()| fs::rename(&beside, &path));
-        stored.map_err(|error| Failure::own(format!("failed to write {}: {error}", path.display())))
+        let path = self.dir.path.join(SOAK);
+        run_dir::replace(&path, &text)
+            .map_err(|error| Failure::own(format!("failed to write {}: {error}", path.display())))
     }
 }
