@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::super::style::clean;
-use super::{LEGEND, cells, joined, often};
+use super::{COLUMNS, LEGEND, TITLE, cells, details, facts, is_told_below, paragraphs, sum};
 use crate::clause::matrix::{Finding, Matrix, Row};
 use crate::clause::result::Verdict;
 
@@ -11,28 +11,19 @@ const STYLE: &str = include_str!("matrix.css");
 
 /// The whole page; `machine` says where the runs were made.
 pub fn html(matrix: &Matrix, machine: &str) -> String {
-    let mut out = String::from(
+    let (version, machine) = (env!("CARGO_PKG_VERSION"), text(machine));
+    let mut out = format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>What real servers do when they are restarted</title>\n<style>\n",
-    );
-    out.push_str(STYLE);
-    let version = env!("CARGO_PKG_VERSION");
-    let _ = write!(
-        out,
-        "</style>\n<h1>What real servers do when they are restarted</h1>\n\
-         <p>Made by <code>hotspec matrix</code> {version} {}.</p>\n<dl>\n",
-        text(machine)
+         <title>{TITLE}</title>\n<style>\n{STYLE}</style>\n<h1>{TITLE}</h1>\n\
+         <p>Made by <code>hotspec matrix</code> {version} {machine}.</p>\n<dl>\n",
     );
     for (word, meaning) in LEGEND {
         let _ = writeln!(out, "<dt class=\"{}\">{word}</dt><dd>{meaning}</dd>", class_of_word(word));
     }
-    out.push_str("</dl>\n<div class=\"table\"><table>\n<thead><tr><th scope=\"col\">target</th>");
-    out.push_str(
-        "<th scope=\"col\">version</th><th scope=\"col\">profile</th><th scope=\"col\">restarts</th>",
-    );
-    for group in &matrix.groups {
-        let _ = write!(out, "<th scope=\"col\">{}</th>", text(group));
+    out.push_str("</dl>\n<div class=\"table\"><table>\n<thead><tr>");
+    for column in COLUMNS.into_iter().chain(matrix.groups.iter().map(String::as_str)) {
+        let _ = write!(out, "<th scope=\"col\">{}</th>", text(column));
     }
     out.push_str("</tr></thead>\n<tbody>\n");
     for (number, row) in matrix.rows.iter().enumerate() {
@@ -47,36 +38,23 @@ pub fn html(matrix: &Matrix, machine: &str) -> String {
 }
 
 fn line(out: &mut String, matrix: &Matrix, row: &Row, number: usize) {
-    let version = row.version.as_deref().map_or_else(|| "–".to_owned(), text);
-    let _ = write!(
-        out,
-        "<tr><th scope=\"row\"><a href=\"#t{number}\">{}</a></th><td>{version}</td><td>{}</td><td>{}</td>",
-        text(&row.target),
-        row.profile,
-        row.restarts
-    );
+    let link = |what: &str| format!("<a href=\"#t{number}\">{what}</a>");
+    let _ = write!(out, "<tr><th scope=\"row\">{}</th>", link(&text(&row.target)));
+    for fact in facts(row) {
+        let _ = write!(out, "<td>{}</td>", text(&fact));
+    }
     for (_, verdict, word) in cells(matrix, row) {
         let class = if word.starts_with("should") { "should" } else { class(verdict) };
-        let _ = match word.as_str() {
-            "–" | "pass" => write!(out, "<td class=\"{class}\">{word}</td>"),
-            _ => write!(out, "<td class=\"{class}\"><a href=\"#t{number}\">{word}</a></td>"),
-        };
+        let word = if is_told_below(&word) { link(&word) } else { word };
+        let _ = write!(out, "<td class=\"{class}\">{word}</td>");
     }
     out.push_str("</tr>\n");
 }
 
 fn section(out: &mut String, row: &Row, number: usize) {
-    let _ =
-        writeln!(out, "<section id=\"t{number}\">\n<h2>{}</h2>\n<p>{}.", text(&row.target), text(&row.title));
-    if row.runs > 0 {
-        let _ = writeln!(out, "{} runs, {} restarts.", row.runs, row.restarts);
-    }
-    out.push_str("</p>\n");
-    for trouble in &row.troubles {
-        let _ = writeln!(out, "<p>Not judged: {}</p>", text(trouble));
-    }
-    if row.runs > 0 && row.findings.is_empty() {
-        out.push_str("<p>Nothing was broken.</p>\n");
+    let _ = writeln!(out, "<section id=\"t{number}\">\n<h2>{}</h2>", text(&row.target));
+    for said in paragraphs(row) {
+        let _ = writeln!(out, "<p>{}</p>", text(&said));
     }
     for finding in &row.findings {
         one(out, row, finding);
@@ -85,30 +63,15 @@ fn section(out: &mut String, row: &Row, number: usize) {
 }
 
 fn one(out: &mut String, row: &Row, finding: &Finding) {
-    let admitted = if finding.known.is_some() { ", known" } else { "" };
-    let _ = writeln!(
-        out,
-        "<details><summary><b>{}</b> ({}{admitted}), {}: {}</summary>\n<ul>\n<li>in {}; {}</li>\n\
-         <li>expected {}; seen: {}</li>",
-        text(&finding.clause),
-        finding.level,
-        text(&finding.kind),
-        often(finding, row),
-        text(&joined(&finding.scenarios)),
-        text(&joined(&finding.phases)),
-        text(&finding.expected),
-        text(&finding.seen),
-    );
-    if let Some((cause, evidence)) = &finding.cause {
-        let _ = write!(out, "<li>cause: {}<ul>", text(cause));
-        for line in evidence {
-            let _ = write!(out, "<li>{}</li>", text(line));
+    let (clause, sum) = (text(&finding.clause), text(&sum(finding, row)));
+    let _ = writeln!(out, "<details><summary><b>{clause}</b> {sum}</summary>\n<ul>");
+    for (said, below) in details(finding) {
+        let _ = write!(out, "<li>{}", text(&said));
+        if !below.is_empty() {
+            let lines: Vec<String> = below.iter().map(|line| format!("<li>{}</li>", text(line))).collect();
+            let _ = write!(out, "<ul>{}</ul>", lines.concat());
         }
-        out.push_str("</ul></li>\n");
-    }
-    if let Some(known) = &finding.known {
-        let _ =
-            writeln!(out, "<li>the target file says: {} ({})</li>", text(&known.reason), text(&known.source));
+        out.push_str("</li>\n");
     }
     let _ = writeln!(out, "<li>an example is in <code>{}</code></li>\n</ul></details>", text(&finding.run));
 }

@@ -3,23 +3,22 @@
 use std::fmt::Write;
 
 use super::super::style::clean;
-use super::{LEGEND, cells, joined, often};
-use crate::clause::matrix::{Finding, Matrix, Row};
+use super::{COLUMNS, LEGEND, TITLE, cells, details, facts, is_told_below, paragraphs, sum};
+use crate::clause::matrix::{Matrix, Row};
 
 /// The whole page; `machine` says where the runs were made.
 pub fn markdown(matrix: &Matrix, machine: &str) -> String {
-    let mut out = String::from("# What real servers do when they are restarted\n\n");
+    let mut out = format!("# {TITLE}\n\n");
     let _ = writeln!(out, "Made by `hotspec matrix` {} {}.\n", env!("CARGO_PKG_VERSION"), text(machine));
     for (word, meaning) in LEGEND {
         let _ = writeln!(out, "- **{word}**: {meaning}");
     }
-    out.push_str("\n`2/3`: in two of three runs.\n\n| target | version | profile | restarts |");
-    for group in &matrix.groups {
-        let _ = write!(out, " {} |", text(group));
-    }
-    out.push_str("\n| --- | --- | --- | ---: |");
-    out.push_str(&" --- |".repeat(matrix.groups.len()));
-    out.push('\n');
+    out.push_str("\n`2/3`: in two of three runs.\n\n");
+    let groups = matrix.groups.iter().map(|group| text(group));
+    table_line(&mut out, COLUMNS.map(ToOwned::to_owned).into_iter().chain(groups));
+    let ruled = COLUMNS.map(|column| if column == "restarts" { "---:" } else { "---" });
+    let ruled = ruled.into_iter().chain(matrix.groups.iter().map(|_| "---"));
+    table_line(&mut out, ruled.map(ToOwned::to_owned));
     for row in &matrix.rows {
         line(&mut out, matrix, row);
     }
@@ -29,67 +28,38 @@ pub fn markdown(matrix: &Matrix, machine: &str) -> String {
     out
 }
 
-fn line(out: &mut String, matrix: &Matrix, row: &Row) {
-    let name = text(&row.target);
-    let version = row.version.as_deref().map_or_else(|| "–".to_owned(), text);
-    let _ = write!(
-        out,
-        "| [{name}](#{}) | {version} | {} | {} |",
-        anchor(&row.target),
-        row.profile,
-        row.restarts
-    );
-    for (_, _, word) in cells(matrix, row) {
-        let _ = match word.as_str() {
-            "–" | "pass" => write!(out, " {word} |"),
-            _ => write!(out, " [{word}](#{}) |", anchor(&row.target)),
-        };
+fn table_line(out: &mut String, cells: impl Iterator<Item = String>) {
+    out.push('|');
+    for cell in cells {
+        let _ = write!(out, " {cell} |");
     }
     out.push('\n');
 }
 
+fn line(out: &mut String, matrix: &Matrix, row: &Row) {
+    let link = |what: &str| format!("[{what}](#{})", anchor(&row.target));
+    let facts = facts(row).map(|fact| text(&fact));
+    let cell = |word: String| if is_told_below(&word) { link(&word) } else { word };
+    let words = cells(matrix, row).into_iter().map(|(_, _, word)| cell(word));
+    table_line(out, std::iter::once(link(&text(&row.target))).chain(facts).chain(words));
+}
+
 fn section(out: &mut String, row: &Row) {
-    let _ = write!(out, "\n## {}\n\n{}.", text(&row.target), text(&row.title));
-    if row.runs > 0 {
-        let _ = write!(out, " {} runs, {} restarts.", row.runs, row.restarts);
-    }
-    out.push('\n');
-    for trouble in &row.troubles {
-        let _ = writeln!(out, "\nNot judged: {}", text(trouble));
-    }
-    if row.runs > 0 && row.findings.is_empty() {
-        out.push_str("\nNothing was broken.\n");
+    let _ = writeln!(out, "\n## {}", text(&row.target));
+    for said in paragraphs(row) {
+        let _ = writeln!(out, "\n{}", text(&said));
     }
     if !row.findings.is_empty() {
         out.push('\n');
     }
     for finding in &row.findings {
-        one(out, row, finding);
-    }
-}
-
-fn one(out: &mut String, row: &Row, finding: &Finding) {
-    let Finding { clause, level, kind, seen, expected, .. } = finding;
-    let admitted = if finding.known.is_some() { ", known" } else { "" };
-    let _ = writeln!(
-        out,
-        "- **{}** ({level}{admitted}), {}: {}\n  - in {}; {}\n  - expected {}; seen: {}",
-        text(clause),
-        text(kind),
-        often(finding, row),
-        text(&joined(&finding.scenarios)),
-        text(&joined(&finding.phases)),
-        text(expected),
-        text(seen),
-    );
-    if let Some((cause, evidence)) = &finding.cause {
-        let _ = writeln!(out, "  - cause: {}", text(cause));
-        for line in evidence {
-            let _ = writeln!(out, "    - {}", text(line));
+        let _ = writeln!(out, "- **{}** {}", text(&finding.clause), text(&sum(finding, row)));
+        for (said, below) in details(finding) {
+            let _ = writeln!(out, "  - {}", text(&said));
+            for line in below {
+                let _ = writeln!(out, "    - {}", text(line));
+            }
         }
-    }
-    if let Some(known) = &finding.known {
-        let _ = writeln!(out, "  - the target file says: {} ({})", text(&known.reason), text(&known.source));
     }
 }
 

@@ -6,10 +6,15 @@ mod markdown;
 pub use html::html;
 pub use markdown::markdown;
 
+use std::collections::BTreeSet;
+
 use super::page::Page;
 use crate::clause::matrix::{Finding, Matrix, Row};
 use crate::clause::result::Verdict;
+use crate::declaration::Known;
 
+/// The page's heading.
+const TITLE: &str = "What real servers do when they are restarted";
 /// What the words in the cells mean.
 const LEGEND: [(&str, &str); 6] = [
     ("pass", "all that was put to the test held"),
@@ -67,13 +72,57 @@ fn row_verdict(row: &Row, cells: &[(&str, Verdict, String)]) -> Verdict {
     }
 }
 
-/// How often a finding showed: `in 2 of 3 runs, 17 times`.
-fn often(finding: &Finding, row: &Row) -> String {
+/// What stands before the groups in a head, and …
+const COLUMNS: [&str; 4] = ["target", "version", "profile", "restarts"];
+
+/// … in a row, behind the target's name.
+fn facts(row: &Row) -> [String; 3] {
+    let version = row.version.clone().unwrap_or_else(|| "–".to_owned());
+    [version, row.profile.to_string(), row.restarts.to_string()]
+}
+
+/// Whether a cell's word has something behind it that is told below.
+fn is_told_below(word: &str) -> bool {
+    !matches!(word, "–" | "pass")
+}
+
+/// What is said of a target, but for its findings: paragraphs.
+fn paragraphs(row: &Row) -> Vec<String> {
+    let mut said = vec![format!("{}.", row.title)];
+    if row.runs > 0 {
+        said[0].push_str(&format!(" {} runs, {} restarts.", row.runs, row.restarts));
+    }
+    said.extend(row.troubles.iter().map(|trouble| format!("Not judged: {trouble}")));
+    if row.runs > 0 && row.findings.is_empty() {
+        said.push("Nothing was broken.".to_owned());
+    }
+    said
+}
+
+/// What is said of a finding, behind the clause's id.
+fn sum(finding: &Finding, row: &Row) -> String {
+    let admitted = if finding.known.is_some() { ", known" } else { "" };
     let times = if finding.times == 1 { "once".to_owned() } else { format!("{} times", finding.times) };
-    format!("in {} of {} runs, {times}", finding.runs, row.runs)
+    let (level, kind, runs) = (finding.level, &finding.kind, finding.runs);
+    format!("({level}{admitted}), {kind}: in {runs} of {} runs, {times}", row.runs)
+}
+
+/// What is said of it besides: lines, each with those that belong below it.
+fn details(finding: &Finding) -> Vec<(String, &[String])> {
+    let Finding { expected, seen, .. } = finding;
+    let mut said: Vec<(String, &[String])> = vec![
+        (format!("in {}; {}", joined(&finding.scenarios), joined(&finding.phases)), &[]),
+        (format!("expected {expected}; seen: {seen}"), &[]),
+    ];
+    said.extend(
+        finding.cause.iter().map(|(cause, evidence)| (format!("cause: {cause}"), evidence.as_slice())),
+    );
+    let admitted = |known: &Known| format!("the target file says: {} ({})", known.reason, known.source);
+    said.extend(finding.known.iter().map(|known| (admitted(known), &[][..])));
+    said
 }
 
 /// A list in words.
-fn joined(all: &std::collections::BTreeSet<String>) -> String {
+fn joined(all: &BTreeSet<String>) -> String {
     all.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
