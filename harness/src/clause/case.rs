@@ -85,8 +85,8 @@ pub struct Case<'a> {
     pub killed: Option<Micros>,
     /// The target got less than 5 % of a processor, in control too.
     pub starved: bool,
-    /// The target was to be process 1; why it was not, if so.
-    pub first_process: Option<Option<String>>,
+    /// The target was to be process 1; the error says why it was not.
+    pub first_process: Option<Result<(), String>>,
     /// The program was replaced: when, the file that it was, the file that it is.
     pub replaced: Option<(Micros, FileId, FileId)>,
     /// The files that processes were seen to execute while all was quiet.
@@ -107,6 +107,11 @@ pub struct Case<'a> {
     pub documented: Documented,
     gaps: Vec<Interval>,
     crowds: Vec<Interval>,
+}
+
+/// How much of all of these lies between two instants.
+pub(super) fn sum_within(all: &[Interval], from: Micros, to: Micros) -> Micros {
+    all.iter().map(|one| one.within(from, to)).fold(0, Micros::saturating_add)
 }
 
 impl<'a> Case<'a> {
@@ -246,7 +251,7 @@ impl<'a> Case<'a> {
             What::Adopted { pid, .. } => self.adopted = Some((event.t, *pid)),
             What::Killed { .. } => self.killed = Some(event.t),
             What::Starved { .. } => self.starved = true,
-            What::FirstProcess { why } => self.first_process = Some(why.clone()),
+            What::FirstProcess { why } => self.first_process = Some(why.clone().map_or(Ok(()), Err)),
             What::Replaced { former, file, .. } => self.replaced = Some((event.t, *former, *file)),
             What::Executes { proc, file } => {
                 self.executes.insert(*proc, *file);
@@ -302,20 +307,17 @@ impl<'a> Case<'a> {
 
     /// How long the harness itself was not running between two instants.
     pub fn own_gaps(&self, from: Micros, to: Micros) -> Micros {
-        let inside = |gap: &Interval| gap.hi.min(to).saturating_sub(gap.lo.max(from));
-        self.gaps.iter().map(inside).fold(0, Micros::saturating_add)
+        sum_within(&self.gaps, from, to)
     }
 
     /// The longest time without a break in which the harness itself was not running between two instants.
     pub fn longest_own_gap(&self, from: Micros, to: Micros) -> Micros {
-        let inside = |gap: &Interval| gap.hi.min(to).saturating_sub(gap.lo.max(from));
-        self.gaps.iter().map(inside).max().unwrap_or_default()
+        self.gaps.iter().map(|gap| gap.within(from, to)).max().unwrap_or_default()
     }
 
     /// How long no processor of the machine was free, and several threads wanted each, between two instants.
     pub fn crowded(&self, from: Micros, to: Micros) -> Micros {
-        let inside = |crowd: &Interval| crowd.hi.min(to).saturating_sub(crowd.lo.max(from));
-        self.crowds.iter().map(inside).fold(0, Micros::saturating_add)
+        sum_within(&self.crowds, from, to)
     }
 
     /// Whether every process of the target has ended.
@@ -350,7 +352,7 @@ impl<'a> Case<'a> {
     pub fn overlong_stop(&self) -> Option<Micros> {
         let t0 = self.t0()?.hi;
         let stops = self.timeline.frozen.iter().map(|frozen| frozen.interval);
-        let stood = stops.map(|stop| stop.hi.min(self.end).saturating_sub(stop.lo.max(t0))).max()?;
+        let stood = stops.map(|stop| stop.within(t0, self.end)).max()?;
         (stood > self.limits.stall_max).then_some(stood)
     }
 

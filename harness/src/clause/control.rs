@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::case::sum_within;
 use crate::declaration::Span;
 use crate::history::event::{Ending, Owner, Phase, Stage};
 use crate::history::{Exchange, Interval, Lane, LaneId, Micros};
@@ -173,8 +174,7 @@ fn kept_waiting(lane: &Lane, gaps: &[Interval], kept: Micros) -> bool {
     let since = if index == 0 { lane.opened } else { exchange.begun };
     let by_fin = matches!(end.how, Ending::Fin | Ending::ResetAfterFin);
     let until = exchange.sent.map_or(end.at, |sent| sent.hi);
-    let inside = |gap: &Interval| gap.hi.min(until).saturating_sub(gap.lo.max(since));
-    let slept = gaps.iter().map(inside).fold(0, Micros::saturating_add);
+    let slept = sum_within(gaps, since, until);
     by_fin && exchange.head.is_none() && slept > kept / 4 && until >= since.saturating_add(kept)
 }
 

@@ -1,5 +1,6 @@
 //! The target as process 1 of a PID namespace, as in a container that has no init.
 
+use super::repeat::comes;
 use super::{Case, Clause, Tally};
 use crate::declaration::Span;
 
@@ -14,13 +15,11 @@ pub const CLAUSES: &[Clause] = &[Clause {
     judge: Some(survives),
 }];
 
-const EXPECTED: &str = "a successor that serves, and nobody ends with process 1";
-
 fn survives(case: &Case<'_>, tally: &mut Tally) {
     match &case.first_process {
         None => return tally.doubt(case, "the target was not process 1"),
-        Some(Some(why)) => return tally.withhold(why.clone()),
-        Some(None) => {}
+        Some(Err(why)) => return tally.withhold(why.clone()),
+        Some(Ok(())) => {}
     }
     let Some(t0) = case.t0() else { return tally.doubt(case, "the restart was not triggered") };
     let root = case.timeline.root();
@@ -31,16 +30,9 @@ fn survives(case: &Case<'_>, tally: &mut Tally) {
             "process 1 ended {} after the trigger, and all others with it",
             Span(gone.hi.saturating_sub(t0.lo))
         );
-        tally.break_by(case, "process 1".to_owned(), gone.hi, "gone", EXPECTED, seen);
-    } else if case.timeline.tr().is_some() {
-        tally.exercise();
-    } else if let Some(why) = case.owners_withheld().filter(|_| case.marker.is_none()) {
-        tally.withhold(why);
-    } else if let Some(why) = case.had_no_time_to_serve(t0.hi) {
-        tally.doubt(case, why);
+        let expected = "a successor that serves, and nobody ends with process 1";
+        tally.break_by(case, "process 1".to_owned(), gone.hi, "gone", expected, seen);
     } else {
-        tally.exercise();
-        let seen = format!("no successor answered in {}", Span(case.end.saturating_sub(t0.hi)));
-        tally.break_by(case, "none".to_owned(), case.end, "none", EXPECTED, seen);
+        comes(case, tally, t0.hi);
     }
 }

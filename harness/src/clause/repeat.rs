@@ -111,7 +111,7 @@ fn many(case: &Case<'_>, tally: &mut Tally) {
 }
 
 /// The trigger leads to a new generation or marker.
-fn comes(case: &Case<'_>, tally: &mut Tally, since: Micros) {
+pub(super) fn comes(case: &Case<'_>, tally: &mut Tally, since: Micros) {
     if case.timeline.tr().is_some() {
         tally.exercise();
     } else if let Some(why) = case.owners_withheld().filter(|_| case.marker.is_none()) {

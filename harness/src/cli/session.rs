@@ -58,11 +58,11 @@ fn run_all(jobs: Vec<Job>, at_once: usize, interrupt: &watch::Receiver<bool>) ->
     let mut trouble = None;
     let mut pace = Pace::new();
     while !waiting.is_empty() || !running.is_empty() {
-        let mut more = pace.more(running.len());
-        while running.len() < at_once && more > 0 && !*interrupt.borrow() {
-            let Some(job) = waiting.pop_front() else { break };
+        let room = at_once.saturating_sub(running.len()).min(waiting.len());
+        // What is left over is of no matter where nothing could begin.
+        let more = if room == 0 || *interrupt.borrow() { 0 } else { room.min(pace.more(running.len())) };
+        for job in waiting.drain(..more) {
             running.push(start(job, interrupt.clone(), sender.clone())?);
-            more -= 1;
         }
         if *interrupt.borrow() {
             waiting.clear();

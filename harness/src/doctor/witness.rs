@@ -343,7 +343,7 @@ fn refused_calls(_: &Place) -> Result<String, Lack> {
 
 fn pid_namespace(place: &Place) -> Result<String, Lack> {
     let Err(error) = namespace::try_pid_namespace() else { return Ok("where it is asked for".to_owned()) };
-    let why = format!("unshare(CLONE_NEWPID) failed: {error}");
+    let why = error.to_string();
     match &place.network {
         Err(denied) => Err(Lack { why, command: Some(denied.remedy.command.clone()) }),
         Ok(_) => Err(Lack::new(why, "sudo sysctl -w user.max_pid_namespaces=10000")),

@@ -267,6 +267,11 @@ impl Timeline {
         }
     }
 
+    /// Whether a process answered that was first seen after this one.
+    pub fn answers_after(&self, last: ProcId) -> bool {
+        self.procs.values().any(|proc| proc.id > last && proc.first_answer.is_some())
+    }
+
     /// Whether no process of the old generation holds a listening socket any more, but for a master that serves nobody.
     pub fn old_stopped_listening(&self) -> bool {
         let generations = self.generations();

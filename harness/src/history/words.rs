@@ -19,6 +19,11 @@ impl Interval {
     pub fn new(lo: Micros, hi: Micros) -> Self {
         Self { lo: lo.min(hi), hi }
     }
+
+    /// How much of it lies between two instants.
+    pub fn within(&self, from: Micros, to: Micros) -> Micros {
+        self.hi.min(to).saturating_sub(self.lo.max(from))
+    }
 }
 
 impl From<[Micros; 2]> for Interval {

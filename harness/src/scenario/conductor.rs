@@ -144,8 +144,8 @@ impl<'a> Conductor<'a> {
         let redaction = aftermath::redaction(command);
         let given = aftermath::given(command, spec.descriptor_limit, warden.pid(), started.pid, &redaction);
         recorder.record(given);
-        if let Some(why) = arranged.first_process.take() {
-            recorder.record(What::FirstProcess { why });
+        if let Some(had) = arranged.first_process.take() {
+            recorder.record(What::FirstProcess { why: had.err() });
         }
         let mut conductor = Self {
             output: Output::of(&launch),

@@ -183,8 +183,7 @@ impl Conductor<'_> {
     async fn has_come_to(&mut self, when: &WaitSpec) -> Result<bool, Halt> {
         let limits = self.job.limits;
         // In place nobody drains: the restart itself has to do.
-        let in_place = self.recorder.timeline(|timeline| timeline.generations().model) == Model::InPlace;
-        let anchor = if in_place && when.anchor == Anchor::Td { Anchor::Tr } else { when.anchor };
+        let anchor = if when.anchor == Anchor::Td && self.is_in_place() { Anchor::Tr } else { when.anchor };
         let deadline = self.recorder.now() + limits.ready_max + limits.drain_start_max;
         // The old generation may have stopped listening before anybody was answered by its successor.
         if !self.until(deadline, |stage| stage.reached(anchor) && stage.reached(Anchor::Tr)).await? {

@@ -86,8 +86,12 @@ impl Conductor<'_> {
 
     /// Whether the restart is over: the old generation is gone, or, where it begins anew inside itself and never goes, it serves.
     pub(super) fn came_to_its_end(&self) -> bool {
-        let in_place = || self.recorder.timeline(|timeline| timeline.generations().model) == Model::InPlace;
-        self.reached(Anchor::Tx) || (in_place() && self.reached(Anchor::Tr))
+        self.reached(Anchor::Tx) || (self.reached(Anchor::Tr) && self.is_in_place())
+    }
+
+    /// Whether the target begins anew inside itself, as far as that is seen by now.
+    pub(super) fn is_in_place(&self) -> bool {
+        self.recorder.timeline(|timeline| timeline.generations().model) == Model::InPlace
     }
 
     async fn control(&mut self) -> Result<(), Halt> {

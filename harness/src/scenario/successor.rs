@@ -63,8 +63,8 @@ pub(super) struct Arranged {
     pub(super) dealt_with: bool,
     /// Who answers the kernel when it asks about the target's forks and executions.
     pub(super) refusal: Option<Refusal>,
-    /// The target is process 1; why it is not, if it was to be.
-    pub(super) first_process: Option<Option<String>>,
+    /// The target was to be process 1; the error says why it is not.
+    pub(super) first_process: Option<Result<(), String>>,
     /// What an adopted target was told.
     pub(super) adopted: Option<Vec<String>>,
     /// The listening socket that the harness opened; the warden has a copy once it is started.
@@ -95,11 +95,10 @@ pub(super) fn arrange(job: &Job, launch: &Launch, spec: &mut WardenSpec) -> Resu
         Arranged { starvation: job.plan.starved.then(|| Starvation::arrange(spec)), ..Arranged::default() };
     let Some(command) = spec.commands.first_mut() else { return Ok(arranged) };
     if job.plan.first_process {
-        let denied = namespace::try_pid_namespace().err();
-        command.first_process = denied.is_none();
-        arranged.first_process = Some(denied.map(|error| {
-            format!("no PID namespace of its own for the target: unshare(CLONE_NEWPID) failed: {error}")
-        }));
+        let had = namespace::try_pid_namespace();
+        command.first_process = had.is_ok();
+        let why = |error| format!("no PID namespace of its own for the target: {error}");
+        arranged.first_process = Some(had.map_err(why));
     }
     if let Some(way) = job.plan.program {
         let copy = ProgramCopy::lay(&job.dir.join("program"), command, way).map_err(Halt::start)?;

@@ -10,8 +10,8 @@ use super::lanes::Lanes;
 use super::runner::Halt;
 use crate::client::step::Anchor;
 use crate::declaration::Span;
+use crate::history::Timeline;
 use crate::history::event::{ProcId, Stop, What};
-use crate::history::{Model, Timeline};
 use crate::target::file::{Event, TriggerStep, parse_signal};
 use crate::target::warden::Event as WardenEvent;
 use crate::witness::process::{Epoch, Exit, Pidfd, Stat};
@@ -121,18 +121,17 @@ impl Conductor<'_> {
         let begun = self.recorder.now();
         let deadline = begun + timeout.map_or(within, |timeout| timeout.0);
         let probed = self.job.plan.probes;
-        let in_place = self.recorder.timeline(|timeline| timeline.generations().model) == Model::InPlace;
-        let later = after.filter(|_| event == Event::SuccessorAnswers && !in_place);
-        let come = |stage: &Self| match event {
-            _ if later.is_some() => stage.recorder.timeline(|timeline| {
-                timeline.procs.values().any(|proc| Some(proc.id) > later && proc.first_answer.is_some())
-            }),
-            Event::SuccessorAnswers if probed => stage.reached(Anchor::Tr),
-            Event::SuccessorAnswers => {
-                stage.reached(Anchor::Tr) || stage.recorder.timeline(Timeline::successor_listens)
+        let later = after.filter(|_| !self.is_in_place());
+        let come = |stage: &Self| match (event, later) {
+            (Event::SuccessorAnswers, Some(last)) => {
+                stage.recorder.timeline(|timeline| timeline.answers_after(last))
             }
-            Event::OldStopsListening => stage.recorder.timeline(Timeline::old_stopped_listening),
-            Event::OldGone => stage.reached(Anchor::Tx),
+            (Event::SuccessorAnswers, None) => {
+                let listens = || stage.recorder.timeline(Timeline::successor_listens);
+                stage.reached(Anchor::Tr) || (!probed && listens())
+            }
+            (Event::OldStopsListening, _) => stage.recorder.timeline(Timeline::old_stopped_listening),
+            (Event::OldGone, _) => stage.reached(Anchor::Tx),
         };
         // Somebody who stands still may be needed for it.
         if self.frozen.is_some() {

@@ -137,6 +137,10 @@ pub fn enter_network_namespace() -> Result<NetworkNamespace, IsolationDenied> {
 /// # Errors
 /// It may not, and why.
 pub fn try_pid_namespace() -> io::Result<()> {
+    let failed = |errno| {
+        let error = io::Error::from_raw_os_error(errno);
+        Err(io::Error::new(error.kind(), format!("unshare(CLONE_NEWPID) failed: {error}")))
+    };
     // SAFETY: the child calls nothing but unshare and _exit, which neither allocate nor lock.
     match unsafe { nix::unistd::fork() }? {
         nix::unistd::ForkResult::Child => {
@@ -148,9 +152,9 @@ pub fn try_pid_namespace() -> io::Result<()> {
         }
         nix::unistd::ForkResult::Parent { child } => match nix::sys::wait::waitpid(child, None) {
             Ok(nix::sys::wait::WaitStatus::Exited(_, 0)) => Ok(()),
-            Ok(nix::sys::wait::WaitStatus::Exited(_, errno)) => Err(io::Error::from_raw_os_error(errno)),
+            Ok(nix::sys::wait::WaitStatus::Exited(_, errno)) => failed(errno),
             // A filter may kill instead of refusing.
-            _ => Err(io::Error::from_raw_os_error(libc::EPERM)),
+            _ => failed(libc::EPERM),
         },
     }
 }

@@ -1,8 +1,7 @@
 //! Whether the machine has processor time left: what it counts in /proc/stat (proc_stat(5)).
 
-use std::fs::File;
+use std::fs;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::time::Instant;
 
 /// So much of the time of all processors, in percent, is as good as none.
@@ -19,7 +18,6 @@ pub fn available() -> usize {
 /// Looks at the counters again and again, and says what came of it in between.
 #[derive(Debug)]
 pub struct Processors {
-    stat: File,
     last: Look,
 }
 
@@ -72,9 +70,7 @@ impl Processors {
     /// # Errors
     /// The counters can't be read, or are of another form than proc_stat(5) says.
     pub fn open() -> io::Result<Self> {
-        let stat = File::open("/proc/stat")?;
-        let last = look(&stat)?;
-        Ok(Self { stat, last })
+        Ok(Self { last: look()? })
     }
 
     /// Looks again; none if too little time has gone by for the counters to tell anything.
@@ -82,7 +78,7 @@ impl Processors {
     /// # Errors
     /// The counters can't be read any more.
     pub fn look(&mut self) -> io::Result<Option<Use>> {
-        let now = look(&self.stat)?;
+        let now = look()?;
         let between = used(&self.last, &now);
         if between.is_some() {
             self.last = now;
@@ -91,21 +87,8 @@ impl Processors {
     }
 }
 
-fn look(stat: &File) -> io::Result<Look> {
-    let mut text = vec![0; 8 * 1024];
-    let mut had = 0;
-    // Its one long line, of interrupts, is as long as the machine is large.
-    loop {
-        let read = stat.read_at(&mut text[had..], had as u64)?;
-        if read == 0 {
-            break;
-        }
-        had += read;
-        if had == text.len() {
-            text.resize(had * 2, 0);
-        }
-    }
-    let counted = count(&String::from_utf8_lossy(&text[..had]));
+fn look() -> io::Result<Look> {
+    let counted = count(&fs::read_to_string("/proc/stat")?);
     let counted =
         counted.ok_or_else(|| io::Error::other("/proc/stat has no line `cpu` or `procs_running`"))?;
     Ok(Look { at: Instant::now(), counted })
