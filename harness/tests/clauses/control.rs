@@ -5,6 +5,8 @@ use hotspec::declaration::{DeclaredLimits, Profile};
 use hotspec::history::Model;
 use hotspec::history::event::{Ending, Event, LaneId, Phase, Stage, What};
 
+use crate::lane::plain_head;
+
 /// How long the server is seen to keep an idle connection: less than it may.
 const KEPT: u64 = 60;
 
@@ -41,22 +43,10 @@ fn history(role: &str, begun: u64, half_sent: u64, slept: u64) -> Vec<Event> {
     let mut events = vec![at(0, What::Phase { phase: Phase::Control })];
     events.extend(opens(10, 0, "probe"));
     let body = What::Body { lane: 0, request: 0, length: 6, hash: "a".to_owned(), marker: None };
-    let head = What::Head {
-        lane: 0,
-        request: 0,
-        from: 12_000,
-        status: 200,
-        version: 11,
-        framing: "length".to_owned(),
-        close: false,
-        last: false,
-        keep_alive: false,
-        marker: None,
-    };
     events.extend([
         asks(11, 0),
         at(11, What::Sent { lane: 0, request: 0, from: 11_000 }),
-        at(12, head),
+        at(12, plain_head(0, 12)),
         at(12, body),
     ]);
     events.push(ends(12 + KEPT, 0, Stage::Idle));

@@ -54,12 +54,7 @@ fn a_drain_that_nobody_could_see_leaves_drain_starts_open() {
 #[test]
 fn without_a_successor_no_drain_is_owed() {
     let mut story = frame("half-sent-head");
-    story.server.born = None;
-    story.server.answers = None;
-    story.server.unlistens = None;
-    story.server.announces = None;
-    story.server.times_out = None;
-    story.server.gone = Gone::Never;
+    story.server.has_no_successor();
     story.leaves_open("drain.starts");
     story.leaves_open("drain.exits");
 }

@@ -3,7 +3,7 @@
 use hotspec::clause::result::Verdict;
 use hotspec::history::event::What;
 
-use crate::story::{CONTROL, Gone, NEW, OLD, Story, T0, TR, correct, frame};
+use crate::story::{CONTROL, NEW, OLD, Story, T0, TR, correct, frame};
 
 const CLAUSE: &str = "process.pid-1";
 
@@ -31,12 +31,7 @@ fn a_target_of_which_nobody_is_left_breaks_pid_1() {
 fn a_target_that_ignores_the_trigger_breaks_pid_1() {
     let mut story = frame("first-process");
     is_first(&mut story, None);
-    story.server.born = None;
-    story.server.answers = None;
-    story.server.unlistens = None;
-    story.server.announces = None;
-    story.server.times_out = None;
-    story.server.gone = Gone::Never;
+    story.server.has_no_successor();
     story.breaks("process.new-generation", &[CLAUSE]);
 }
 

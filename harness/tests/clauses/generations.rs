@@ -6,6 +6,7 @@ use hotspec::history::event::{Ending, Event, Interval, LaneId, Owner, Phase, Pro
 use hotspec::history::{Model, Timeline};
 
 use crate::judged::verdict;
+use crate::lane::plain_head;
 use crate::story::correct;
 
 /// The trigger.
@@ -82,18 +83,7 @@ impl Tale {
         let lane = self.lanes;
         self.lanes += 1;
         let open = What::Open { lane, role: "new".to_owned(), address: "127.0.0.1:1".to_owned() };
-        let head = What::Head {
-            lane,
-            request: 0,
-            from: (at + 2) * 1_000,
-            status: 200,
-            version: 11,
-            framing: "length".to_owned(),
-            close: false,
-            last: false,
-            keep_alive: false,
-            marker: None,
-        };
+        let head = plain_head(lane, at + 2);
         self.tell(at, open).tell(at + 1, What::Owner { lane, owner: Owner::Process(proc) }).tell(at + 2, head)
     }
 

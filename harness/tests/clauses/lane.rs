@@ -327,3 +327,19 @@ impl<'s> Script<'s> {
         self
     }
 }
+
+/// The head of a lane's first answer, with nothing special in it; its first byte came then.
+pub(crate) fn plain_head(lane: LaneId, at: u64) -> What {
+    What::Head {
+        lane,
+        request: 0,
+        from: at * 1_000,
+        status: 200,
+        version: 11,
+        framing: "length".to_owned(),
+        close: false,
+        last: false,
+        keep_alive: false,
+        marker: None,
+    }
+}

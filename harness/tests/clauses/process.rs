@@ -13,12 +13,7 @@ use crate::story::{
 /// A server that ignores the trigger.
 fn ignored(scenario: &str) -> Story {
     let mut story = frame(scenario);
-    story.server.born = None;
-    story.server.answers = None;
-    story.server.unlistens = None;
-    story.server.announces = None;
-    story.server.times_out = None;
-    story.server.gone = Gone::Never;
+    story.server.has_no_successor();
     story
 }
 
@@ -59,41 +54,36 @@ fn a_server_that_dies_of_the_trigger_breaks_new_generation() {
     story.breaks("process.new-generation", &["process.one-left"]);
 }
 
+/// Later than `ready_max` allows.
+const SERVES_LATE: u64 = T0 + 10_300;
+
+/// A server whose successor serves then.
+fn serves_late() -> Story {
+    let mut story = frame("new-connections");
+    story.server.answers = Some(SERVES_LATE);
+    story.server.unlistens = Some(SERVES_LATE + 50);
+    story.server.announces = Some(SERVES_LATE + 50);
+    story.server.times_out = Some(SERVES_LATE + 4_000);
+    story.old_until = (SERVES_LATE + 4_000) * 1_000;
+    story
+}
+
 #[test]
 fn a_successor_that_serves_late_breaks_new_generation() {
-    let mut story = frame("new-connections");
-    let late = T0 + 10_300;
-    story.server.answers = Some(late);
-    story.server.unlistens = Some(late + 50);
-    story.server.announces = Some(late + 50);
-    story.server.times_out = Some(late + 4_000);
-    story.old_until = (late + 4_000) * 1_000;
-    story.breaks("process.new-generation", &[]);
+    serves_late().breaks("process.new-generation", &[]);
 }
 
 #[test]
 fn a_successor_that_serves_late_by_what_the_harness_slept_is_in_time() {
-    let mut story = frame("new-connections");
-    let late = T0 + 10_300;
-    story.server.answers = Some(late);
-    story.server.unlistens = Some(late + 50);
-    story.server.announces = Some(late + 50);
-    story.server.times_out = Some(late + 4_000);
-    story.old_until = (late + 4_000) * 1_000;
-    story.harness_slept(late - 400, late - 100);
+    let mut story = serves_late();
+    story.harness_slept(SERVES_LATE - 400, SERVES_LATE - 100);
     story.holds("process.new-generation");
 }
 
 #[test]
 fn a_successor_that_serves_late_by_what_the_machine_was_crowded_is_doubtful() {
-    let mut story = frame("new-connections");
-    let late = T0 + 10_300;
-    story.server.answers = Some(late);
-    story.server.unlistens = Some(late + 50);
-    story.server.announces = Some(late + 50);
-    story.server.times_out = Some(late + 4_000);
-    story.old_until = (late + 4_000) * 1_000;
-    story.machine_was_crowded(late - 400, late - 100);
+    let mut story = serves_late();
+    story.machine_was_crowded(SERVES_LATE - 400, SERVES_LATE - 100);
     assert_eq!(story.verdict("process.new-generation"), Verdict::Inconclusive);
 }
 

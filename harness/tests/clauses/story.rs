@@ -74,6 +74,18 @@ pub(crate) struct Server {
     pub(crate) killed: Option<u64>,
 }
 
+impl Server {
+    /// The old process serves on, and no other comes.
+    pub(crate) fn has_no_successor(&mut self) {
+        self.born = None;
+        self.answers = None;
+        self.unlistens = None;
+        self.announces = None;
+        self.times_out = None;
+        self.gone = Gone::Never;
+    }
+}
+
 /// When the old process goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Gone {

@@ -4,7 +4,7 @@ use hotspec::history::event::{Fault, Interval, What};
 
 use crate::correct::steady_use;
 use crate::quiet::{OLD_PID, counted};
-use crate::story::{BORN, CONTROL, Gone, OLD, RESTART, Story, T0, TD, TR, frame};
+use crate::story::{BORN, CONTROL, OLD, RESTART, Story, T0, TD, TR, frame};
 
 /// The process that fails; so far off that no generation has its number.
 pub(crate) const FAILED: u32 = 500;
@@ -37,12 +37,7 @@ fn failing(name: &str, fault: Fault) -> Story {
         return story;
     }
     story.server.fault = Some(fault);
-    story.server.born = None;
-    story.server.answers = None;
-    story.server.unlistens = None;
-    story.server.announces = None;
-    story.server.times_out = None;
-    story.server.gone = Gone::Never;
+    story.server.has_no_successor();
     for at in [8_600, T0 + 10, BORN + 20, TR + 10, 9_600, 10_500] {
         story.lane("new", at).accepted_by(OLD).asked().answered().closed();
     }

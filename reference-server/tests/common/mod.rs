@@ -13,7 +13,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill, killpg};
@@ -38,10 +38,17 @@ pub fn program() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_reference-server"))
 }
 
+/// What it has written so far.
+#[derive(Default)]
+struct Log {
+    lines: Mutex<Vec<String>>,
+    grew: Condvar,
+}
+
 /// A running server with all its generations; they are killed with this value.
 pub struct Server {
     child: Child,
-    log: Arc<Mutex<Vec<String>>>,
+    log: Arc<Log>,
     pub address: String,
 }
 
@@ -69,12 +76,13 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the server starts");
-        let log = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::new(Log::default());
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let sink = Arc::clone(&log);
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
-                sink.lock().unwrap().push(line);
+                sink.lines.lock().unwrap().push(line);
+                sink.grew.notify_all();
             }
         });
         Self { child, log, address: String::new() }
@@ -85,20 +93,15 @@ impl Server {
     }
 
     pub fn log(&self) -> Vec<String> {
-        self.log.lock().unwrap().clone()
+        self.log.lines.lock().unwrap().clone()
     }
 
     /// The n-th line (from 0) that contains `text`.
     pub fn wait_log_nth(&self, text: &str, n: usize) -> String {
-        let start = Instant::now();
-        loop {
-            let log = self.log();
-            if let Some(line) = log.iter().filter(|line| line.contains(text)).nth(n) {
-                return line.clone();
-            }
-            assert!(start.elapsed() < PATIENCE, "no line {n} with {text:?} in\n{}", log.join("\n"));
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        let find = |log: &[String]| log.iter().filter(|line| line.contains(text)).nth(n).cloned();
+        let log = self.log.lines.lock().unwrap();
+        let (log, _) = self.log.grew.wait_timeout_while(log, PATIENCE, |log| find(log).is_none()).unwrap();
+        find(&log).unwrap_or_else(|| panic!("no line {n} with {text:?} in\n{}", log.join("\n")))
     }
 
     pub fn wait_log(&self, text: &str) -> String {
