@@ -12,7 +12,10 @@ use support::{case, hotspec, run_trials, tempdir};
 fn main() -> ExitCode {
     run_trials(
         1,
-        vec![case("targets that can't be judged stop nobody, and what is stored is not run again", resumed)],
+        vec![
+            case("targets that can't be judged stop nobody, and what is stored is not run again", resumed),
+            case("a target whose file was changed is run again", changed),
+        ],
     )
 }
 
@@ -20,6 +23,21 @@ const ABSENT: &str = "name = 'absent'\ntitle = 'a program that <b>nobody</b> has
     requires = ['no-such-server']\ninstall = 'apt-get install no-such-server'\n[[restart]]\nsignal = 'HUP'\n";
 const DEAD: &str = "name = 'dead'\ntitle = 'a program that ends at once'\nstart = ['false', '{address}']\n\
     [[restart]]\nsignal = 'HUP'\n";
+
+fn changed() {
+    let temp = tempdir();
+    let path = temp.path().join("mine.toml");
+    let made = |text: &str| {
+        fs::write(&path, format!("extends = \"reference\"\nname = \"mine\"\n{text}")).expect("a target file");
+        let mut command = hotspec(["matrix", "--only", "half-sent-head", "--runs", "1", "--out"]);
+        let output = command.arg(temp.path().join("out")).arg(&path).assert().code(0).get_output().clone();
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    assert!(made("").contains("mine 1/1: pass"));
+    let again = made("");
+    assert!(!again.contains("mine 1/1"), "nothing has changed: {again}");
+    assert!(made("title = \"another\"\n").contains("mine 1/1: pass"));
+}
 
 fn resumed() {
     let temp = tempdir();
@@ -52,6 +70,10 @@ fn resumed() {
 
     let (_, progress) = made("2", "zero-traffic");
     assert!(progress.contains("reference 2/2: pass") && !progress.contains("reference 1/2"), "{progress}");
+    assert!(
+        progress.contains("dead 1/2: did not start"),
+        "what could not be judged is tried again: {progress}"
+    );
     assert_eq!(runs(temp.path()).last(), Some(&("reference".to_owned(), 2)));
     let read = |name: &str| fs::read_to_string(temp.path().join(name)).expect("a table");
     let (markdown, html) = (read("table.md"), read("out/matrix.html"));

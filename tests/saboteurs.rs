@@ -2,7 +2,8 @@
 //!
 //! An ordinary run puts each through the quickest scenario that shows its fault, and through all that exercise its clause if
 //! it was not shown. With `HOTSPEC_WRITE_TABLE=1` it goes through all at once, and what it failed by is written to
-//! `tests/saboteurs/TABLE.md`, in place of the rows of those that were run. `HOTSPEC_SABOTEUR_RUNS=20` runs each so often.
+//! `tests/saboteurs/TABLE.md`, in place of the rows of those that were run. With `HOTSPEC_WRITE_TABLE=add` ordinary runs are added
+//! to these rows. `HOTSPEC_SABOTEUR_RUNS=20` runs each so often.
 
 #[path = "support/saboteur.rs"]
 mod saboteur;
@@ -15,6 +16,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use hotspec::scenario::file::Scenario;
 use libtest_mimic::Trial;
@@ -22,8 +24,29 @@ use saboteur::Saboteur;
 use support::{PYTHON, Run, built, case, case_with, run, run_trials};
 use table::Row;
 
-/// Those that failed as they should.
-static ROWS: Mutex<BTreeMap<String, Row>> = Mutex::new(BTreeMap::new());
+/// Held by whoever writes the page.
+static PAGE: Mutex<()> = Mutex::new(());
+
+/// What becomes of the page.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Page {
+    /// It is compared with the heads.
+    Stays,
+    /// Who was run gets a new row.
+    Anew,
+    /// What was run is added to its row.
+    Adds,
+}
+
+impl Page {
+    fn asked() -> Self {
+        match std::env::var("HOTSPEC_WRITE_TABLE").as_deref() {
+            Ok("1") => Self::Anew,
+            Ok("add") => Self::Adds,
+            _ => Self::Stays,
+        }
+    }
+}
 
 fn main() -> ExitCode {
     let saboteurs = saboteur::all();
@@ -31,7 +54,7 @@ fn main() -> ExitCode {
         case("every saboteur has a head that says what it gets wrong", heads_are_sound),
         case("every built clause has a saboteur of its own", own_saboteurs),
     ];
-    if !is_set("HOTSPEC_WRITE_TABLE") {
+    if Page::asked() == Page::Stays {
         trials.push(case("the table says what the heads say", table_is_fresh));
     }
     let mut runs = vec![case("what saboteurs have in common passes falcore", common_passes)];
@@ -41,8 +64,8 @@ fn main() -> ExitCode {
     }
     trials.extend(runs);
     let code = run_trials(5, trials);
-    if is_set("HOTSPEC_WRITE_TABLE") {
-        write_table(&saboteurs);
+    if Page::asked() != Page::Stays {
+        write_table(|_| {});
     }
     code
 }
@@ -59,7 +82,7 @@ fn times() -> u32 {
 fn fails(saboteur: Saboteur) -> Trial {
     let name = format!("{} fails by {} and what falls with it", saboteur.name, saboteur.clause);
     needing(&saboteur.clone(), name, move || {
-        let mut row = Row::default();
+        let (begun, mut row) = (Instant::now(), Row::default());
         let mut wrong = Vec::new();
         for _ in 0..times() {
             let (run, made) = run_decided(&saboteur);
@@ -69,9 +92,14 @@ fn fails(saboteur: Saboteur) -> Trial {
             wrong.extend(what_is_wrong(&saboteur, &run));
         }
         let caught = row.failed.get(&saboteur.clause).copied().unwrap_or_default();
-        println!("{}: {caught} of {}: {:?}", saboteur.name, row.runs, row.failed);
+        let took = begun.elapsed().as_secs();
+        println!("{}: {caught} of {} in {took} s: {:?}", saboteur.name, row.runs, row.failed);
         assert!(wrong.is_empty(), "in {} of {} runs:\n{}", wrong.len(), row.runs, wrong.join("\n\n"));
-        ROWS.lock().unwrap_or_else(PoisonError::into_inner).insert(saboteur.name.clone(), row);
+        match Page::asked() {
+            Page::Stays => {}
+            Page::Anew => write_table(|rows| drop(rows.insert(saboteur.name.clone(), row))),
+            Page::Adds => write_table(|rows| rows.entry(saboteur.name.clone()).or_default().add(&row)),
+        }
     })
 }
 
@@ -187,7 +215,7 @@ fn paths() -> Vec<String> {
 }
 
 fn arguments(saboteur: &Saboteur, profile: &str, all: bool) -> Vec<String> {
-    let all = all || is_set("HOTSPEC_WRITE_TABLE");
+    let all = all || Page::asked() == Page::Anew;
     let mut words = match &saboteur.shown_by {
         _ if is_set("HOTSPEC_SABOTEUR_WHOLE") => Vec::new(),
         shown_by if all || shown_by.is_empty() => scenarios_of(&saboteur.clause),
@@ -199,10 +227,7 @@ fn arguments(saboteur: &Saboteur, profile: &str, all: bool) -> Vec<String> {
 
 /// Through all scenarios of a profile.
 fn whole(saboteur: &Saboteur, profile: &str) -> Vec<String> {
-    let program = match saboteur.is_python() {
-        true => saboteur.source.display().to_string(),
-        false => example(&format!("saboteur-{}", saboteur.name.replace('_', "-"))),
-    };
+    let program = if saboteur.is_python() { saboteur.source.display().to_string() } else { program() };
     let mut words = if saboteur.names_paths() { limits(profile) } else { options(profile) };
     words.extend(saboteur.level.iter().flat_map(|level| ["--level".to_owned(), level.clone()]));
     words.extend(saboteur.options.iter().cloned());
@@ -213,6 +238,7 @@ fn whole(saboteur: &Saboteur, profile: &str) -> Vec<String> {
     words.push("--".to_owned());
     words.extend(saboteur.is_python().then(|| "python3".to_owned()));
     words.push(program);
+    words.extend((!saboteur.is_python()).then(|| saboteur.name.clone()));
     words.extend(["--listen", "{address}"].map(str::to_owned));
     words.extend(saboteur.arguments.iter().cloned());
     words
@@ -232,16 +258,16 @@ fn exercised_by(clause: &str) -> Vec<Scenario> {
     all
 }
 
-fn example(name: &str) -> String {
-    let how = format!("cargo build -p hotspec --example {name}");
-    built(&format!("examples/{name}"), &how).display().to_string()
+/// What all that are no scripts are in.
+fn program() -> String {
+    built("examples/saboteurs", "cargo build -p saboteurs --examples").display().to_string()
 }
 
 /// Else a saboteur could fail by what is none of its fault.
 fn common_passes() {
     let mut words = options("falcore");
     words.extend(["--socket-flag", "--socket", "--"].map(str::to_owned));
-    words.extend([example("saboteurs-common"), "--listen".to_owned(), "{address}".to_owned()]);
+    words.extend([program(), "faultless".to_owned(), "--listen".to_owned(), "{address}".to_owned()]);
     let run = run(words);
     run.exits(0);
     assert_eq!(run.results.verdict, "pass");
@@ -309,10 +335,12 @@ fn table_is_fresh() {
     assert_eq!(page, table::write(&saboteurs, &rows), "the page is another one than `{again}` writes");
 }
 
-fn write_table(saboteurs: &[Saboteur]) {
+/// Writes the page anew, its rows changed by this.
+fn write_table(change: impl FnOnce(&mut BTreeMap<String, Row>)) {
+    let _alone = PAGE.lock().unwrap_or_else(PoisonError::into_inner);
+    let saboteurs = saboteur::all();
     let mut rows = table::read(&fs::read_to_string(page()).unwrap_or_default());
-    rows.append(&mut ROWS.lock().unwrap_or_else(PoisonError::into_inner));
+    change(&mut rows);
     rows.retain(|name, _| saboteurs.iter().any(|saboteur| saboteur.name == *name));
-    fs::write(page(), table::write(saboteurs, &rows)).expect("the page can be written");
-    println!("written: {}", page().display());
+    fs::write(page(), table::write(&saboteurs, &rows)).expect("the page can be written");
 }

@@ -11,21 +11,15 @@
 //! profile: reload
 //! options: --socket-flag --socket
 
-#[path = "threaded/blocking.rs"]
-mod blocking;
-#[path = "threaded/inherited.rs"]
-mod inherited;
-mod threaded;
-
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use blocking::STOPPING;
-use threaded::Server;
+use crate::threaded::blocking::{self, STOPPING};
+use crate::threaded::{self, Server};
 
-fn main() -> io::Result<()> {
+pub(crate) fn main() -> io::Result<()> {
     blocking::run(accept)
 }
 

@@ -13,7 +13,7 @@ use std::io;
 use common::{Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     // The fault: only while it drains is an answer the last on its connection.
     Server::begin(Rules { finish: common::close, ..Rules::default() })?.run().await
 }

@@ -12,20 +12,16 @@
 //! profile: falcore
 //! options: --socket-flag --socket
 
-#[path = "threaded/inherited.rs"]
-mod inherited;
-mod threaded;
-
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use nix::fcntl::OFlag;
 
-use inherited::Restart;
-use threaded::{Server, Signals, wait};
+use crate::threaded::inherited::{self, Restart};
+use crate::threaded::{self, Server, Signals, wait};
 
-fn main() -> io::Result<()> {
+pub(crate) fn main() -> io::Result<()> {
     let signals = Signals::block()?;
     let (listener, predecessor) = inherited::listener(true)?;
     let (drain_seen, drain) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;

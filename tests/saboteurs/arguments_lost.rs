@@ -14,10 +14,10 @@ use std::io;
 use common::{Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     let mut server = Server::begin(Rules::default())?;
     // The fault: what stands between the program's name and `--socket FD` has to stay.
     let argv = &mut server.restart.argv;
-    argv.drain(1..argv.len() - 2);
+    argv.drain(2..argv.len() - 2);
     server.run().await
 }

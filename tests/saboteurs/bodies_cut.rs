@@ -14,7 +14,7 @@ use std::io;
 use common::{Bodies, Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     // The fault: they have to be sent to their ends.
     Server::begin(Rules { bodies: Bodies::UntilDrain, ..Rules::default() })?.run().await
 }

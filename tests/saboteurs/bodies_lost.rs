@@ -15,7 +15,7 @@ use std::io;
 use common::{Bodies, Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     // The fault: the store is needed up to the end of the drain.
     Server::begin(Rules { bodies: Bodies::BegunBeforeDrain, ..Rules::default() })?.run().await
 }

@@ -19,7 +19,7 @@ const BACKLOG: u32 = 1024;
 const CONTENT: usize = 16 << 20;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     let args = Args::parse()?;
     let mut restart = Restart::on_hangup(&args, None)?;
     let socket = if args.listen.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;

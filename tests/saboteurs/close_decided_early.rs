@@ -14,7 +14,7 @@ use std::io;
 use common::{Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     // The fault: it is to be decided when the head of the answer is written.
     Server::begin(Rules { decided_early: true, ..Rules::default() })?.run().await
 }

@@ -15,7 +15,7 @@ use std::io;
 use common::{End, Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     // The fault: `End::Linger`, the default, ends our side first.
     Server::begin(Rules { after_answer: End::ByClient, ..Rules::default() })?.run().await
 }

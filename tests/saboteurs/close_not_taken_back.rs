@@ -18,7 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 static RESTARTING: AtomicBool = AtomicBool::new(false);
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     tokio::spawn(async move {
         // The fault: nothing ever unsets it.

@@ -16,7 +16,7 @@ use std::io;
 use common::{End, Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     // The fault: `End::Linger`, the default, is an end of file.
     Server::begin(Rules { after_silence: End::Reset, ..Rules::default() })?.run().await
 }

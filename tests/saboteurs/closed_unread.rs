@@ -16,7 +16,7 @@ use std::io;
 use common::{End, Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     // The fault: `End::Linger`, the default, reads what still comes.
     Server::begin(Rules { after_answer: End::Close, read_size: 32, ..Rules::default() })?.run().await
 }

@@ -18,7 +18,7 @@ use common::{Answer, Rules, Server};
 static TABLE: OnceLock<u64> = OnceLock::new();
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     // The fault: the table is not there before the server says that it is ready.
     Server::begin(Rules { finish: with_table, ..Rules::default() })?.run().await
 }

@@ -14,7 +14,7 @@ use std::io;
 use common::{Args, Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     // The fault: this belongs after what may fail.
     Args::parse()?.tell_predecessor();
 

@@ -21,7 +21,7 @@ const HANDED_ON: &str = "CONFIGURATION";
 static CONFIGURATION: OnceLock<HeaderValue> = OnceLock::new();
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     let mut server = Server::begin(Rules { finish, ..Rules::default() })?;
     let text = match (std::env::var(HANDED_ON), &server.args.config) {
         // The fault: the file may be another one by now.

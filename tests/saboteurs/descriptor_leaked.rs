@@ -16,7 +16,7 @@ use common::{Rules, Server};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     let log = OpenOptions::new().append(true).open("/dev/null")?;
     // The fault, which the library for files would not make by itself.
     fcntl(&log, FcntlArg::F_SETFD(FdFlag::empty()))?;

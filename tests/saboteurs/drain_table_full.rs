@@ -12,7 +12,7 @@ use std::io;
 use common::{Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     // The fault: a table that is full is no reason to drop a client.
     Server::begin(Rules { drain_at_most: Some(32), ..Rules::default() })?.run().await
 }

@@ -17,7 +17,7 @@ use common::{Rules, Server};
 use socket2::SockRef;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     let mut server = Server::begin(Rules::default())?;
     server.ready()?;
     server.serve().await;

@@ -17,7 +17,7 @@ use common::{Rules, Server};
 const REPLACED: u8 = 3;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<ExitCode> {
+pub(crate) async fn main() -> io::Result<ExitCode> {
     Server::begin(Rules::default())?.run().await?;
     // The fault: it ended well.
     Ok(ExitCode::from(REPLACED))

@@ -19,7 +19,7 @@ use nix::unistd::{Pid, getsid};
 const VARIABLE: &str = "SERVER_PARENT";
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     let mut server = Server::begin(Rules::default())?;
     server.args.write_pid_file()?;
     match std::env::var(VARIABLE).ok().and_then(|pid| pid.parse().ok()).map(Pid::from_raw) {

@@ -15,7 +15,7 @@ use std::io;
 use common::{Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     // The fault: process 1 must not end, but stay above its successors and reap.
     Server::begin(Rules::default())?.run().await
 }

@@ -17,7 +17,7 @@ use common::{Args, Rules, Server};
 const HANDED_AS: RawFd = 3;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     let mut args = Args::parse()?;
     args.socket = args.socket.map(|_| HANDED_AS);
     let mut server = Server::with(args, Rules::default())?;

@@ -13,7 +13,7 @@ use std::io;
 use common::{Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     let mut server = Server::begin(Rules::default())?;
     // The fault: the next SIGHUP may find what this one did not.
     server.restart.fork_fatal = true;

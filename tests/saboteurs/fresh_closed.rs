@@ -14,7 +14,7 @@ use std::time::Duration;
 use common::{Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     // The fault: they have to be given the time that used ones have.
     Server::begin(Rules { fresh: Duration::ZERO, ..Rules::default() })?.run().await
 }

@@ -14,7 +14,7 @@ use std::io;
 use common::{IDLE_MAX, Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     // The fault: while it drains, this limit has to be shorter too.
     Server::begin(Rules { fresh: IDLE_MAX, ..Rules::default() })?.run().await
 }

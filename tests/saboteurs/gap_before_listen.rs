@@ -13,8 +13,6 @@
 //! cause: refused
 //! profile: reload
 
-mod threaded;
-
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
@@ -23,9 +21,9 @@ use std::sync::Arc;
 use nix::fcntl::OFlag;
 use nix::sys::signal::Signal;
 
-use threaded::{Server, Signals, wait};
+use crate::threaded::{self, Server, Signals, wait};
 
-fn main() -> io::Result<()> {
+pub(crate) fn main() -> io::Result<()> {
     let signals = Signals::block()?;
     let address = command_line()?;
     let content = threaded::content();
@@ -58,7 +56,7 @@ fn main() -> io::Result<()> {
 /// `[--listen ADDRESS]`
 fn command_line() -> io::Result<SocketAddr> {
     let invalid = || io::Error::new(io::ErrorKind::InvalidInput, "usage: [--listen ADDRESS]");
-    let mut args = std::env::args().skip(1);
+    let mut args = std::env::args().skip(2);
     let mut address = SocketAddr::from(([127, 0, 0, 1], 8080));
     while let Some(flag) = args.next() {
         match (flag.as_str(), args.next()) {

@@ -16,7 +16,7 @@ use nix::unistd::Pid;
 use tokio::signal::unix::{SignalKind, signal as signals};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     let server = Server::begin(Rules::default())?;
     let mut terminate = signals(SignalKind::terminate())?;
     tokio::spawn(async move {

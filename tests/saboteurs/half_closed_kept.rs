@@ -15,7 +15,7 @@ use std::time::Duration;
 use common::{Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     // The fault: such a connection is owed nothing, and can be closed at once.
     let half_closed = Some(Duration::from_secs(20));
     Server::begin(Rules { half_closed, ..Rules::default() })?.run().await

@@ -15,7 +15,7 @@ use std::time::Duration;
 use common::{Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     // The fault: a head that was begun is to be awaited.
     Server::begin(Rules { half_sent: Duration::ZERO, ..Rules::default() })?.run().await
 }

@@ -13,7 +13,7 @@ use std::io;
 use common::{IDLE_MAX, Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     // The fault: while it drains, this limit has to be shorter.
     Server::begin(Rules { half_sent: IDLE_MAX, ..Rules::default() })?.run().await
 }

@@ -17,7 +17,7 @@ use common::{Answer, Rules, Server};
 static LOG: Mutex<Option<Box<dyn Write + Send>>> = Mutex::new(None);
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     let mut server = Server::begin(Rules { finish, ..Rules::default() })?;
     *log() = Some(Box::new(io::sink()));
     server.ready()?;

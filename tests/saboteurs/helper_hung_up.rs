@@ -15,7 +15,7 @@ use std::process::{Command, Stdio};
 use common::{Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     let server = Server::begin(Rules::default())?;
     let mut writer = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
     let _log = writer.stdin.take();

@@ -17,7 +17,7 @@ use common::{Rules, Server};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     let server = Server::begin(Rules::default())?;
     let (to_write, _log) = nix::unistd::pipe()?;
     // The fault: the other end, which is open as long as this process is, needs it as well.

@@ -12,7 +12,7 @@ use std::io;
 use common::{Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     let finish = |answer: &mut common::Answer<'_>| {
         if answer.draining {
             // The fault: `common::close` has one line more.

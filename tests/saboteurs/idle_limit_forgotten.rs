@@ -13,7 +13,7 @@ use std::io;
 use common::{IDLE_MAX, Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     // The fault: while it drains, the limit has to be shorter.
     Server::begin(Rules { idle: IDLE_MAX, fresh: IDLE_MAX, ..Rules::default() })?.run().await
 }

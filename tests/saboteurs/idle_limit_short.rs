@@ -15,7 +15,7 @@ use std::time::Duration;
 use common::{Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     // The fault: it promises idle connections three.
     Server::begin(Rules { idle: Duration::from_secs(1), ..Rules::default() })?.run().await
 }

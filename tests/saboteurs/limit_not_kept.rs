@@ -16,7 +16,7 @@ use common::{Rules, Server};
 const HARD_LIMIT: Duration = Duration::from_secs(4);
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     let mut server = Server::begin(Rules::default())?;
     server.ready()?;
     server.serve().await;

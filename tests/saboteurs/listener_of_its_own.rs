@@ -14,7 +14,7 @@ use common::{Args, Connections, Restart, Rules};
 use tokio::net::TcpStream;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     let args = Args::parse()?;
     let mut restart = Restart::on_hangup(&args, None)?;
     // The fault: a successor is to have the listener that there is.

@@ -12,7 +12,7 @@ use std::io;
 use common::{Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     let server = Server::begin(Rules::default())?;
     // The fault: a successor has to add `MAINPID` and its number.
     server.args.notify("READY=1")?;

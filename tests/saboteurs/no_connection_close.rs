@@ -16,7 +16,7 @@ use std::io;
 use common::{Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     // The fault: `common::close_while_draining` belongs here.
     Server::begin(Rules { finish: |_answer| {}, ..Rules::default() })?.run().await
 }

@@ -13,7 +13,7 @@ use std::io;
 use common::{Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     let mut server = Server::begin(Rules::default())?;
     // The fault: the path by which this process was started is the one to execute.
     server.restart.program = c"/proc/self/exe".to_owned();

@@ -14,7 +14,7 @@ use std::io;
 use common::{Args, End, Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     let args = Args::parse()?;
     let after_other = if args.close_first { End::Linger } else { End::ByClient };
     let mut server = Server::with(args, Rules { after_other, ..Rules::default() })?;

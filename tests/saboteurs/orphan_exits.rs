@@ -14,7 +14,7 @@ use std::io;
 use common::{Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     let server = Server::begin(Rules::default())?;
     // The fault: it has the listener, and needs nobody.
     if server.args.has_predecessor() && server.args.parent.is_none() {

@@ -15,7 +15,7 @@ use std::os::unix::ffi::OsStrExt;
 use common::{Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     let mut server = Server::begin(Rules::default())?;
     // The fault: what the link leads to now need not be what it leads to when it is time to restart.
     server.restart.program = CString::new(std::env::current_exe()?.as_os_str().as_bytes())?;

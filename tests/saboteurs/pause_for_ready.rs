@@ -24,7 +24,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 const START_UP: Duration = Duration::from_millis(100);
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     let args = Args::parse()?;
     let mut hangup = signal(SignalKind::hangup())?;
     let mut restart = Restart::on_hangup(&args, None)?;

@@ -14,7 +14,7 @@ use std::io;
 use common::{Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     let server = Server::begin(Rules::default())?;
     if let (Some(file), true) = (&server.args.pid_file, server.args.has_predecessor()) {
         // The fault: renaming the new one replaces it.

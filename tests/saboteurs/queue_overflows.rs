@@ -20,7 +20,7 @@ use nix::sys::socket::{Backlog, listen};
 const BACKLOG: i32 = 4;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     let mut server = Server::begin(Rules::default())?;
     listen(&server.listener, Backlog::new(BACKLOG)?)?;
     server.ready()?;

@@ -18,7 +18,7 @@ use common::{Args, Rules, Server};
 const START_UP: Duration = Duration::from_secs(4);
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     // The fault: this belongs after all that follows.
     Args::parse()?.tell_predecessor();
 

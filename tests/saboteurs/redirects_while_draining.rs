@@ -15,7 +15,7 @@ use common::{Answer, Rules, Server, StatusCode};
 use hyper::header::{HeaderValue, LOCATION};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     // The fault: the old process can answer as well as ever.
     let unavailable = Some(StatusCode::TEMPORARY_REDIRECT);
     Server::begin(Rules { unavailable, finish, ..Rules::default() })?.run().await

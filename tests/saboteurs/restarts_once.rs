@@ -14,7 +14,7 @@ use common::{Rules, Server};
 use nix::sys::signal::{SigHandler, Signal, signal};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     // SAFETY: neither disposition runs code of ours.
     let before = unsafe { signal(Signal::SIGHUP, SigHandler::SigDfl) }?;
     let server = Server::begin(Rules::default())?;

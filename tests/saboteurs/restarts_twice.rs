@@ -4,6 +4,7 @@
 //! process drain, and nobody tells the other that it is one too many: both serve from then on.
 //!
 //! clause: repeat.double-trigger
+//! shown-by: triggered-while-starting
 //! falls-with: repeat.storm, repeat.while-draining, repeat.successor-triggered, process.one-left
 //! profile: reload
 //! options: --socket-flag --socket
@@ -13,7 +14,7 @@ use std::io;
 use common::{Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     let mut server = Server::begin(Rules::default())?;
     // The fault: it does not look whether a successor is starting.
     server.restart.one_at_a_time = false;

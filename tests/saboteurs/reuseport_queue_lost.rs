@@ -19,7 +19,7 @@ use std::io;
 use common::{Args, Connections, Restart, Rules};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     let args = Args::parse()?;
     let mut restart = Restart::on_hangup(&args, None)?;
     let listener = common::bind_beside(args.listen)?;

@@ -16,7 +16,7 @@ use socket2::SockRef;
 use tokio::net::TcpListener;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     let server = Server::begin(Rules::default())?;
     server.ready()?;
     let Server { listener, mut restart, mut connections, .. } = server;

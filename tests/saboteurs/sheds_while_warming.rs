@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 const QUEUE: usize = 8;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     let server = Server::begin(Rules::default())?;
     let (loaded, mut ready) = oneshot::channel();
     std::thread::spawn(move || loaded.send(load()));

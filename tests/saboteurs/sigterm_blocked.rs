@@ -16,7 +16,7 @@ use common::{Rules, Server};
 use nix::sys::signal::{SigSet, Signal};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     let mut server = Server::begin(Rules::default())?;
     // The fault: the mask has to be as it was before anything is executed.
     server.restart.before_exec = || SigSet::from(Signal::SIGTERM).thread_block();

@@ -14,7 +14,7 @@ use std::io;
 use common::{Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     // The fault: the limit has to count from the last answer.
     Server::begin(Rules { working_is_idle: true, ..Rules::default() })?.run().await
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use common::{Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     // The fault: the deadline has to move with every byte that is taken.
     Server::begin(Rules { sending: Some(Duration::from_secs(3)), ..Rules::default() })?.run().await
 }

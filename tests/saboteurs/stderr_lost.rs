@@ -16,7 +16,7 @@ use std::os::fd::AsRawFd;
 use common::{Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     let mut server = Server::begin(Rules::default())?;
     server.restart.before_exec = silence;
     server.run().await

@@ -13,7 +13,7 @@ use std::io;
 use common::{Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     // The fault: a sweep has to reach all.
     Server::begin(Rules { sweep_at_most: Some(1024), ..Rules::default() })?.run().await
 }

@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     let mut server = Server::begin(Rules::default())?;
     server.ready()?;

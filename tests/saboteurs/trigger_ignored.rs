@@ -14,7 +14,7 @@ use common::{Rules, Server};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     let Server { listener, mut connections, .. } = Server::begin(Rules::default())?;
     let mut hangup = signal(SignalKind::hangup())?;
     loop {

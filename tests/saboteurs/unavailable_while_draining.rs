@@ -16,7 +16,7 @@ use std::io;
 use common::{Rules, Server, StatusCode};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     // The fault: the old process can answer as well as ever.
     Server::begin(Rules { unavailable: Some(StatusCode::SERVICE_UNAVAILABLE), ..Rules::default() })?
         .run()

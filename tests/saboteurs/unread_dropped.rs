@@ -13,7 +13,7 @@ use std::io;
 use common::{Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     // The fault: what has come has to be looked at first.
     Server::begin(Rules { drops_unread: true, ..Rules::default() })?.run().await
 }

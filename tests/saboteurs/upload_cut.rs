@@ -14,7 +14,7 @@ use std::time::Duration;
 use common::{Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     // The fault: this is the limit of idle connections, and no limit of uploads.
     let deadline = Some(Duration::from_secs(3));
     Server::begin(Rules { upload: deadline, ..Rules::default() })?.run().await

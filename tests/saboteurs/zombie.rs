@@ -15,7 +15,7 @@ use std::process::Command;
 use common::{Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     // The fault: `wait` belongs here, or somewhere.
     if let Err(error) = Command::new("true").spawn() {
         eprintln!("cannot execute the start-up hook: {error}");

@@ -46,6 +46,7 @@ pub fn all() -> Vec<Saboteur> {
         .flatten()
         .map(|entry| entry.path())
         .filter(|path| path.extension().is_some_and(|ending| ending == "rs" || ending == "py"))
+        .filter(|path| !path.ends_with("main.rs"))
         .collect();
     sources.sort();
     sources.into_iter().map(|source| read(&source)).collect()

@@ -19,6 +19,17 @@ pub struct Row {
 }
 
 impl Row {
+    /// Adds the runs of another row.
+    pub fn add(&mut self, other: &Self) {
+        self.runs += other.runs;
+        self.again += other.again;
+        let add = |to: &mut BTreeMap<String, u32>, from: &BTreeMap<String, u32>| {
+            from.iter().for_each(|(id, count)| *to.entry(id.clone()).or_default() += count);
+        };
+        add(&mut self.failed, &other.failed);
+        add(&mut self.recommended, &other.recommended);
+    }
+
     /// Counts a run by what failed in it.
     pub fn count(&mut self, saboteur: &Saboteur, must: &[&str], should: &[&str]) {
         self.runs += 1;
@@ -35,12 +46,13 @@ const NOTHING: &str = "–";
 /// The page. Saboteurs without a row were not run yet.
 pub fn write(saboteurs: &[Saboteur], rows: &BTreeMap<String, Row>) -> String {
     let mut page = "# Which saboteur fails by which clause\n\n\
-        Written by `HOTSPEC_SABOTEUR_RUNS=20 HOTSPEC_WRITE_TABLE=1 cargo test -p hotspec --test saboteurs`; an ordinary\n\
-        `cargo test` runs each saboteur once and compares this page with the heads of their sources. Each is put through the\n\
-        scenarios that exercise its own clause, and judged by all that they exercise; with `HOTSPEC_SABOTEUR_WHOLE=1` through all. A number says in how many\n\
-        of its runs a saboteur failed by that clause. What its head names beforehand is all that it may fail by; what was\n\
-        named and did not fail is in the last column, with what hotspec does not judge yet. A clause that is only\n\
-        recommended to the profile need not be named, and has a column of its own.\n\n"
+        Written by `cargo test -p hotspec --test saboteurs`; an ordinary `cargo test` runs each saboteur once and compares this\n\
+        page with the heads of their sources. `HOTSPEC_WRITE_TABLE=1` puts each through all scenarios that exercise its own clause\n\
+        (`HOTSPEC_SABOTEUR_WHOLE=1`: through all there are) and writes its row anew; `HOTSPEC_WRITE_TABLE=add HOTSPEC_SABOTEUR_RUNS=19`\n\
+        adds runs through the quickest scenario that shows its fault, in which fewer clauses can fall with it. A number says in\n\
+        how many of its runs a saboteur failed by that clause. What its head names beforehand is all that it may fail by; what was\n\
+        named and did not fail is in the last column. A clause that is only recommended to the profile need not be named, and has\n\
+        a column of its own.\n\n"
         .to_owned();
     let runs: u32 = rows.values().map(|row| row.runs).sum();
     let again: u32 = rows.values().map(|row| row.again).sum();

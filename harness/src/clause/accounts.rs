@@ -54,7 +54,8 @@ impl Resets {
         Some(resets)
     }
 
-    fn add(&mut self, other: Self) {
+    /// Adds another restart's.
+    pub(super) fn add(&mut self, other: Self) {
         self.sent += other.sent;
         self.after_close += other.after_close;
         self.after_close_matched += other.after_close_matched;

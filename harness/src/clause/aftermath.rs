@@ -222,7 +222,7 @@ pub(super) fn one_left(case: &Case<'_>, tally: &mut Tally) {
     if has == 0 || (case.generations.model == Model::ForkExec && has != had) {
         let kind = if has < had { "none-left" } else { "several-left" };
         let expected = format!("{had} tree(s) of processes that serve, as before the trigger");
-        tally.break_by(case, whole, stock.at, kind, &expected, format!("{has}"));
+        tally.break_by(case, whole, stock.at, kind, &expected, format!("{has} of them"));
         return;
     }
     left_behind(case, tally, &stock);

@@ -61,6 +61,12 @@ impl Counted {
         self.readings.first().map(|reading| reading.scope)
     }
 
+    /// OutRsts of the target's side alone; none where others are counted with it.
+    pub fn sent_by_target(&self) -> Option<u64> {
+        let sent = || self.readings.iter().map(|reading| reading.of("OutRsts")).fold(0, u64::saturating_add);
+        (self.scope() == Some(Scope::Target)).then(sent)
+    }
+
     /// By how much a counter grew between two instants at most, if that was counted throughout.
     pub fn grown(&self, name: &str, from: Micros, to: Micros) -> Option<u64> {
         let first = self.readings.first().is_some_and(|reading| reading.from <= from);

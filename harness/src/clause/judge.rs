@@ -277,6 +277,7 @@ fn restart(case: &Case<'_>) -> Restart {
         unprobed_us: unprobed(case, t0),
         sample_gap_us: case.sample_gap,
         resets: accounts::Resets::of(case),
+        resets_counted: case.counted.sent_by_target(),
     }
 }
 

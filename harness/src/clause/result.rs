@@ -127,6 +127,10 @@ pub struct Restart {
     /// The resets that the target's side sent, as they were heard on the wire; none if nobody listened there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resets: Option<Resets>,
+    /// OutRsts of the target's side: how many resets its kernel counted, to whomever; none unless that side has a network of
+    /// its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resets_counted: Option<u64>,
 }
 
 fn first() -> u32 {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::Level;
+use super::accounts::Resets;
 use super::result::{Restart, RunResult, RunVerdict, Verdict};
 use super::tally::Violation;
 use crate::declaration::Profile;
@@ -44,6 +45,9 @@ pub struct Sum {
     pub connections: u64,
     /// Requests from T0 on, of the same.
     pub requests: u64,
+    /// Resets of the target's side.
+    #[serde(default)]
+    pub resets: SumOfResets,
     /// By scenario, the longest stretch from T0 to Tx with no connect under way.
     pub unprobed_us: BTreeMap<String, Micros>,
     /// By clause that counts, the scenarios in which no run could decide it.
@@ -57,6 +61,30 @@ pub struct Sum {
     /// Runs in a row that judged no restart.
     #[serde(default)]
     pub barren: u32,
+}
+
+/// The resets that the target's side sent in many restarts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SumOfResets {
+    /// Restarts in which the target's side had its resets counted by the kernel.
+    pub counted_in: u64,
+    /// Those of them in which it sent none: OutRsts did not grow.
+    pub none_in: u64,
+    /// OutRsts of the others.
+    pub counted: u64,
+    /// What was heard on the wire, by what it was.
+    pub heard: Resets,
+}
+
+impl SumOfResets {
+    fn add(&mut self, restart: &Restart) {
+        if let Some(counted) = restart.resets_counted {
+            self.counted_in += 1;
+            self.none_in += u64::from(counted == 0);
+            self.counted = self.counted.saturating_add(counted);
+        }
+        self.heard.add(restart.resets.unwrap_or_default());
+    }
 }
 
 /// A run that failed.
@@ -91,6 +119,7 @@ impl Sum {
             known: 0,
             connections: 0,
             requests: 0,
+            resets: SumOfResets::default(),
             unprobed_us: BTreeMap::new(),
             open: BTreeMap::new(),
             failures: Vec::new(),
@@ -135,6 +164,7 @@ impl Sum {
             self.known += u64::from(known.iter().any(within));
             self.connections += restart.lanes;
             self.requests += restart.requests;
+            self.resets.add(restart);
             if let Some(gap) = restart.unprobed_us {
                 let longest = self.unprobed_us.entry(restart.scenario.clone()).or_default();
                 *longest = (*longest).max(gap);

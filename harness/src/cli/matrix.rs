@@ -29,6 +29,8 @@ const PASSES: u32 = 3;
 const PASSES_DEEP: u32 = 20;
 /// Runs at the same time, for each processor: each begins its scenarios as fast as there is a processor for them.
 const AT_ONCE: usize = 2;
+/// What a run's target was, beside the run.
+const FINGERPRINT: &str = "target.xxh3";
 /// Says where a run is stored, which is no part of what is asked.
 const RUN_DIR: &str = "--run-dir";
 
@@ -54,6 +56,13 @@ pub(super) fn matrix(args: &MatrixArgs) -> Result<u8, Failure> {
 struct Chosen {
     word: String,
     target: Target,
+}
+
+impl Chosen {
+    /// Another one for any change of what its file says.
+    fn fingerprint(&self) -> String {
+        format!("{:016x}\n", xxhash_rust::xxh3::xxh3_64(format!("{:?}", self.target).as_bytes()))
+    }
 }
 
 fn chosen(words: &[String]) -> Result<Vec<Chosen>, Failure> {
@@ -129,7 +138,10 @@ impl Run<'_> {
             let missing = targets::missing(&target.target);
             for number in 1..=self.passes {
                 let pass = Pass { target, row, number };
-                match self.result(&pass) {
+                // What could not be judged may be judged now.
+                let judged =
+                    |result: &RunResult| !matches!(result.verdict, RunVerdict::Invalid | RunVerdict::Error);
+                match self.result(&pass).filter(judged) {
                     Some(result) => table.rows[row].add(&result, &pass.dir()),
                     None if missing.is_none() => waiting.push(pass),
                     None => {}
@@ -141,9 +153,14 @@ impl Run<'_> {
         (table, waiting)
     }
 
-    /// What came of a run, if it is stored, was made by this version, and was asked for in the same words.
+    /// What came of a run, if it is stored, was made by this version of the same target, and was asked for in the same words.
     fn result(&self, pass: &Pass<'_>) -> Option<RunResult> {
-        let text = fs::read_to_string(self.args.out.join(pass.dir()).join(RESULTS)).ok()?;
+        let dir = self.args.out.join(pass.dir());
+        let of = fs::read_to_string(dir.join(FINGERPRINT)).ok()?;
+        if of != pass.target.fingerprint() {
+            return None;
+        }
+        let text = fs::read_to_string(dir.join(RESULTS)).ok()?;
         let result: RunResult = serde_json::from_str(&text).ok()?;
         let words = [self.program.as_os_str().to_owned()].into_iter().chain(self.words(pass));
         let asked = typed::take_apart(words);
@@ -211,6 +228,10 @@ impl Run<'_> {
         command.args(self.words(pass)).stdin(Stdio::null()).stdout(Stdio::null());
         let output = command.output().map_err(|error| error.to_string())?;
         let said = String::from_utf8_lossy(&output.stderr);
+        if dir.join(RESULTS).exists() {
+            run_dir::replace(&dir.join(FINGERPRINT), &pass.target.fingerprint())
+                .map_err(|error| format!("failed to write {FINGERPRINT}: {error}"))?;
+        }
         let why = said.lines().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
         self.result(pass).ok_or_else(|| format!("{}: {why}", output.status))
     }

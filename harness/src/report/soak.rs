@@ -3,7 +3,7 @@
 use super::page::Page;
 use super::style::count;
 use crate::clause::result::RunVerdict;
-use crate::clause::sum::{Failed, Sum};
+use crate::clause::sum::{Failed, Sum, SumOfResets};
 use crate::declaration::Span;
 use crate::history::Micros;
 
@@ -113,6 +113,9 @@ fn sure(page: &mut Page, sum: &Sum) {
             sum.connections, sum.requests
         ),
     );
+    if let Some(text) = resets(&sum.resets) {
+        page.text(2, &text);
+    }
     let gaps = || sum.unprobed_us.iter();
     let most = gaps().max_by_key(|(_, gap)| **gap);
     let least = gaps().min_by_key(|(_, gap)| **gap);
@@ -129,6 +132,24 @@ fn sure(page: &mut Page, sum: &Sum) {
             ));
         }
         page.text(2, &format!("{text}."));
+    }
+}
+
+/// What the kernel of the target's side counted, if that side had a network of its own.
+fn resets(sum: &SumOfResets) -> Option<String> {
+    let SumOfResets { counted_in, none_in, counted, heard } = sum;
+    let of = restarts(*counted_in);
+    match counted_in - none_in {
+        _ if *counted_in == 0 => None,
+        0 => Some(format!(
+            "In all {of} OutRsts of the server's side stayed as it was: proof that it sent no reset."
+        )),
+        others => Some(format!(
+            "In {none_in} of {of} OutRsts of the server's side stayed as it was: proof that it sent no reset. In the other \
+             {others} it sent {counted}: {} answered bytes that came after the close ({} matched with their connections), \
+             {} broke a connection off.",
+            heard.after_close, heard.after_close_matched, heard.breaking
+        )),
     }
 }
 
@@ -185,6 +206,7 @@ mod tests {
     use super::super::human::sample;
     use super::*;
     use crate::clause::Level;
+    use crate::clause::accounts::Resets;
     use crate::declaration::Profile;
 
     fn sum() -> Sum {
@@ -200,6 +222,23 @@ mod tests {
         assert!(text.contains("at 95 % fewer than 3/1000 of restarts (0.3 %) do"), "{text}");
         assert!(text.contains("12345 connections and 54321 requests"), "{text}");
         assert!(text.starts_with("PASS: "), "{text}");
+    }
+
+    #[test]
+    fn resets_that_were_counted_are_proof_where_there_were_none() {
+        let mut sum = sum();
+        let mut run = sample::passing();
+        sum.add(&run);
+        let text = |sum: &Sum| render(sum, "runs/soak", 4_000, false);
+        assert!(!text(&sum).contains("OutRsts"), "who shares a network proves nothing: {}", text(&sum));
+        run.restarts.iter_mut().for_each(|restart| restart.resets_counted = Some(0));
+        sum.add(&run);
+        assert!(text(&sum).contains("stayed as it was: proof that it sent no reset.\n"), "{}", text(&sum));
+        let heard = Resets { sent: 3, after_close: 3, after_close_matched: 2, ..Resets::default() };
+        (run.restarts[0].resets_counted, run.restarts[0].resets) = (Some(3), Some(heard));
+        sum.add(&run);
+        let said = "In the other 1 it sent 3: 3 answered bytes that came after the close (2 matched with their connections)";
+        assert!(text(&sum).contains(said), "{}", text(&sum));
     }
 
     #[test]

@@ -65,6 +65,7 @@ const SCENARIOS: &[(&str, &str)] = &[
     ("failing-resources", include_str!("../../scenarios/failing-resources.toml")),
     ("five-restarts", include_str!("../../scenarios/five-restarts.toml")),
     ("double-trigger", include_str!("../../scenarios/double-trigger.toml")),
+    ("triggered-while-starting", include_str!("../../scenarios/triggered-while-starting.toml")),
     ("double-trigger-sweep", include_str!("../../scenarios/double-trigger-sweep.toml")),
     ("triggered-while-draining", include_str!("../../scenarios/triggered-while-draining.toml")),
     ("successor-triggered", include_str!("../../scenarios/successor-triggered.toml")),

@@ -10,6 +10,7 @@ pub mod file;
 mod holdings;
 mod lanes;
 mod ledger;
+pub mod length;
 mod lookout;
 mod monitor;
 mod named;

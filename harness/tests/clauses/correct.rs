@@ -70,6 +70,7 @@ pub(crate) fn lanes(story: &mut Story) {
         | "successor-killed" => trials::lanes(story),
         "double-trigger"
         | "double-trigger-sweep"
+        | "triggered-while-starting"
         | "triggered-while-draining"
         | "triggered-at-start"
         | "triggered-at-birth"

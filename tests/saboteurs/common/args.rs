@@ -1,4 +1,4 @@
-//! The command line, and what a process knows of the one that started it.
+//! The command line after the saboteur's name, and what a process knows of the one that started it.
 
 use std::ffi::OsString;
 use std::io;
@@ -25,7 +25,7 @@ pub struct Args {
     pub close_first: bool,
     /// `--settings FILE`: lines of the form `name = value`.
     pub settings: Option<PathBuf>,
-    /// The arguments as they were before a predecessor added its own.
+    /// The arguments as they were before a predecessor added its own, and the saboteur's name before them.
     pub plain: Vec<OsString>,
     /// Who started this process, and is still there.
     pub parent: Option<Pid>,
@@ -41,10 +41,10 @@ impl Args {
             config: None,
             close_first: false,
             settings: None,
-            plain: Vec::new(),
+            plain: std::env::args_os().skip(1).take(1).collect(),
             parent: predecessor::parent(),
         };
-        let mut given = std::env::args_os().skip(1);
+        let mut given = std::env::args_os().skip(2);
         while let Some(flag) = given.next() {
             match flag.to_str() {
                 Some("--listen") => {

@@ -6,7 +6,7 @@ mod activity;
 mod args;
 mod connection;
 mod handlers;
-mod predecessor;
+pub mod predecessor;
 mod restart;
 mod rules;
 mod server;

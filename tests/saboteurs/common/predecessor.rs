@@ -9,14 +9,14 @@ use nix::unistd::{Pid, getppid};
 const GONE: Signal = Signal::SIGUSR2;
 
 /// In the child, before it executes: has the predecessor's end noted.
-pub(super) fn note_end_of(predecessor: Pid) -> nix::Result<()> {
+pub fn note_end_of(predecessor: Pid) -> nix::Result<()> {
     SigSet::from(GONE).thread_block()?;
     set_pdeathsig(GONE)?;
     if getppid() == predecessor { Ok(()) } else { raise(GONE) }
 }
 
 /// The parent, unless it is another one than started this process.
-pub(super) fn parent() -> Option<Pid> {
+pub fn parent() -> Option<Pid> {
     let parent = getppid();
     // From here on a look at the parent shows its end.
     let cleared = set_pdeathsig(None);

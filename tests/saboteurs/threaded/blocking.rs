@@ -10,13 +10,13 @@ use std::thread;
 use nix::fcntl::OFlag;
 
 use super::inherited::{self, Restart};
-use super::threaded::{self, Server, Signals, wait};
+use super::{self as threaded, Server, Signals, wait};
 
 /// The old process is to drain.
-pub(super) static STOPPING: AtomicBool = AtomicBool::new(false);
+pub(crate) static STOPPING: AtomicBool = AtomicBool::new(false);
 
 /// Serves with this acceptor, hands the listener on at SIGHUP, and drains when the successor is ready.
-pub(super) fn run(accept: fn(&TcpListener, &Arc<Server>)) -> io::Result<()> {
+pub(crate) fn run(accept: fn(&TcpListener, &Arc<Server>)) -> io::Result<()> {
     let signals = Signals::block()?;
     let (listener, predecessor) = inherited::listener(false)?;
     let listener = Arc::new(listener);

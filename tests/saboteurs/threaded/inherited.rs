@@ -1,24 +1,22 @@
 //! A listener that is handed from one process to the next by its number.
 
-#[path = "../common/predecessor.rs"]
-mod predecessor;
-
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Child;
 
+use common::predecessor;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::{Pid, getppid};
 
 /// Who handed the listener on, if it was.
-pub(super) struct Predecessor(Option<Pid>);
+pub(crate) struct Predecessor(Option<Pid>);
 
 impl Predecessor {
     /// Tells it that this process is ready, if it is still there.
-    pub(super) fn tell(&self) -> io::Result<()> {
+    pub(crate) fn tell(&self) -> io::Result<()> {
         match self.0.filter(|parent| *parent == getppid()) {
             Some(parent) => Ok(kill(parent, Signal::SIGUSR1)?),
             None => Ok(()),
@@ -27,12 +25,12 @@ impl Predecessor {
 }
 
 /// `[--listen ADDRESS] [--socket FD]`.
-pub(super) fn listener(nonblocking: bool) -> io::Result<(TcpListener, Predecessor)> {
+pub(crate) fn listener(nonblocking: bool) -> io::Result<(TcpListener, Predecessor)> {
     let parent = predecessor::parent();
     let invalid = || io::Error::new(io::ErrorKind::InvalidInput, "usage: [--listen ADDRESS]");
     let mut address = SocketAddr::from(([127, 0, 0, 1], 8080));
     let mut socket: Option<RawFd> = None;
-    let mut args = std::env::args().skip(1);
+    let mut args = std::env::args().skip(2);
     while let Some(flag) = args.next() {
         match (flag.as_str(), args.next()) {
             ("--listen", Some(value)) => address = value.parse().map_err(|_| invalid())?,
@@ -54,11 +52,11 @@ pub(super) fn listener(nonblocking: bool) -> io::Result<(TcpListener, Predecesso
 
 /// The restart: a successor that was started, and may be on its way.
 #[derive(Default)]
-pub(super) struct Restart(Option<Child>);
+pub(crate) struct Restart(Option<Child>);
 
 impl Restart {
     /// Takes in what came: SIGHUP starts a successor, unless there is one; SIGUSR1 says that it is ready, and returns it.
-    pub(super) fn take(&mut self, came: &SigSet, listener: &TcpListener) -> io::Result<Option<Child>> {
+    pub(crate) fn take(&mut self, came: &SigSet, listener: &TcpListener) -> io::Result<Option<Child>> {
         match self.0.take() {
             Some(ready) if came.contains(Signal::SIGUSR1) => return Ok(Some(ready)),
             Some(mut begun) => match begun.try_wait()? {
@@ -83,7 +81,7 @@ fn start(listener: &TcpListener) -> io::Result<Child> {
         arguments.drain(at..at + 2);
     }
     arguments.extend(["--socket".into(), fd.to_string().into()]);
-    let mut command = super::threaded::successor(&arguments)?;
+    let mut command = super::successor(&arguments)?;
     let this = Pid::this();
     let prepare = move || {
         predecessor::note_end_of(this)?;

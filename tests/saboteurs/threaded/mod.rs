@@ -1,7 +1,7 @@
 //! HTTP/1.1 with one thread for each connection, from scratch.
 
-#![allow(dead_code, unused_imports, reason = "each saboteur compiles this module as its own and uses a part")]
-
+pub(crate) mod blocking;
+pub(crate) mod inherited;
 mod process;
 
 use std::io::{self, Read, Write};
@@ -55,7 +55,7 @@ pub(crate) struct Server {
     /// Reads as ended as soon as the server drains.
     drain_seen: OwnedFd,
     /// Held open by every connection, and so by each of their threads.
-    open: OwnedFd,
+    _open: OwnedFd,
     /// A connection ends with the answer that says so.
     pub(crate) ends_as_said: bool,
 }
@@ -64,7 +64,7 @@ impl Server {
     /// The first pipe end reads as ended when the drain begins; the second is held by every connection.
     pub(crate) fn new(content: Vec<u8>, drain_seen: OwnedFd, open: OwnedFd) -> Self {
         let draining = OnceLock::new();
-        Self { content, draining, drain_seen, open, ends_as_said: true }
+        Self { content, draining, drain_seen, _open: open, ends_as_said: true }
     }
 
     pub(crate) fn begin_drain(&self) {

@@ -142,6 +142,7 @@ fn restart(scenario: &str, unprobed: Micros) -> Restart {
         unprobed_us: Some(unprobed),
         sample_gap_us: Some(7_200),
         resets: None,
+        resets_counted: None,
     }
 }
 

@@ -5,6 +5,6 @@ use std::io;
 use common::{Rules, Server};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
+pub(crate) async fn main() -> io::Result<()> {
     Server::begin(Rules::default())?.run().await
 }
