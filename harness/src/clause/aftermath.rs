@@ -164,7 +164,7 @@ fn stock<'a>(case: &'a Case<'_>, tally: &mut Tally) -> Option<Stock<'a>> {
 /// The process of this number at an instant.
 fn proc_at<'a>(case: &'a Case<'_>, pid: i32, at: Micros) -> Option<&'a Proc> {
     let there = |proc: &&Proc| proc.pid == pid && proc.seen <= at;
-    let last = case.timeline.procs.values().filter(there).max_by_key(|proc| proc.id)?;
+    let last = case.timeline.procs.values().filter(there).max_by_key(|proc| (proc.seen, proc.id))?;
     last.gone.is_none_or(|gone| gone.hi >= at).then_some(last)
 }
 

@@ -43,12 +43,19 @@ pub(crate) fn lanes(story: &mut Story) {
 }
 
 fn one(story: &mut Story) {
-    for at in [60, 1_060, 3_060, 8_600, T0 + 10, BORN + 20, TR + 10, 9_600, 10_500, 11_500, 13_800] {
-        let owner = if at > TR { NEW } else { OLD };
+    let serves = story.server.answers.unwrap_or(TR);
+    let asked =
+        [60, 1_060, 3_060, 8_600, T0 + 10, BORN + 20, TR + 10, 9_600, 10_500, 11_500, 13_800, serves + 500];
+    for at in asked {
+        let owner = if at > serves { NEW } else { OLD };
         story.lane("new", at).accepted_by(owner).asked().answered().closed();
     }
     match story.scenario.name.as_str() {
         "double-trigger" | "double-trigger-sweep" => story.again(T0 + 2, 0),
+        "triggered-while-starting" => {
+            story.again(BORN + 20, 0);
+            story.old_until = story.server.times_out.expect("it drains") * 1_000;
+        }
         "triggered-while-draining" => {
             uploads(story);
             story.again(TD + 300, 0);
