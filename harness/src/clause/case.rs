@@ -7,6 +7,7 @@ use super::counted::Counted;
 use super::held::Held;
 use super::observed::Observed;
 use super::repeated::Repeated;
+use super::seats::Seats;
 use super::trial::{Plain, Trial};
 use super::wire::Wire;
 use crate::declaration::{Documented, Limits, Profile, Span};
@@ -105,6 +106,8 @@ pub struct Case<'a> {
     pub held_by: Held,
     /// What a generation tells the next one, as the target declares it.
     pub documented: Documented,
+    /// Who had a connection when.
+    pub(super) seats: Seats,
     gaps: Vec<Interval>,
     crowds: Vec<Interval>,
 }
@@ -155,6 +158,7 @@ impl<'a> Case<'a> {
             What::Crowded { from } => Some(Interval::new(from, event.t)),
             _ => None,
         });
+        let seats = Seats::of(&lanes);
         let control = Control::of(&lanes, &gaps, limits.idle_max);
         let delta = DELTA_MIN.max(control.answer_p999.saturating_mul(3)).max(timeline.control_gap);
         let mut case = Self {
@@ -195,6 +199,7 @@ impl<'a> Case<'a> {
             repeated: Repeated::default(),
             held_by: Held::default(),
             documented: Documented::default(),
+            seats,
             gaps,
             crowds: crowds.collect(),
         };

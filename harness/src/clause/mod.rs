@@ -4,7 +4,7 @@
 //! - [`case`]: one scenario's history, folded, with what control showed
 //! - [`observed`]: what it says of processes while all was quiet; `lineage`: who descends from whom
 //! - [`repeated`]: what was triggered again, and what a server owes whatever it makes of that
-//! - [`tally`]: what a clause says of a case
+//! - [`tally`]: what a clause says of a case; `seats`: who had no process to spare for one more connection
 //! - [`cause`]: why a connection was lost, where the evidence tells it; [`counted`]: what the kernel counted meanwhile
 //! - [`accounts`]: every reset of the target's side, accounted for
 //! - [`registry`]: all clauses, their levels and sources
@@ -61,6 +61,7 @@ pub mod registry;
 pub mod repeat;
 pub mod repeated;
 pub mod result;
+mod seats;
 mod shared_listener;
 pub mod starved;
 pub mod sum;

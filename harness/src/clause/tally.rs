@@ -93,6 +93,9 @@ impl Tally {
                 format!("control shows no answer on a connection `{}` either, as {STOOD_STILL}", lane.role);
             return self.doubt(case, why);
         }
+        if let Some(why) = case.all_seats_taken(lane, at) {
+            return self.doubt(case, why);
+        }
         self.violations.push(Violation {
             scenario: case.scenario.to_owned(),
             lane: Some(format!("{}#{}", lane.role, lane.id)),

@@ -139,6 +139,8 @@ pub struct Lane {
     pub connect_failed: Option<(Micros, ConnectTrouble, Option<i32>)>,
     /// Who holds the server's side: the first definite answer.
     pub owner: Owner,
+    /// When it was first known who holds it.
+    pub owned: Option<Micros>,
     /// When it was last seen in a queue, not yet accepted.
     pub queued: Option<Micros>,
     /// It reached the state that the scenario wants.
@@ -170,6 +172,7 @@ impl Lane {
             port: None,
             connect_failed: None,
             owner: Owner::Unknown,
+            owned: None,
             queued: None,
             armed: None,
             exchanges: Vec::new(),
@@ -218,7 +221,10 @@ impl Lane {
                     self.owner = Owner::Queued;
                 }
             }
-            What::Owner { owner, .. } => self.owner = *owner,
+            What::Owner { owner, .. } => {
+                self.owner = *owner;
+                self.owned = self.owned.or(Some(t));
+            }
             What::Armed { .. } => self.armed = Some(t),
             What::Request { request, endpoint, .. } => {
                 let exchange = self.exchange(*request);

@@ -45,6 +45,7 @@ mod quiet;
 mod repeat;
 mod rounds;
 mod run;
+mod seats;
 mod starved;
 mod story;
 mod told;
