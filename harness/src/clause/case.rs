@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::control::Control;
+use super::control::{self, Control};
 use super::counted::Counted;
 use super::held::Held;
 use super::observed::Observed;
@@ -117,6 +117,19 @@ pub(super) fn sum_within(all: &[Interval], from: Micros, to: Micros) -> Micros {
     all.iter().map(|one| one.within(from, to)).fold(0, Micros::saturating_add)
 }
 
+/// When the harness itself did not run, and when no processor of the machine was free.
+fn unserved(events: &[Event]) -> (Vec<Interval>, Vec<Interval>) {
+    let (mut gaps, mut crowds) = (Vec::new(), Vec::new());
+    for event in events {
+        match event.what {
+            What::Gap { from } => gaps.push(Interval::new(from, event.t)),
+            What::Crowded { from } => crowds.push(Interval::new(from, event.t)),
+            _ => {}
+        }
+    }
+    (gaps, crowds)
+}
+
 impl<'a> Case<'a> {
     /// Folds a history into one case for each of its restarts. Control is part of each, and so is what was seen of
     /// processes before.
@@ -130,6 +143,8 @@ impl<'a> Case<'a> {
         let case = |(number, seen): (u32, &[Event])| {
             let mut case = Self::new(scenario, profile, limits, model, seen);
             case.round = number;
+            // One in which the next restart begins is told after its beginning.
+            (case.gaps, case.crowds) = unserved(events);
             // What the next restart follows on was seen to its end.
             case.interrupted &= seen.len() == events.len();
             case
@@ -149,15 +164,7 @@ impl<'a> Case<'a> {
     pub fn new(scenario: &'a str, profile: Profile, limits: Limits, model: Model, events: &[Event]) -> Self {
         let lanes = lane::fold(events);
         let timeline = Timeline::of(model, events);
-        let gaps = events.iter().filter_map(|event| match event.what {
-            What::Gap { from } => Some(Interval::new(from, event.t)),
-            _ => None,
-        });
-        let gaps: Vec<Interval> = gaps.collect();
-        let crowds = events.iter().filter_map(|event| match event.what {
-            What::Crowded { from } => Some(Interval::new(from, event.t)),
-            _ => None,
-        });
+        let (gaps, crowds) = unserved(events);
         let seats = Seats::of(&lanes);
         let control = Control::of(&lanes, &gaps, limits.idle_max);
         let delta = DELTA_MIN.max(control.answer_p999.saturating_mul(3)).max(timeline.control_gap);
@@ -201,7 +208,7 @@ impl<'a> Case<'a> {
             documented: Documented::default(),
             seats,
             gaps,
-            crowds: crowds.collect(),
+            crowds,
         };
         for event in events {
             case.observed.read(event);
@@ -313,6 +320,11 @@ impl<'a> Case<'a> {
     /// How long the harness itself was not running between two instants.
     pub fn own_gaps(&self, from: Micros, to: Micros) -> Micros {
         sum_within(&self.gaps, from, to)
+    }
+
+    /// The server timed a connection out on which the harness asked too late, as it did not run.
+    pub(super) fn sent_late(&self, lane: &Lane) -> bool {
+        control::kept_waiting(lane, &self.gaps, self.control.kept)
     }
 
     /// The longest time without a break in which the harness itself was not running between two instants.

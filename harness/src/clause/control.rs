@@ -25,6 +25,8 @@ pub struct Control {
     pub duration_max: BTreeMap<String, Micros>,
     /// Requests on one connection that were answered with no announced close, at most.
     pub ordinals: usize,
+    /// How long the server keeps a connection that it waits on.
+    pub kept: Micros,
     /// What went wrong with no restart at all: sentences.
     pub troubles: Vec<String>,
     /// Roles of which every lane that went wrong was excused, and none went well: there is nothing to measure others by.
@@ -47,6 +49,7 @@ impl Control {
         let mut waits: Vec<Micros> = Vec::new();
         let of_control = || lanes.values().filter(|lane| lane.phase == Phase::Control);
         let kept = of_control().filter_map(timed_out_after).min().unwrap_or(idle_max).min(idle_max);
+        control.kept = kept;
         let excused = |lane: &Lane| kept_waiting(lane, gaps, kept);
         for lane in of_control() {
             control.read_lane(lane, &mut waits, excused);
@@ -169,7 +172,7 @@ fn timed_out_after(lane: &Lane) -> Option<Micros> {
 
 /// The server timed out a request that was half sent for long, or a connection on which none came, because the harness itself did
 /// not run: a client that is too late, and nothing to hold against the server.
-fn kept_waiting(lane: &Lane, gaps: &[Interval], kept: Micros) -> bool {
+pub(super) fn kept_waiting(lane: &Lane, gaps: &[Interval], kept: Micros) -> bool {
     let (Some((index, exchange)), Some(end)) = (lane.unanswered(), lane.end) else { return false };
     let since = if index == 0 { lane.opened } else { exchange.begun };
     let by_fin = matches!(end.how, Ending::Fin | Ending::ResetAfterFin);

@@ -96,6 +96,9 @@ impl Tally {
         if let Some(why) = case.all_seats_taken(lane, at) {
             return self.doubt(case, why);
         }
+        if case.sent_late(lane) {
+            return self.doubt(case, STOOD_STILL);
+        }
         self.violations.push(Violation {
             scenario: case.scenario.to_owned(),
             lane: Some(format!("{}#{}", lane.role, lane.id)),

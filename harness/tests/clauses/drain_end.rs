@@ -288,6 +288,19 @@ fn what_the_exit_can_t_have_caused_does_not_break_exit_undisturbing() {
 }
 
 #[test]
+fn a_request_that_the_harness_sent_too_late_accuses_nobody() {
+    let waits = |slept: u64| {
+        let mut story = correct("new-connections");
+        let late = story.lane("new", AFTER).accepted_by(NEW).begun("fast");
+        late.after(IDLE_MAX + 100).fin();
+        story.harness_slept(AFTER + 10, AFTER + 10 + slept);
+        story.verdict("drain.exit-undisturbing")
+    };
+    assert_eq!(waits(IDLE_MAX / 2), Verdict::Inconclusive);
+    assert_eq!(waits(IDLE_MAX / 8), Verdict::Fail);
+}
+
+#[test]
 fn an_exit_that_nobody_saw_leaves_exit_undisturbing_open() {
     let mut story = correct("new-connections");
     story.server.gone = Gone::Never;

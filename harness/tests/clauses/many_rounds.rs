@@ -3,7 +3,7 @@
 use hotspec::clause::judge::{Recorded, judge};
 use hotspec::clause::result::{RunVerdict, Verdict};
 use hotspec::history::What;
-use hotspec::history::event::{ListenerRow, Owner, Stop};
+use hotspec::history::event::{Event, ListenerRow, Owner, Phase, Stop};
 
 use crate::judged::verdict;
 use crate::rounds::SUCCESSOR;
@@ -41,6 +41,28 @@ fn breaches_of_several_restarts_are_all_told() {
         story.later[later].lane("new", BORN + 30).refused();
     }
     assert_eq!(rounds_of(&story, "availability.not-refused"), [1, 3, 5]);
+}
+
+#[test]
+fn a_time_in_which_the_harness_did_not_run_is_told_after_the_next_restart_began_and_excuses_all_the_same() {
+    let from = 13_000;
+    let mut story = five();
+    story.lane("new", from).accepted_by(NEW).asked().after(3_000).answered().closed();
+    assert_eq!(story.verdict("availability.no-stall"), Verdict::Fail);
+    let mut events = story.history();
+    let restart = |event: &Event| event.what == What::Phase { phase: Phase::Restart };
+    let (second, t) = events
+        .iter()
+        .enumerate()
+        .filter(|(_, event)| restart(event))
+        .map(|(at, event)| (at, event.t))
+        .nth(1)
+        .unwrap();
+    events.insert(second + 1, Event { t, what: What::Gap { from: from * 1_000 } });
+    let manifest = crate::judged::manifest(&[&story]);
+    let result = judge(&manifest, &[Recorded { entry: &manifest.scenarios[0], events }]);
+    let stall = result.clauses.iter().find(|clause| clause.id == "availability.no-stall").unwrap();
+    assert_eq!(stall.verdict, Verdict::Inconclusive, "{:?}", stall.violations);
 }
 
 #[test]
