@@ -5,7 +5,7 @@
 //! connection left, which can take as long as clients come.
 //!
 //! clause: drain.stops-accepting
-//! shown-by: five-restarts
+//! shown-by: new-connections
 //! falls-with: availability.successor-serves, availability.same-listener, process.effective, drain.starts, drain.exits, idle.timed-out, idle.fresh-timed-out, keep-alive.normal-otherwise, repeat.while-draining, repeat.successor-triggered, load.new-connections, load.closed-loop, load.idle-mass
 //! profile: reload
 //! options: --socket-flag --socket

@@ -9,7 +9,7 @@
 //!
 //! clause: availability.not-refused
 //! shown-by: new-connections
-//! falls-with: availability.queue-kept, availability.answered, in-flight.completes, keep-alive.fin-not-reset, availability.no-wire-reset, availability.no-stall, availability.listener-present, availability.same-listener, process.ready-before-drain, keep-alive.not-before-ready, protocol.http10, keep-alive.kept-on-failed-restart, failure.bad-config, failure.exits-early, failure.killed-early, failure.hangs-early, failure.no-program, failure.no-resources, failure.starved, load.new-connections, load.closed-loop, load.idle-mass, repeat.many, repeat.double-trigger, repeat.while-draining, repeat.successor-triggered, repeat.storm
+//! falls-with: availability.queue-kept, availability.answered, in-flight.completes, keep-alive.fin-not-reset, availability.no-wire-reset, availability.no-stall, availability.no-overflow, availability.listener-present, availability.same-listener, process.ready-before-drain, keep-alive.not-before-ready, protocol.http10, keep-alive.kept-on-failed-restart, failure.bad-config, failure.exits-early, failure.killed-early, failure.hangs-early, failure.no-program, failure.no-resources, failure.starved, load.new-connections, load.closed-loop, load.idle-mass, repeat.many, repeat.double-trigger, repeat.while-draining, repeat.successor-triggered, repeat.storm
 //! cause: refused
 //! profile: reload
 

@@ -90,6 +90,8 @@ impl Restart {
         loop {
             let overdue = self.successor.and_then(|(_, started)| Some(started? + READY_MAX));
             tokio::select! {
+                // Of a successor that was ready and has ended since, the first comes first.
+                biased;
                 _ = self.ready.recv() => if let Some((_, started)) = &mut self.successor {
                     *started = None;
                     return;
