@@ -140,11 +140,12 @@ impl<'a> Case<'a> {
         model: Model,
         events: &[Event],
     ) -> Vec<Self> {
+        // One in which the next restart begins is told after its beginning: each round has all of them.
+        let (gaps, crowds) = unserved(events);
         let case = |(number, seen): (u32, &[Event])| {
             let mut case = Self::new(scenario, profile, limits, model, seen);
             case.round = number;
-            // One in which the next restart begins is told after its beginning.
-            (case.gaps, case.crowds) = unserved(events);
+            (case.gaps, case.crowds) = (gaps.clone(), crowds.clone());
             // What the next restart follows on was seen to its end.
             case.interrupted &= seen.len() == events.len();
             case

@@ -63,8 +63,7 @@ impl Counted {
 
     /// OutRsts of the target's side alone; none where others are counted with it.
     pub fn sent_by_target(&self) -> Option<u64> {
-        let sent = || self.readings.iter().map(|reading| reading.of("OutRsts")).fold(0, u64::saturating_add);
-        (self.scope() == Some(Scope::Target)).then(sent)
+        (self.scope() == Some(Scope::Target)).then(|| total(&self.readings, "OutRsts"))
     }
 
     /// By how much a counter grew between two instants at most, if that was counted throughout.
@@ -72,9 +71,13 @@ impl Counted {
         let first = self.readings.first().is_some_and(|reading| reading.from <= from);
         let last = self.readings.last().is_some_and(|reading| reading.at >= to);
         let overlaps = |reading: &&Reading| reading.from <= to && reading.at >= from;
-        let grown = || self.readings.iter().filter(overlaps).map(|reading| reading.of(name));
-        (first && last).then(|| grown().fold(0, u64::saturating_add))
+        (first && last).then(|| total(self.readings.iter().filter(overlaps), name))
     }
+}
+
+/// By how much a counter grew in all of these.
+fn total<'a>(readings: impl IntoIterator<Item = &'a Reading>, name: &str) -> u64 {
+    readings.into_iter().map(|reading| reading.of(name)).fold(0, u64::saturating_add)
 }
 
 /// Resets that were heard from one reading to another, and what was counted meanwhile.
@@ -111,7 +114,7 @@ impl Ledger {
             Scope::Both => true,
             Scope::Shared => return None,
         };
-        let sum = |name: &str| readings.iter().map(|reading| reading.of(name)).fold(0, u64::saturating_add);
+        let sum = |name: &str| total(readings, name);
         let heard: Vec<&Reset> = case
             .wire
             .within(first.from.saturating_add(1), last.at)

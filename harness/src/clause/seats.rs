@@ -1,10 +1,11 @@
 //! Servers whose processes serve one connection at a time. Who waits while each of them has one, waits for a client, and not for the
 //! restart.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Case, lineage};
 use crate::history::event::{Ending, Owner};
+use crate::history::generation::Proc;
 use crate::history::{Lane, LaneId, Micros, ProcId};
 
 /// A process that took fewer connections says nothing of how many it takes at a time.
@@ -46,11 +47,10 @@ impl Case<'_> {
     /// Why a connection that nobody accepted in time waited, if each process serves one at a time and had another one,
     /// whenever it is looked while it waited.
     pub(super) fn all_seats_taken(&self, lane: &Lane, at: Micros) -> Option<String> {
-        let waited = lane.owner == Owner::Queued && lane.end.is_none_or(|end| end.how == Ending::GaveUp);
-        let from = lane.connected.filter(|_| waited)?;
-        let waited = at.saturating_sub(from);
-        let moments = [from + waited / 4, from + waited / 2, from + waited / 4 * 3];
-        let taken: Option<Vec<usize>> = moments.into_iter().map(|moment| self.taken(moment)).collect();
+        let in_vain = lane.owner == Owner::Queued && lane.end.is_none_or(|end| end.how == Ending::GaveUp);
+        let from = lane.connected.filter(|_| in_vain)?;
+        let quarter = at.saturating_sub(from) / 4;
+        let taken: Option<Vec<usize>> = (1..4).map(|number| self.taken(from + number * quarter)).collect();
         let number = taken?.into_iter().min()?;
         Some(format!(
             "{number} processes served one connection at a time, and each had one while `{}` waited: more of them are needed to \
@@ -61,26 +61,15 @@ impl Case<'_> {
 
     /// How many processes were there to serve, if all of them take one connection at a time and had one then.
     fn taken(&self, at: Micros) -> Option<usize> {
-        let there = |id: &ProcId| {
-            let gone = self.timeline.procs.get(id).and_then(|proc| proc.gone);
-            self.timeline.procs.get(id).is_some_and(|proc| proc.seen <= at)
-                && gone.is_none_or(|gone| gone.lo >= at)
-        };
-        let serve: Vec<ProcId> = self.seats.0.keys().copied().filter(there).collect();
+        let there = |proc: &&Proc| proc.seen <= at && proc.gone.is_none_or(|gone| gone.lo >= at);
+        let there = self.timeline.procs.values().filter(there);
+        let (serve, others): (Vec<&Proc>, Vec<&Proc>) =
+            there.partition(|proc| self.seats.0.contains_key(&proc.id));
+        let parents: BTreeSet<ProcId> =
+            serve.iter().filter_map(|child| lineage::parent(self, child)).map(|parent| parent.id).collect();
         // One that listens and has nobody might have taken it.
-        let idle =
-            self.timeline.procs.values().filter(|proc| there(&proc.id) && !serve.contains(&proc.id)).any(
-                |proc| {
-                    let is_parent = || {
-                        let children = serve.iter().filter_map(|id| self.timeline.procs.get(id));
-                        children
-                            .filter_map(|child| lineage::parent(self, child))
-                            .any(|parent| parent.id == proc.id)
-                    };
-                    !proc.listeners.is_empty() && !is_parent()
-                },
-            );
-        let all = serve.iter().all(|id| self.seats.one_at_a_time(*id) && self.seats.is_taken(*id, at));
-        (all && !idle && !serve.is_empty()).then_some(serve.len())
+        let idle = others.iter().any(|proc| !proc.listeners.is_empty() && !parents.contains(&proc.id));
+        let taken = |proc: &&Proc| self.seats.one_at_a_time(proc.id) && self.seats.is_taken(proc.id, at);
+        (!idle && !serve.is_empty() && serve.iter().all(taken)).then_some(serve.len())
     }
 }

@@ -72,17 +72,16 @@ pub struct SumOfResets {
     pub none_in: u64,
     /// OutRsts of the others.
     pub counted: u64,
-    /// What was heard on the wire, by what it was.
+    /// What was heard of them on the wire, by what it was.
     pub heard: Resets,
 }
 
 impl SumOfResets {
     fn add(&mut self, restart: &Restart) {
-        if let Some(counted) = restart.resets_counted {
-            self.counted_in += 1;
-            self.none_in += u64::from(counted == 0);
-            self.counted = self.counted.saturating_add(counted);
-        }
+        let Some(counted) = restart.resets_counted else { return };
+        self.counted_in += 1;
+        self.none_in += u64::from(counted == 0);
+        self.counted = self.counted.saturating_add(counted);
         self.heard.add(restart.resets.unwrap_or_default());
     }
 }

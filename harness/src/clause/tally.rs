@@ -85,19 +85,8 @@ impl Tally {
         expected: &str,
         seen: String,
     ) {
-        if case.interrupted && lane.end.is_none() && lane.connect_failed.is_none() {
-            return self.doubt(case, BROKEN_OFF);
-        }
-        if case.control.unmeasured.contains(&lane.role) && lane.unanswered().is_some() {
-            let why =
-                format!("control shows no answer on a connection `{}` either, as {STOOD_STILL}", lane.role);
+        if let Some(why) = excuse(case, lane, at) {
             return self.doubt(case, why);
-        }
-        if let Some(why) = case.all_seats_taken(lane, at) {
-            return self.doubt(case, why);
-        }
-        if case.sent_late(lane) {
-            return self.doubt(case, STOOD_STILL);
         }
         self.violations.push(Violation {
             scenario: case.scenario.to_owned(),
@@ -190,6 +179,19 @@ impl Tally {
                 push_once(mine, text);
             }
         }
+    }
+}
+
+/// Why what went wrong on a lane is no evidence against the target, if so.
+fn excuse(case: &Case<'_>, lane: &Lane, at: Micros) -> Option<String> {
+    if case.interrupted && lane.end.is_none() && lane.connect_failed.is_none() {
+        Some(BROKEN_OFF.to_owned())
+    } else if case.control.unmeasured.contains(&lane.role) && lane.unanswered().is_some() {
+        Some(format!("control shows no answer on a connection `{}` either, as {STOOD_STILL}", lane.role))
+    } else if case.sent_late(lane) {
+        Some(STOOD_STILL.to_owned())
+    } else {
+        case.all_seats_taken(lane, at)
     }
 }
 

@@ -20,6 +20,24 @@ pub(crate) struct Answer {
     pub(crate) keep_alive: bool,
 }
 
+impl Answer {
+    /// Its head, as the answer to one of a lane's requests; its first byte came then, in microseconds.
+    fn head(self, lane: LaneId, request: u32, from: Micros) -> What {
+        What::Head {
+            lane,
+            request,
+            from,
+            status: self.status,
+            version: self.version,
+            framing: self.framing.to_owned(),
+            close: self.close,
+            last: self.close || self.framing == "eof",
+            keep_alive: self.keep_alive,
+            marker: self.marker.map(str::to_owned),
+        }
+    }
+}
+
 /// The ordinary one.
 pub(crate) const OPEN: Answer = Answer {
     status: 200,
@@ -211,18 +229,7 @@ impl<'s> Script<'s> {
         front.1 = Stage::InBody;
         let (lane, request, from) = (self.lane, front.0, self.now + 400);
         self.now += 500;
-        self.record(What::Head {
-            lane,
-            request,
-            from,
-            status: answer.status,
-            version: answer.version,
-            framing: answer.framing.to_owned(),
-            close: answer.close,
-            last: answer.close || answer.framing == "eof",
-            keep_alive: answer.keep_alive,
-            marker: answer.marker.map(str::to_owned),
-        });
+        self.record(answer.head(lane, request, from));
         self
     }
 
@@ -330,16 +337,5 @@ impl<'s> Script<'s> {
 
 /// The head of a lane's first answer, with nothing special in it; its first byte came then.
 pub(crate) fn plain_head(lane: LaneId, at: u64) -> What {
-    What::Head {
-        lane,
-        request: 0,
-        from: at * 1_000,
-        status: 200,
-        version: 11,
-        framing: "length".to_owned(),
-        close: false,
-        last: false,
-        keep_alive: false,
-        marker: None,
-    }
+    OPEN.head(lane, 0, at * 1_000)
 }

@@ -9,10 +9,10 @@ const CLAUSE: &str = "drain.exit-undisturbing";
 /// The old process goes at 13.5 s.
 const TAKEN: u64 = 15_000;
 
-/// One client waits for half a minute and is not accepted, the successor has another one for so long, and this many before.
-fn waits(before: u64, held: u64) -> Story {
+/// One client waits for half a minute and is not accepted; the successor has another one for so long, and had some before.
+fn waits(held: u64) -> Story {
     let mut story = correct("new-connections");
-    for number in 0..before {
+    for number in 0..6 {
         story.lane("new", 14_000 + 100 * number).accepted_by(NEW).asked().answered().closed();
     }
     story.lane("new", TAKEN).accepted_by(NEW).asked().answered().after(held).closed();
@@ -22,7 +22,7 @@ fn waits(before: u64, held: u64) -> Story {
 
 #[test]
 fn a_connection_that_waits_behind_another_one_accuses_nobody() {
-    let story = waits(6, 32_000);
+    let story = waits(32_000);
     let result = story.judged();
     let said = result.clauses.iter().find(|clause| clause.id == CLAUSE).expect("it is judged");
     assert_eq!(said.verdict, Verdict::Inconclusive, "{:?}", said.violations);
@@ -31,12 +31,12 @@ fn a_connection_that_waits_behind_another_one_accuses_nobody() {
 
 #[test]
 fn one_that_waits_while_a_process_is_free_is_lost() {
-    assert_eq!(waits(6, 9_000).verdict(CLAUSE), Verdict::Fail);
+    assert_eq!(waits(9_000).verdict(CLAUSE), Verdict::Fail);
 }
 
 #[test]
 fn a_process_that_takes_several_at_a_time_is_never_full() {
-    let mut story = waits(6, 32_000);
+    let mut story = waits(32_000);
     story.lane("new", TAKEN + 200).accepted_by(NEW).asked().answered().closed();
     assert_eq!(story.verdict(CLAUSE), Verdict::Fail);
 }
