@@ -15,17 +15,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
 use hotspec::scenario::file::Scenario;
 use libtest_mimic::Trial;
 use saboteur::Saboteur;
-use support::{PYTHON, Run, built, case, case_with, run, run_trials};
+use support::{PYTHON, Run, built, case, case_with, run_trials};
 use table::Row;
 
 /// Held by whoever writes the page.
 static PAGE: Mutex<()> = Mutex::new(());
+
+/// Shared by runs, and held by one that is made again because the machine stood still, as it does less with nothing beside it.
+static MACHINE: RwLock<()> = RwLock::new(());
 
 /// What becomes of the page.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -120,7 +123,7 @@ fn run_decided(saboteur: &Saboteur) -> (Run, u32) {
     run_through_all(saboteur, run(arguments(saboteur, &saboteur.profile, true)))
 }
 
-/// Makes it again, through all scenarios, as long as the machine left its clause open.
+/// Makes it again, through all scenarios and beside no other one, as long as the machine left its clause open.
 fn run_through_all(saboteur: &Saboteur, first: Run) -> (Run, u32) {
     let (mut made, mut run) = (1, first);
     loop {
@@ -130,9 +133,16 @@ fn run_through_all(saboteur: &Saboteur, first: Run) -> (Run, u32) {
             return (run, made);
         }
         eprintln!("{}: once more, as the machine stood still for {} ms", saboteur.name, gap / 1000);
+        let _alone = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
         run = support::run(arguments(saboteur, &saboteur.profile, true));
         made += 1;
     }
+}
+
+/// A run with others beside it.
+fn run(arguments: impl IntoIterator<Item = String>) -> Run {
+    let _shared = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
+    support::run(arguments)
 }
 
 /// The longest time, in microseconds, in which the machine did not let hotspec run.

@@ -209,7 +209,9 @@ fn answered_throughout(case: &Case<'_>, tally: &mut Tally) {
             if !in_window || announced || !early || !kept {
                 continue;
             }
-            if n > 0 && !exchange.answered() && slept_through(case, lane, n, exchange.begun) {
+            let unsent_until = || lane.end.map_or(case.end, |end| end.at);
+            let asked = exchange.sent.map_or_else(unsent_until, |sent| sent.hi);
+            if n > 0 && !exchange.answered() && slept_through(case, lane, n, asked) {
                 tally.doubt(case, SLEPT);
                 continue;
             }

@@ -48,11 +48,13 @@ pub(super) fn undisturbed(case: &Case<'_>, tally: &mut Tally) {
 pub(super) const SLEPT: &str = "the harness itself did not run for so long that a connection may have been idle meanwhile; a quieter machine would help";
 
 /// The server may have answered, and timed the connection out, while the harness did not look: from the request before this
-/// one on, or from connecting.
+/// one on, or from connecting. Who ends a connection before most of its time is up has not timed it out, slept or not.
 pub(super) fn slept_through(case: &Case<'_>, lane: &Lane, before: usize, until: Micros) -> bool {
     let last = before.checked_sub(1).and_then(|last| lane.exchanges.get(last));
     let since = last.map_or(lane.opened, |last| last.sent.map_or(last.begun, |sent| sent.lo));
-    case.own_gaps(since, until) > (case.limits.idle_max / 4).min(case.timeline.control_idle / 2)
+    let (idle_max, control_idle) = (case.limits.idle_max, case.timeline.control_idle);
+    let may_be_due = until.saturating_sub(since) >= idle_max.min(control_idle) / 4 * 3;
+    may_be_due && case.own_gaps(since, until) > (idle_max / 4).min(control_idle / 2)
 }
 
 /// A connection that was silent for long may be closed at any time, as in control.

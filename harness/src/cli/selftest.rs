@@ -14,7 +14,8 @@ use crate::witness::processors;
 const AT_ONCE: usize = 4;
 /// The same where it is tried again: what was left open was mostly too slow.
 const AT_ONCE_AGAIN: usize = 1;
-/// What was left open, as the machine did not run hotspec for a while, is tried once more within this time.
+/// What was left open, as the machine did not run hotspec for a while, is tried once more if its turn comes within this time, so
+/// that all is over after two minutes.
 const AGAIN_WITHIN: Duration = Duration::from_secs(75);
 
 /// Runs all trials, several at a time, and prints what came of them.
@@ -40,13 +41,18 @@ pub(super) fn selftest(args: &SelftestArgs) -> Result<u8, Failure> {
     let trials: Vec<Option<&Entry>> = without.into_iter().chain(faults).collect();
     let begun = Instant::now();
     let numbers: Vec<usize> = (0..trials.len()).collect();
-    let mut done = all(&runner, &trials, &numbers, AT_ONCE)?;
+    let at_once = AT_ONCE * processors::available();
+    let mut done = pool::each(numbers.clone(), at_once, |number| runner.trial(trials[number]))
+        .into_iter()
+        .collect::<Result<Vec<Trial>, _>>()
+        .map_err(Failure::own)?;
     let is_open = |trial: &Trial| matches!(trial.outcome, Outcome::Undecided(_));
     let open: Vec<usize> = numbers.into_iter().filter(|number| is_open(&done[*number])).collect();
-    if begun.elapsed() < AGAIN_WITHIN {
-        for (number, trial) in open.iter().zip(all(&runner, &trials, &open, AT_ONCE_AGAIN)?) {
-            done[*number] = trial;
-        }
+    let again = pool::each(open, AT_ONCE_AGAIN * processors::available(), |number| {
+        (begun.elapsed() < AGAIN_WITHIN).then(|| (number, runner.trial(trials[number])))
+    });
+    for (number, trial) in again.into_iter().flatten() {
+        done[number] = trial.map_err(Failure::own)?;
     }
     let evidence = done.first().map(|trial| trial.evidence.clone()).unwrap_or_default();
     let rows: Vec<Row> = trials.iter().zip(done).map(|(entry, trial)| row(*entry, trial.outcome)).collect();
@@ -66,18 +72,4 @@ fn row(entry: Option<&Entry>, outcome: Outcome) -> Row {
         None => Row { fault: FAULTLESS, what: "gets nothing wrong", clause: None, outcome },
         Some(Entry { name, what, clause, .. }) => Row { fault: name, what, clause: Some(clause), outcome },
     }
-}
-
-/// Those of the trials that have these numbers, in their order.
-fn all(
-    runner: &Runner<'_>,
-    trials: &[Option<&Entry>],
-    numbers: &[usize],
-    for_each_processor: usize,
-) -> Result<Vec<Trial>, Failure> {
-    let at_once = for_each_processor * processors::available();
-    let done = pool::each(numbers.to_vec(), at_once, |number| {
-        trials[number].map_or_else(|| runner.faultless(), |entry| runner.fault(entry))
-    });
-    done.into_iter().map(|trial| trial.map_err(Failure::own)).collect()
 }

@@ -41,21 +41,23 @@ pub struct Runner<'a> {
 }
 
 impl Runner<'_> {
-    /// The server with a fault, through the scenario that is about it.
+    /// The server with this fault, or without one.
     ///
     /// # Errors
     /// The program could not be run, or left no result.
-    pub fn fault(&self, entry: &Entry) -> io::Result<Trial> {
+    pub fn trial(&self, entry: Option<&Entry>) -> io::Result<Trial> {
+        entry.map_or_else(|| self.faultless(), |entry| self.fault(entry))
+    }
+
+    /// The server with a fault, through the scenario that is about it.
+    fn fault(&self, entry: &Entry) -> io::Result<Trial> {
         let run = self.run(entry.name, &[entry.scenario])?;
         let clause = run.clauses.iter().find(|clause| clause.id == entry.clause);
         Ok(Trial { outcome: of_fault(&run, clause), evidence: run.evidence })
     }
 
     /// The server without one, through all of them.
-    ///
-    /// # Errors
-    /// As [`Runner::fault`].
-    pub fn faultless(&self) -> io::Result<Trial> {
+    fn faultless(&self) -> io::Result<Trial> {
         let mut scenarios: Vec<&str> = FAULTS.iter().map(|entry| entry.scenario).collect();
         scenarios.sort_unstable();
         scenarios.dedup();

@@ -25,6 +25,19 @@ fn an_idle_connection_closed_at_once_breaks_idle_not_early_and_one_last_request(
 }
 
 #[test]
+fn a_harness_that_slept_leaves_a_close_open_only_when_most_of_idle_max_is_over() {
+    let story = |idle_for: u64| {
+        let mut story = correct("idle-last-request");
+        let idle = story.lane("idle", ARMING).accepted_by(OLD).asked().answered().armed();
+        idle.at(ARMING + idle_for).fin();
+        story.harness_slept(ARMING + 50, ARMING + 50 + IDLE_MAX / 3);
+        story
+    };
+    story(IDLE_MAX / 4 * 3 - 200).breaks("idle.not-early", &["keep-alive.one-last-request"]);
+    story(IDLE_MAX / 4 * 3 + 70).leaves_open("idle.not-early");
+}
+
+#[test]
 fn an_idle_connection_may_be_closed_at_once_outside_falcore() {
     let mut story = correct_in(Profile::Reload, "idle-last-request");
     story.lane("idle", ARMING).accepted_by(OLD).asked().answered().armed().at(TD + 20).fin();
