@@ -87,6 +87,13 @@ fn resumed() {
     // What was asked otherwise is no answer to this.
     let (_, progress) = made("1", "process.pid-1");
     assert!(progress.contains("reference 1/1: pass"), "{progress}");
+    // Nobody's page is lost.
+    fs::write(temp.path().join("mine.md"), "# Mine\n").expect("a page");
+    let mut onto_mine = hotspec(["matrix", &absent, "--out"]);
+    onto_mine.arg(temp.path().join("other")).arg("--markdown").arg(temp.path().join("mine.md"));
+    let refused = onto_mine.assert().code(64).get_output().clone();
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("<!-- hotspec matrix -->"));
+    assert_eq!(read("mine.md"), "# Mine\n");
     // Two would be stored in one place.
     let twice = hotspec(["matrix", "reference", "reference"]).assert().code(64).get_output().clone();
     assert!(String::from_utf8_lossy(&twice.stderr).contains("two of these targets are named `reference`"));

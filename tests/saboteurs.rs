@@ -27,7 +27,7 @@ use table::Row;
 /// Held by whoever writes the page.
 static PAGE: Mutex<()> = Mutex::new(());
 
-/// Shared by runs, and held by one that is made again because the machine stood still, as it does less with nothing beside it.
+/// Shared by runs, and held by one that is made again because a clause was left open, as fewer are with nothing beside it.
 static MACHINE: RwLock<()> = RwLock::new(());
 
 /// What becomes of the page.
@@ -106,10 +106,8 @@ fn fails(saboteur: Saboteur) -> Trial {
     })
 }
 
-/// How often a run that left a saboteur's own clause open, because the machine stood still, is made.
+/// How often a run that left a saboteur's own clause open, as a busy machine may, is made.
 const ATTEMPTS: u32 = 3;
-/// A machine that did not run hotspec for so long, in microseconds, stood still.
-const STOOD_STILL: u64 = 300_000;
 
 /// A run, and how often it was made. hotspec itself attempts nothing again once anything failed, and a saboteur's run may fail
 /// by what falls with its clause. That is told, and counted in the table.
@@ -123,16 +121,16 @@ fn run_decided(saboteur: &Saboteur) -> (Run, u32) {
     run_through_all(saboteur, run(arguments(saboteur, &saboteur.profile, true)))
 }
 
-/// Makes it again, through all scenarios and beside no other one, as long as the machine left its clause open.
+/// Makes it again, through all scenarios and beside no other one, as long as its clause is left open.
 fn run_through_all(saboteur: &Saboteur, first: Run) -> (Run, u32) {
     let (mut made, mut run) = (1, first);
     loop {
         let open = run.results.inconclusive().any(|id| id == saboteur.clause);
-        let gap = longest_gap(&run);
-        if !open || made == ATTEMPTS || gap < STOOD_STILL {
+        if !open || made == ATTEMPTS {
             return (run, made);
         }
-        eprintln!("{}: once more, as the machine stood still for {} ms", saboteur.name, gap / 1000);
+        let said = run.results.said_of(&saboteur.clause);
+        eprintln!("{}: once more, by itself: {:?}", saboteur.name, said.map(|said| &said.reasons));
         let _alone = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
         run = support::run(arguments(saboteur, &saboteur.profile, true));
         made += 1;
@@ -143,18 +141,6 @@ fn run_through_all(saboteur: &Saboteur, first: Run) -> (Run, u32) {
 fn run(arguments: impl IntoIterator<Item = String>) -> Run {
     let _shared = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
     support::run(arguments)
-}
-
-/// The longest time, in microseconds, in which the machine did not let hotspec run.
-fn longest_gap(run: &Run) -> u64 {
-    let files = fs::read_dir(run.dir.join("history")).into_iter().flatten().flatten();
-    let texts = files.filter_map(|file| fs::read_to_string(file.path()).ok());
-    let longest = |text: String| {
-        let gaps = text.lines().filter(|line| line.contains(r#""e":"gap""#));
-        let gaps = gaps.filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-        gaps.filter_map(|gap| Some(gap["t"].as_u64()?.saturating_sub(gap["from"].as_u64()?))).max()
-    };
-    texts.filter_map(longest).max().unwrap_or_default()
 }
 
 /// Nothing, if it failed by its own clause and by no MUST that it does not name.

@@ -58,7 +58,7 @@ pub fn write(saboteurs: &[Saboteur], rows: &BTreeMap<String, Row>) -> String {
     let again: u32 = rows.values().map(|row| row.again).sum();
     let _ = writeln!(
         page,
-        "{} saboteurs, {runs} runs; {again} more were not counted, as the machine stood still and left them undecided.\n",
+        "{} saboteurs, {runs} runs; {again} more were not counted, as they left its own clause undecided.\n",
         saboteurs.len()
     );
     page.push_str("| saboteur | profile | runs | again | own clause | fell with it | recommended, fell too | named, did not fall |\n");

@@ -117,8 +117,9 @@ fn body_ready(lane: &Lane, exchange: &Exchange) -> Option<Micros> {
 
 fn asked_for_its_body(case: &Case<'_>, lane: &Lane, exchange: &Exchange, tally: &mut Tally) {
     if let (Some(wait), None) = (exchange.vain_wait, exchange.continued) {
-        // Another pause of hotspec's own may have hidden it.
-        if case.own_gaps(wait.lo, wait.hi) > case.delta {
+        // A machine that did not run hotspec may not have run the target either.
+        let waited = (wait.hi - wait.lo).saturating_sub(case.own_gaps(wait.lo, wait.hi));
+        if waited <= case.limits.stall_max.saturating_add(case.delta) {
             tally.doubt(case, STOOD_STILL);
             return;
         }

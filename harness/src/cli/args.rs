@@ -146,7 +146,8 @@ pub(super) struct MatrixArgs {
     /// Where runs and table are stored; what is there already is not run again
     #[arg(long, value_name = "DIR", default_value = "target/hotspec-matrix")]
     pub(super) out: PathBuf,
-    /// Also write the table as Markdown to this file
+    /// Also write the table as Markdown to this file, or between the lines `<!-- hotspec matrix -->` and `<!-- end of hotspec
+    /// matrix -->` of a page that is there
     #[arg(long, value_name = "FILE")]
     pub(super) markdown: Option<PathBuf>,
 }

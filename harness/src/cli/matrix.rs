@@ -264,13 +264,31 @@ impl Run<'_> {
             (at("matrix.json"), serde_json::to_string_pretty(table).map_err(Failure::own)?),
             (at("matrix.html"), report::html(table, &machine)),
         ];
-        pages.extend(self.args.markdown.clone().map(|path| (path, markdown.clone())));
+        if let Some(path) = &self.args.markdown {
+            pages.push((path.clone(), page_with(path, table, &machine)?));
+        }
         pages.push((at("matrix.md"), markdown));
         for (path, text) in pages {
             run_dir::replace(&path, &text).map_err(|error| cant_write(&path, &error))?;
         }
         Ok(())
     }
+}
+
+/// A page of somebody's own keeps all but what stands between the marks.
+fn page_with(path: &Path, table: &Matrix, machine: &str) -> Result<String, Failure> {
+    let there = match fs::read_to_string(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        read => read,
+    };
+    let there = there.map_err(|error| cant_write(path, &error))?;
+    report::into_markdown(&there, table, machine).ok_or_else(|| {
+        let (begin, end) = (report::BEGIN, report::END);
+        Failure::usage(format!(
+            "{} is a page of somebody's own and has no lines `{begin}` and `{end}`; add them where the table is to stand, or name another file",
+            path.display()
+        ))
+    })
 }
 
 fn cant_write(path: &Path, error: &std::io::Error) -> Failure {

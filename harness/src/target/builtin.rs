@@ -45,6 +45,10 @@ const TARGETS: &[(&str, &str)] = &[
     ("envoy", include_str!("../../scenarios/targets/envoy.toml")),
     ("grace", include_str!("../../scenarios/targets/grace.toml")),
     ("tableflip", include_str!("../../scenarios/targets/tableflip.toml")),
+    ("ecdysis", include_str!("../../scenarios/targets/ecdysis.toml")),
+    ("shellflip", include_str!("../../scenarios/targets/shellflip.toml")),
+    ("pingora", include_str!("../../scenarios/targets/pingora.toml")),
+    ("passenger", include_str!("../../scenarios/targets/passenger.toml")),
 ];
 
 /// All targets that come with the program.

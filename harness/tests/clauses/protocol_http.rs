@@ -76,6 +76,14 @@ fn a_harness_that_slept_while_100_was_awaited_accuses_nobody() {
 }
 
 #[test]
+fn no_100_in_most_of_the_time_that_the_harness_ran_breaks_expect_continue_all_the_same() {
+    let mut story = correct("expect-continue");
+    expecting(&mut story).at(LATE).waited_in_vain(2_000).sent().answered_last().fin();
+    story.harness_slept(LATE + 5, LATE + 600);
+    story.breaks("protocol.expect-continue", &[]);
+}
+
+#[test]
 fn a_server_that_never_says_100_in_control_rules_expect_continue_out() {
     let mut story = frame("expect-continue");
     for (at, then) in [(CONTROL + 40, CONTROL + 1_240), (ARMING, LATE)] {

@@ -1,4 +1,4 @@
-//! The table as Markdown, one section for each target below it.
+//! The table as Markdown, one section for each target below it: a page, or a part of one.
 
 use std::fmt::Write;
 
@@ -6,9 +6,31 @@ use super::super::style::clean;
 use super::{COLUMNS, LEGEND, TITLE, cells, details, facts, is_told_below, paragraphs, sum};
 use crate::clause::matrix::{Matrix, Row};
 
+/// Lines of a page between which the table is replaced.
+pub const BEGIN: &str = "<!-- hotspec matrix -->";
+/// The second of them.
+pub const END: &str = "<!-- end of hotspec matrix -->";
+
 /// The whole page; `machine` says where the runs were made.
 pub fn markdown(matrix: &Matrix, machine: &str) -> String {
-    let mut out = format!("# {TITLE}\n\n");
+    section_of(matrix, machine, "#")
+}
+
+/// The page with the table in place of what stands between [`BEGIN`] and [`END`], or of all that is on a page made by
+/// [`markdown`]; none if it is somebody's own page without these lines.
+pub fn into_markdown(page: &str, matrix: &Matrix, machine: &str) -> Option<String> {
+    if page.trim().is_empty() || page.starts_with(&format!("# {TITLE}\n")) {
+        return Some(markdown(matrix, machine));
+    }
+    let (begin, end) = (format!("\n{BEGIN}\n"), format!("\n{END}\n"));
+    let (before, rest) = page.split_once(&begin)?;
+    let (_, after) = rest.split_once(&end).or_else(|| Some(("", rest.strip_prefix(&end[1..])?)))?;
+    Some(format!("{before}{begin}\n{}{end}{after}", section_of(matrix, machine, "##")))
+}
+
+/// With headings of this depth.
+fn section_of(matrix: &Matrix, machine: &str, heading: &str) -> String {
+    let mut out = format!("{heading} {TITLE}\n\n");
     let _ = writeln!(out, "Made by `hotspec matrix` {} {}.\n", env!("CARGO_PKG_VERSION"), text(machine));
     for (word, meaning) in LEGEND {
         let _ = writeln!(out, "- **{word}**: {meaning}");
@@ -23,7 +45,7 @@ pub fn markdown(matrix: &Matrix, machine: &str) -> String {
         line(&mut out, matrix, row);
     }
     for row in &matrix.rows {
-        section(&mut out, row);
+        section(&mut out, row, heading);
     }
     out
 }
@@ -44,8 +66,8 @@ fn line(out: &mut String, matrix: &Matrix, row: &Row) {
     table_line(out, std::iter::once(link(&text(&row.target))).chain(facts).chain(words));
 }
 
-fn section(out: &mut String, row: &Row) {
-    let _ = writeln!(out, "\n## {}", text(&row.target));
+fn section(out: &mut String, row: &Row, heading: &str) {
+    let _ = writeln!(out, "\n{heading}# {}", text(&row.target));
     for said in paragraphs(row) {
         let _ = writeln!(out, "\n{}", text(&said));
     }
@@ -100,6 +122,26 @@ mod tests {
             "a\\|b &lt;i&gt;\\`x\\`&lt;/i&gt; \\[y\\](z)\\\\n\\\\x1b\\[1m"
         );
         assert_eq!(anchor("Nginx-upgrade <2>"), "nginx-upgrade2");
+    }
+
+    #[test]
+    fn the_table_takes_the_place_of_what_stands_between_the_marks_and_of_nothing_else() {
+        let mut matrix = Matrix::new();
+        matrix.rows.push(Row::new("nginx", "nginx, reloaded", Profile::Reload));
+        for old in ["", "| old |\n"] {
+            let page = format!("# Mine\n{BEGIN}\n{old}{END}\nMy words\n");
+            let new = into_markdown(&page, &matrix, "on a test").expect("a page with marks");
+            let section = section_of(&matrix, "on a test", "##");
+            assert_eq!(new, format!("# Mine\n{BEGIN}\n\n{section}\n{END}\nMy words\n"));
+            assert_eq!(into_markdown(&new, &matrix, "on a test"), Some(new.clone()));
+        }
+        let whole = markdown(&matrix, "on a test");
+        for page in ["", "\n", whole.as_str()] {
+            assert_eq!(into_markdown(page, &matrix, "on a test").as_ref(), Some(&whole));
+        }
+        for page in ["# Mine\n", &format!("Mine\n{BEGIN}\n"), &format!("Mine\n{END}\n{BEGIN}\n")] {
+            assert_eq!(into_markdown(page, &matrix, "on a test"), None, "{page:?}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ mod html;
 mod markdown;
 
 pub use html::html;
-pub use markdown::markdown;
+pub use markdown::{BEGIN, END, into_markdown, markdown};
 
 use std::collections::BTreeSet;
 
