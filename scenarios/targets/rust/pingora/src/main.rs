@@ -19,7 +19,7 @@ impl ProxyHttp for Proxy {
 
     async fn early_request_filter(&self, session: &mut Session, _: &mut ()) -> Result<()> {
         // Seconds for which a connection is kept idle.
-        session.set_keepalive(Some(5));
+        session.set_keepalive(Some(15));
         Ok(())
     }
 
