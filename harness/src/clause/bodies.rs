@@ -79,7 +79,7 @@ fn expect_continue(case: &Case<'_>, tally: &mut Tally) {
         if exchange.begun >= t0.lo || !alive || lane.armed.is_none() {
             continue;
         }
-        let Some(td) = case.td_of(lane).or_else(|| case.td_last()) else {
+        let Some(td) = case.td_or_later(lane) else {
             tally.doubt(case, "no drain was seen");
             continue;
         };

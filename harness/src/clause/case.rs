@@ -312,6 +312,16 @@ impl<'a> Case<'a> {
         self.timeline.td_last(self.limits.drain_start_max)
     }
 
+    /// Td of whoever has this lane, or else of the old generation. Of a server that begins anew inside itself it is only known that
+    /// it is not before T0.
+    pub fn td_or_later(&self, lane: &Lane) -> Option<Interval> {
+        let unseen = || {
+            let t0 = self.t0().filter(|_| self.generations.model == Model::InPlace)?;
+            Some(Interval::new(t0.lo, self.end.max(t0.lo)))
+        };
+        self.td_of(lane).or_else(|| self.td_last()).or_else(unseen)
+    }
+
     /// Td of the old process that may have begun to drain first.
     pub fn td_first(&self) -> Option<Interval> {
         let old = self.generations.old.iter();

@@ -23,6 +23,8 @@ pub struct Control {
     pub statuses: BTreeMap<String, BTreeSet<u16>>,
     /// The longest that an exchange of an endpoint took.
     pub duration_max: BTreeMap<String, Micros>,
+    /// Endpoints after whose answers more bytes came, as after one to HEAD that has a body.
+    pub surplus: BTreeSet<String>,
     /// Requests on one connection that were answered with no announced close, at most.
     pub ordinals: usize,
     /// How long the server keeps a connection that it waits on.
@@ -67,6 +69,8 @@ impl Control {
         if let Some(trouble) = trouble(lane).filter(|_| !excused(lane)) {
             self.troubles.push(format!("{}#{}: {trouble}", lane.role, lane.id));
         }
+        let surplus = lane.exchanges.last().filter(|_| lane.extra_from(0).is_some());
+        self.surplus.extend(surplus.map(|last| last.endpoint.clone()));
         for (ordinal, exchange) in lane.exchanges.iter().enumerate() {
             let (Some(head), Some(body), Some(sent)) = (&exchange.head, &exchange.body, exchange.sent) else {
                 continue;

@@ -212,7 +212,7 @@ fn partial_head(case: &Case<'_>, tally: &mut Tally) {
         if !half_sent_at_t0 || lane.armed.is_none() {
             continue;
         }
-        let Some(td) = case.td_of(lane).or_else(|| case.td_last()) else {
+        let Some(td) = case.td_or_later(lane) else {
             tally.doubt(case, "no drain was seen");
             continue;
         };

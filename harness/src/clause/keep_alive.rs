@@ -149,6 +149,9 @@ fn close_honoured(case: &Case<'_>, tally: &mut Tally) {
             continue;
         }
         if let Some((at, bytes)) = lane.extra_from(body.at) {
+            if case.control.surplus.contains(&exchange.endpoint) {
+                continue;
+            }
             tally.exercise();
             let seen = format!("{bytes} more bytes");
             tally.break_on(
@@ -258,7 +261,8 @@ fn only_one(case: &Case<'_>, tally: &mut Tally) {
         tally.exercise();
         let over = exchange.body.as_ref().map_or(0, |body| body.at);
         let further = lane.exchanges.iter().skip(n + 1).find_map(|next| next.head.as_ref());
-        let extra = lane.extra_from(over).map(|(at, _)| at);
+        let as_in_control = case.control.surplus.contains(&exchange.endpoint);
+        let extra = lane.extra_from(over).filter(|_| !as_in_control).map(|(at, _)| at);
         if let Some(at) = further.map(|head| head.at).or(extra) {
             let seen = "another answer on the same connection".to_owned();
             tally.break_on(case, lane, at, "one-more", "nothing further is answered", seen);

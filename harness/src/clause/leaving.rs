@@ -52,7 +52,7 @@ fn half_close(case: &Case<'_>, tally: &mut Tally) {
             judge_exchange(case, lane, exchange, tally);
             continue;
         }
-        let Some(td) = case.td_of(lane).or_else(|| case.td_last()) else {
+        let Some(td) = case.td_or_later(lane) else {
             tally.doubt(case, "no drain was seen");
             continue;
         };

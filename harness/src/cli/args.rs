@@ -90,6 +90,9 @@ pub(super) struct RunArgs {
     /// Scenarios at the same time [default: 24 per processor]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(super) jobs: Option<u16>,
+    /// Runs that share the machine with this one: it keeps as much less going at the same time
+    #[arg(long, hide = true, default_value = "1", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) beside: u16,
     /// How often a scenario that left something undecided is attempted again, with few at the same time
     #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u32).range(0..=20))]
     pub(super) again: u32,

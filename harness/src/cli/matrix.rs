@@ -27,12 +27,14 @@ use crate::witness::processors;
 const PASSES: u32 = 3;
 /// … and where all is to be known.
 const PASSES_DEEP: u32 = 20;
-/// Runs at the same time, for each processor: each begins its scenarios as fast as there is a processor for them.
+/// Runs at the same time, for each processor: each begins its scenarios as fast as there is a processor for them. One that has only
+/// long waits left makes room for others so.
 const AT_ONCE: usize = 2;
 /// What a run's target was, beside the run.
 const FINGERPRINT: &str = "target.xxh3";
-/// Says where a run is stored, which is no part of what is asked.
+/// Say where a run is stored, and how many there are at the same time, which is no part of what is asked.
 const RUN_DIR: &str = "--run-dir";
+const BESIDE: &str = "--beside";
 
 /// Runs what is not there yet, and tells the table.
 ///
@@ -46,7 +48,7 @@ pub(super) fn matrix(args: &MatrixArgs) -> Result<u8, Failure> {
     let (table, waiting) = run.stored(&chosen);
     // It can be written: told before an hour is spent.
     run.write(&table)?;
-    let session = Session::begin()?;
+    let session = Session::begin(1)?;
     let table = run.all(waiting, table, &session)?;
     present::print(&report::text(&table, present::width(), present::colour()));
     Ok(if session.is_broken_off() { exit::INTERRUPTED } else { status(&table) })
@@ -169,7 +171,7 @@ impl Run<'_> {
                 typed
                     .options
                     .iter()
-                    .filter(|words| words.first().is_none_or(|word| word != RUN_DIR))
+                    .filter(|words| words.first().is_none_or(|word| word != RUN_DIR && word != BESIDE))
                     .cloned()
                     .collect()
             };
@@ -179,10 +181,16 @@ impl Run<'_> {
         (of_this && !result.interrupted).then_some(result)
     }
 
+    /// Runs at the same time.
+    fn at_once(&self) -> usize {
+        self.args.jobs.map_or(AT_ONCE * processors::available(), usize::from)
+    }
+
     /// What is typed for a run.
     fn words(&self, pass: &Pass<'_>) -> Vec<OsString> {
         let mut words: Vec<OsString> = ["run", "--target", &pass.target.word, RUN_DIR].map(Into::into).into();
         words.push(self.args.out.join(pass.dir()).into());
+        words.extend([BESIDE.into(), self.at_once().to_string().into()]);
         if self.args.deep {
             words.push("--all".into());
         } else if self.args.only.is_empty() {
@@ -195,10 +203,9 @@ impl Run<'_> {
     /// Makes all of these runs, several at a time; the table is written anew after each.
     fn all(&self, waiting: Vec<Pass<'_>>, table: Matrix, session: &Session) -> Result<Matrix, Failure> {
         let wanted = waiting.len();
-        let at_once = self.args.jobs.map_or(AT_ONCE * processors::available(), usize::from);
         let progress = Mutex::new(Progress { table, done: 0, trouble: None });
         let so_far = || progress.lock().unwrap_or_else(PoisonError::into_inner);
-        pool::each(waiting, at_once, |pass| {
+        pool::each(waiting, self.at_once(), |pass| {
             if session.is_broken_off() || so_far().trouble.is_some() {
                 return;
             }

@@ -44,7 +44,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
     let prepared = Prepared::of(args)?;
     let sinks = present::open(&args.report)?;
     let run_dir = RunDir::create(args.run_dir.as_deref())?;
-    let session = Session::begin()?;
+    let session = Session::begin(args.beside)?;
     prepared.make(&session, &run_dir, prepared.seed)?.tell(&run_dir.path, sinks)
 }
 

@@ -13,7 +13,8 @@ use crate::exit::{self, Failure};
 use crate::scenario::runner::{self, Job, Progress};
 use crate::witness::processors::{self, Processors};
 
-/// So many scenarios for each processor run however busy the machine is: a run has to come to its end …
+/// So many scenarios for each processor run however busy the machine is, those of all the runs that share it: a run has to come to
+/// its end …
 const ALWAYS: usize = 6;
 /// … and so many more begin, for each processor, whenever …
 const AT_A_LOOK: usize = 2;
@@ -25,15 +26,17 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// While it lasts, a first Ctrl-C (or SIGTERM) breaks what runs off in order, a second at once.
 pub(super) struct Session {
     interrupt: watch::Receiver<bool>,
+    /// Runs that share the machine.
+    runs: usize,
 }
 
 impl Session {
-    /// Watches for signals from now on. There is one in a process.
+    /// Watches for signals from now on. There is one in a process, and so many processes that run scenarios at the same time.
     ///
     /// # Errors
     /// They can't be watched for.
-    pub(super) fn begin() -> Result<Self, Failure> {
-        Ok(Self { interrupt: watch_signals()? })
+    pub(super) fn begin(runs: u16) -> Result<Self, Failure> {
+        Ok(Self { interrupt: watch_signals()?, runs: usize::from(runs) })
     }
 
     /// Whether it was broken off.
@@ -46,17 +49,21 @@ impl Session {
     /// # Errors
     /// A history could not be written, or a thread could not be had.
     pub(super) fn run_all(&self, jobs: Vec<Job>, at_once: usize) -> Result<(), Failure> {
-        run_all(jobs, at_once, &self.interrupt)
+        run_all(jobs, at_once, Pace::new(self.runs), &self.interrupt)
     }
 }
 
-fn run_all(jobs: Vec<Job>, at_once: usize, interrupt: &watch::Receiver<bool>) -> Result<(), Failure> {
+fn run_all(
+    jobs: Vec<Job>,
+    at_once: usize,
+    mut pace: Pace,
+    interrupt: &watch::Receiver<bool>,
+) -> Result<(), Failure> {
     let (sender, progress) = mpsc::channel();
     let mut waiting: VecDeque<Job> = jobs.into();
     let mut bar = Bar::new(waiting.len());
     let mut running: Vec<JoinHandle<std::io::Result<()>>> = Vec::new();
     let mut trouble = None;
-    let mut pace = Pace::new();
     while !waiting.is_empty() || !running.is_empty() {
         let room = at_once.saturating_sub(running.len()).min(waiting.len());
         // What is left over is of no matter where nothing could begin.
@@ -90,18 +97,21 @@ fn run_all(jobs: Vec<Job>, at_once: usize, interrupt: &watch::Receiver<bool>) ->
 /// start at once is slow for no fault of its own.
 struct Pace {
     processors: Option<Processors>,
+    /// Scenarios of this run that go on however busy the machine is.
+    always: usize,
 }
 
 impl Pace {
-    fn new() -> Self {
-        Self { processors: Processors::open().ok() }
+    fn new(runs: usize) -> Self {
+        let always = (ALWAYS * processors::available()).div_ceil(runs);
+        Self { processors: Processors::open().ok(), always }
     }
 
     /// How many scenarios more may begin now that so many run.
     fn more(&mut self, running: usize) -> usize {
         let Some(stat) = &mut self.processors else { return usize::MAX };
         let many = processors::available();
-        let always = (ALWAYS * many).saturating_sub(running);
+        let always = self.always.saturating_sub(running);
         match stat.look() {
             Ok(Some(used)) if used.idle >= IDLE => always.max(AT_A_LOOK * many),
             Ok(_) => always,

@@ -26,7 +26,7 @@ pub(super) fn soak(args: &SoakArgs) -> Result<u8, Failure> {
     let prepared = Prepared::of(&args.run)?;
     let sinks = present::open(&args.run.report)?;
     let dir = RunDir::create_for_many(args.run.run_dir.as_deref())?;
-    let session = Session::begin()?;
+    let session = Session::begin(args.run.beside)?;
     let target = prepared.target();
     let sum = Sum::new(&target.name, target.profile, args.run.level, prepared.seed);
     let mut soak = Soak { args, prepared: &prepared, dir: &dir, sum, begun: Instant::now(), last: None };

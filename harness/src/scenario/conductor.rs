@@ -27,7 +27,7 @@ use super::wire::Wire;
 use crate::client::address::Address;
 use crate::client::step::{Anchor, Anchors};
 use crate::history::event::{Micros, What};
-use crate::history::{ProcId, Recorder};
+use crate::history::{Interval, ProcId, Recorder};
 use crate::target::launch::{Circumstances, Launch};
 use crate::target::network::Network;
 use crate::target::warden::{Event as WardenEvent, Step, Warden, WardenError, WardenSpec};
@@ -272,6 +272,7 @@ impl<'a> Conductor<'a> {
         let (tr, td, tx) = self
             .recorder
             .timeline(|timeline| (timeline.tr(), timeline.td_last(drain_start_max), timeline.tx()));
+        let td = td.or_else(|| self.drain_in_place(tr, now));
         for (anchor, instant) in [(Anchor::Tr, tr), (Anchor::Td, td), (Anchor::Tx, tx)] {
             if let Some(instant) = instant.filter(|instant| instant.hi <= now) {
                 self.reach(anchor, instant.hi);
@@ -280,6 +281,15 @@ impl<'a> Conductor<'a> {
         if let Some(lookout) = self.lookout.as_ref().filter(|_| self.reached(Anchor::Td)) {
             lookout.be_calm();
         }
+    }
+
+    /// What is taken for Td where a server begins anew inside itself, and nothing shows when the connections from before are told to
+    /// end: it serves anew, or so much time has gone by that what begins now is still owed an answer.
+    fn drain_in_place(&self, tr: Option<Interval>, now: Micros) -> Option<Interval> {
+        let t0 = self.anchors.borrow().get(Anchor::T0)?;
+        let at = tr.map_or(Micros::MAX, |tr| tr.hi).min(t0.saturating_add(self.job.limits.idle_max / 4));
+        let due = now >= at && !self.reached(Anchor::Td);
+        (due && self.is_in_place()).then(|| Interval::new(at, at))
     }
 
     /// An instant has come; lanes that wait for it go on.

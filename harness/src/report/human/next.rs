@@ -106,7 +106,7 @@ fn repeat(run: &RunResult, selectors: &[String], profile: Option<Profile>) -> Op
     words.extend(selectors.iter().map(|word| quoted(word)));
     for option in &typed.options {
         // A directory holds one run, and a report of the whole is not to be replaced by one of a part.
-        let once = is(option, "--run-dir") || is(option, "--report");
+        let once = ["--run-dir", "--report", "--beside"].iter().any(|name| is(option, name));
         let replaced = profile.is_some() && is(option, "--profile");
         if !once && !replaced {
             words.push(joined(option));
@@ -190,6 +190,7 @@ mod tests {
                 &["--idle-max", "3s"],
                 &["--run-dir", "x"],
                 &["--report=json=y"],
+                &["--beside", "4"],
                 &["--restart-command", "kill -HUP 1"],
             ],
             &["./my server", "--listen", "{address}"],
