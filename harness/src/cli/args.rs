@@ -143,7 +143,7 @@ pub(super) struct MatrixArgs {
     /// Only these clauses, groups or scenarios
     #[arg(long, value_name = "SELECTOR")]
     pub(super) only: Vec<String>,
-    /// Runs at the same time [default: 2 per processor]
+    /// Runs at the same time [default: one for two processors]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(super) jobs: Option<u16>,
     /// Where runs and table are stored; what is there already is not run again

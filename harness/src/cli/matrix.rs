@@ -27,9 +27,9 @@ use crate::witness::processors;
 const PASSES: u32 = 3;
 /// … and where all is to be known.
 const PASSES_DEEP: u32 = 20;
-/// Runs at the same time, for each processor: each begins its scenarios as fast as there is a processor for them. One that has only
-/// long waits left makes room for others so.
-const AT_ONCE: usize = 2;
+/// A run for so many processors at the same time: with more of them servers that start slowly were seen to be too slow for their
+/// limits, and what could not be decided was attempted again, which took longer than it saved.
+const PROCESSORS_FOR_ONE: usize = 2;
 /// What a run's target was, beside the run.
 const FINGERPRINT: &str = "target.xxh3";
 /// Say where a run is stored, and how many there are at the same time, which is no part of what is asked.
@@ -183,7 +183,8 @@ impl Run<'_> {
 
     /// Runs at the same time.
     fn at_once(&self) -> usize {
-        self.args.jobs.map_or(AT_ONCE * processors::available(), usize::from)
+        let few = || processors::available().div_ceil(PROCESSORS_FOR_ONE);
+        self.args.jobs.map_or_else(few, usize::from)
     }
 
     /// What is typed for a run.
