@@ -223,10 +223,17 @@ fn arguments(block: &[u8]) -> Option<Vec<String>> {
     (!arguments.is_empty() && arguments.len() <= ARGUMENTS_MAX).then_some(arguments)
 }
 
-/// The blocked and the ignored signals of the first thread, in hexadecimal.
+/// The signals that every thread blocks, so that none takes them (signal(7)), and those that are ignored, in hexadecimal. Go's
+/// runtime, for one, has threads that block all of them.
 fn signals(pid: i32) -> Option<(String, String)> {
-    let status = text(pid, "status")?;
-    Some((field_of(&status, "SigBlk")?.to_owned(), field_of(&status, "SigIgn")?.to_owned()))
+    let ignored = field_of(&text(pid, "status")?, "SigIgn")?.to_owned();
+    let of_thread = |thread: fs::DirEntry| {
+        let status = text(pid, &format!("task/{}/status", thread.file_name().to_str()?))?;
+        u64::from_str_radix(field_of(&status, "SigBlk")?, 16).ok()
+    };
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    let blocked = threads.flatten().filter_map(of_thread).reduce(|all, one| all & one)?;
+    Some((format!("{blocked:016x}"), ignored))
 }
 
 fn field_of<'a>(status: &'a str, name: &str) -> Option<&'a str> {
@@ -273,6 +280,21 @@ mod tests {
 
     fn redaction(given: &[&str]) -> Redaction {
         Redaction::new(given.iter().map(OsStr::new))
+    }
+
+    #[test]
+    fn what_one_thread_blocks_others_may_take() {
+        let own = i32::try_from(std::process::id()).expect("a pid");
+        let bit = 1_u64 << (libc::SIGURG - 1);
+        let blocked = move || u64::from_str_radix(&signals(own).expect("own signals").0, 16).expect("a mask");
+        let before = blocked();
+        let blocker = std::thread::spawn(move || {
+            nix::sys::signal::SigSet::from(nix::sys::signal::Signal::SIGURG).thread_block().expect("blocks");
+            let status = fs::read_to_string("/proc/thread-self/status").expect("own status");
+            let mask = field_of(&status, "SigBlk").and_then(|mask| u64::from_str_radix(mask, 16).ok());
+            (mask.expect("a mask") & bit != 0, blocked() & bit)
+        });
+        assert_eq!((before & bit, blocker.join().expect("it ends")), (0, (true, 0)));
     }
 
     fn names(told: &BTreeMap<String, String>) -> Vec<&str> {

@@ -63,7 +63,10 @@ async fn main() -> anyhow::Result<()> {
     let marker = Arc::new(app::marker(marker_file)?);
     let listener = listen(address.parse()?)?;
     let mut restarted = pin!(config(coordination).try_into_restart_task()?);
-    fs::write(pid_file, process::id().to_string())?;
+    // Whoever reads it finds one process or the other, and never an empty file.
+    let new = format!("{pid_file}.new");
+    fs::write(&new, process::id().to_string())?;
+    fs::rename(new, pid_file)?;
     let coordinator = ShutdownCoordinator::new();
     let (drains, drain) = watch::channel(false);
     loop {
