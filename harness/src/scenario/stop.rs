@@ -22,11 +22,8 @@ impl Conductor<'_> {
     /// Stops every process of the old generation.
     pub(super) fn stop_old(&mut self) {
         self.monitor.look();
-        let mut old = self.old_processes();
-        if self.is_in_place() {
-            // Whoever begins anew inside itself has the queue before and afterwards.
-            old = self.monitor.alive();
-        }
+        // Whoever begins anew inside itself has the queue before and afterwards.
+        let old = if self.is_in_place() { self.monitor.alive() } else { self.old_processes() };
         let epochs: Vec<Epoch> = old.iter().map(|(_, epoch)| *epoch).collect();
         let frozen = freeze(&epochs, Duration::from_secs(1));
         self.note_stop(frozen, old.into_iter().map(|(proc, _)| proc).collect());
