@@ -1,12 +1,16 @@
-//! `hotspec selftest` sees what there is to see, with network namespaces and without.
+//! `hotspec selftest` sees what there is to see, with network namespaces and without, and soon.
 
 mod support;
 
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
 use predicates::prelude::*;
 use support::{SOON, case, hotspec, run_trials};
+
+/// What a user is told that it takes at most.
+const TWO_MINUTES: Duration = Duration::from_secs(120);
 
 fn main() -> ExitCode {
     let whole = |isolation: &'static str| -> Trial {
@@ -29,6 +33,7 @@ fn main() -> ExitCode {
 }
 
 fn sees_all(isolation: &str) {
+    let begun = Instant::now();
     let assert = hotspec(["selftest", "--isolation", isolation]).assert();
     let output = assert.get_output();
     let text = String::from_utf8_lossy(&output.stdout);
@@ -40,6 +45,7 @@ fn sees_all(isolation: &str) {
     assert_eq!(status, Some(if open == 0 { 0 } else { 2 }), "{text}");
     assert_eq!(rows("holds") + rows("seen") + rows("can't be seen") + open, 17, "{text}");
     assert!(rows("seen") >= 12, "{text}");
+    assert!(begun.elapsed() < TWO_MINUTES, "it took {:?}", begun.elapsed());
 }
 
 fn one_fault() {
