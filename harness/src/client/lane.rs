@@ -105,6 +105,8 @@ struct Lane {
     rest: Vec<u8>,
     /// So many of them are of its head.
     rest_of_head: usize,
+    /// What is still to be sent was held back to see who accepts the connection, and not as a client would.
+    held_for_owner: bool,
     /// The server has said 100 to the request under way.
     continued: bool,
     /// The next request's number.
@@ -151,6 +153,7 @@ impl Lane {
             outstanding: VecDeque::new(),
             rest: Vec::new(),
             rest_of_head: 0,
+            held_for_owner: false,
             continued: false,
             next: 0,
             first_byte: None,

@@ -48,6 +48,10 @@ impl Lane {
         if matches!(how, Ending::Fin | Ending::ResetAfterFin) {
             self.complete_by_eof(at);
         }
+        // A client that holds nothing back would have sent it all by then.
+        if self.held_for_owner && matches!(how, Ending::Reset | Ending::ResetAfterFin) {
+            self.not_sent(at, "reset");
+        }
         self.end(at, how, errno);
     }
 

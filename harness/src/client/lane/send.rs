@@ -45,7 +45,10 @@ impl Lane {
             }
             Part::Traced => {
                 self.watch_for_accept().await;
-                self.send_rest().await
+                self.held_for_owner = true;
+                let flow = self.send_rest().await;
+                self.held_for_owner = false;
+                flow
             }
             Part::Half | Part::AllButLast | Part::Head => {
                 self.watch_for_accept().await;
@@ -130,12 +133,17 @@ impl Lane {
                     SendFailureKind::TimedOut => "timed out",
                     SendFailureKind::Other => "failed",
                 };
-                let request = self.outstanding.back().map_or(self.next, |open| open.number);
-                self.record_at(failure.at, What::SendFailed { lane: self.id, request, why: why.to_owned() });
+                self.not_sent(failure.at, why);
                 // What the server had to say before it closed is still to be read.
                 self.await_end(self.context.patience).await
             }
         }
+    }
+
+    /// Records that the outstanding request can't be sent whole.
+    pub(super) fn not_sent(&self, at: Instant, why: &str) {
+        let request = self.outstanding.back().map_or(self.next, |open| open.number);
+        self.record_at(at, What::SendFailed { lane: self.id, request, why: why.to_owned() });
     }
 
     /// Sends a body piece by piece; the last piece at a moment of its own if that is given.
