@@ -71,8 +71,8 @@ pub struct Finding {
     pub times: u64,
     /// In which scenarios.
     pub scenarios: BTreeSet<String>,
-    /// Where in the restart.
-    pub phases: BTreeSet<String>,
+    /// In which of its phases: how often, and when the first time (`T0+31.2 ms`).
+    pub phases: BTreeMap<String, (u64, String)>,
     /// An example: what was expected …
     pub expected: String,
     /// … and seen …
@@ -164,7 +164,8 @@ impl Row {
             finding.times += 1;
             finding.runs += u64::from(counted.insert(&violation.kind));
             finding.scenarios.insert(violation.scenario.clone());
-            finding.phases.insert(violation.phase.clone());
+            let (phase, at) = violation.phase.split_once(", ").unwrap_or((&violation.phase, ""));
+            finding.phases.entry(phase.to_owned()).or_insert_with(|| (0, at.to_owned())).0 += 1;
             if finding.cause.is_none()
                 && let Some(cause) = &violation.cause
             {
@@ -185,7 +186,7 @@ impl Finding {
             runs: 0,
             times: 0,
             scenarios: BTreeSet::new(),
-            phases: BTreeSet::new(),
+            phases: BTreeMap::new(),
             expected: violation.expected.clone(),
             seen: violation.seen.clone(),
             cause: None,

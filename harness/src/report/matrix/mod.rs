@@ -111,7 +111,7 @@ fn sum(finding: &Finding, row: &Row) -> String {
 fn details(finding: &Finding) -> Vec<(String, &[String])> {
     let Finding { expected, seen, .. } = finding;
     let mut said: Vec<(String, &[String])> = vec![
-        (format!("in {}; {}", joined(&finding.scenarios), joined(&finding.phases)), &[]),
+        (format!("in {}; {}", joined(&finding.scenarios), in_phases(finding)), &[]),
         (format!("expected {expected}; seen: {seen}"), &[]),
     ];
     said.extend(
@@ -122,7 +122,39 @@ fn details(finding: &Finding) -> Vec<(String, &[String])> {
     said
 }
 
+/// In which phases, how often in each, and one instant.
+fn in_phases(finding: &Finding) -> String {
+    let said = finding.phases.iter().map(|(phase, (times, at))| match (*times, at.as_str()) {
+        (_, "") => phase.clone(),
+        (1, at) => format!("{phase} ({at})"),
+        (times, at) => format!("{phase} ({times} times, once at {at})"),
+    });
+    said.collect::<Vec<_>>().join(", ")
+}
+
 /// A list in words.
 fn joined(all: &BTreeSet<String>) -> String {
     all.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::human::sample;
+
+    #[test]
+    fn a_phase_is_told_once_with_how_often_and_one_instant() {
+        let run = sample::failing();
+        let mut row = Row::new("nginx", "nginx, reloaded", run.profile);
+        row.add(&run, "run-1");
+        let told = |id: &str| {
+            let finding = row.findings.iter().find(|finding| finding.clause == id).expect("a finding");
+            details(finding).swap_remove(0).0
+        };
+        assert_eq!(
+            told("keep-alive.one-last-request"),
+            "in idle-last-request, pooled-client; Td to Tx (3 times, once at T0+212.4 ms)"
+        );
+        assert_eq!(told("keep-alive.fin-not-reset"), "in idle-last-request; Td to Tx (T0+212.4 ms)");
+    }
 }
