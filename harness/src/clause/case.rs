@@ -348,6 +348,20 @@ impl<'a> Case<'a> {
         sum_within(&self.crowds, from, to)
     }
 
+    /// How long the target may not have been able to do anything between two instants: the harness did not run, or no processor
+    /// was free. Who is late by less than that is late for no fault of its own.
+    pub fn held_up(&self, from: Micros, to: Micros) -> Micros {
+        let mut both: Vec<Interval> = self.gaps.iter().chain(&self.crowds).copied().collect();
+        both.sort_unstable_by_key(|one| one.lo);
+        let mut counted = from;
+        let mut sum: Micros = 0;
+        for one in both {
+            sum = sum.saturating_add(one.within(counted, to));
+            counted = counted.max(one.hi);
+        }
+        sum
+    }
+
     /// Whether every process of the target has ended.
     pub fn nobody_is_left(&self) -> bool {
         let procs = &self.timeline.procs;

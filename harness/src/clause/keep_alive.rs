@@ -171,8 +171,7 @@ fn close_honoured(case: &Case<'_>, tally: &mut Tally) {
         if !late && end.how != Ending::GaveUp {
             continue;
         }
-        if open_for.saturating_sub(case.own_gaps(body.at, end.at)) <= CLOSE_WITHIN.saturating_add(case.delta)
-        {
+        if open_for.saturating_sub(case.held_up(body.at, end.at)) <= CLOSE_WITHIN.saturating_add(case.delta) {
             tally.doubt(case, STOOD_STILL);
             continue;
         }

@@ -13,7 +13,7 @@ pub(super) const BROKEN_OFF: &str = "the scenario was broken off";
 
 /// Why nothing can be said of a wait that hotspec's own may explain.
 pub(super) const STOOD_STILL: &str =
-    "the harness itself did not run for a while; a quieter machine would help";
+    "the harness itself did not run, or no processor was free, for a while; a quieter machine would help";
 
 /// One breach of a requirement, with what was expected and what was seen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -230,11 +230,22 @@ fn a_first_byte_within_stall_max_is_no_stall() {
 }
 
 #[test]
-fn a_harness_that_slept_meanwhile_leaves_a_stall_open() {
+fn a_harness_that_slept_or_a_machine_that_was_crowded_meanwhile_leaves_a_stall_open() {
+    for held_up in [Story::harness_slept, Story::machine_was_crowded] {
+        let mut story = correct("new-connections");
+        story.lane("new", BORN + 20).accepted_by(OLD).asked().after(1_200).answered_last().fin();
+        held_up(&mut story, BORN + 30, BORN + 1_100);
+        story.leaves_open("availability.no-stall");
+    }
+}
+
+#[test]
+fn a_harness_that_slept_as_the_machine_was_crowded_excuses_that_time_once() {
     let mut story = correct("new-connections");
-    story.lane("new", BORN + 20).accepted_by(OLD).asked().after(1_200).answered_last().fin();
-    story.harness_slept(BORN + 30, BORN + 1_100);
-    story.leaves_open("availability.no-stall");
+    story.lane("new", BORN + 20).accepted_by(OLD).asked().after(2_000).answered_last().fin();
+    story.harness_slept(BORN + 30, BORN + 600);
+    story.machine_was_crowded(BORN + 30, BORN + 600);
+    story.breaks("availability.no-stall", &[]);
 }
 
 #[test]

@@ -231,11 +231,13 @@ fn a_request_that_waits_until_it_is_called_off_breaks_it_if_that_is_long() {
     let mut story = correct("failing-resources");
     failed(&mut story, Fault::NoFork).lane("new", BORN + 30).connected().asked().after(900).closed();
     story.holds("failure.no-resources");
-    let mut story = correct("failing-resources");
-    let asleep = failed(&mut story, Fault::NoFork);
-    asleep.lane("new", BORN + 30).connected().asked().after(5_000).closed();
-    asleep.harness_slept(BORN + 40, BORN + 4_800);
-    story.leaves_open("failure.no-resources");
+    for held_up in [Story::harness_slept, Story::machine_was_crowded] {
+        let mut story = correct("failing-resources");
+        let asleep = failed(&mut story, Fault::NoFork);
+        asleep.lane("new", BORN + 30).connected().asked().after(5_000).closed();
+        held_up(asleep, BORN + 40, BORN + 4_800);
+        story.leaves_open("failure.no-resources");
+    }
 }
 
 #[test]

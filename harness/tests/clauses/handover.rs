@@ -64,10 +64,12 @@ fn a_first_byte_within_stall_max_is_at_control_s_latency() {
 
 #[test]
 fn a_wait_that_the_harness_slept_through_accuses_nobody_and_praises_nobody() {
-    let mut story = correct("slow-start");
-    story.lane("new", AMID).accepted_by(OLD).asked().after(1_500).answered().closed();
-    story.harness_slept(AMID + 100, AMID + 1_400);
-    story.leaves_open("process.ready-before-drain");
+    for held_up in [Story::harness_slept, Story::machine_was_crowded] {
+        let mut story = correct("slow-start");
+        story.lane("new", AMID).accepted_by(OLD).asked().after(1_500).answered().closed();
+        held_up(&mut story, AMID + 100, AMID + 1_400);
+        story.leaves_open("process.ready-before-drain");
+    }
 }
 
 #[test]

@@ -69,10 +69,12 @@ fn what_is_ready_late_or_was_called_off_breaks_no_expect_continue() {
 
 #[test]
 fn a_harness_that_slept_while_100_was_awaited_accuses_nobody() {
-    let mut story = correct("expect-continue");
-    expecting(&mut story).at(LATE).waited_in_vain(2_000).sent().answered_last().fin();
-    story.harness_slept(LATE + 5, LATE + 1_900);
-    assert_eq!(story.verdict("protocol.expect-continue"), Verdict::Inconclusive);
+    for held_up in [Story::harness_slept, Story::machine_was_crowded] {
+        let mut story = correct("expect-continue");
+        expecting(&mut story).at(LATE).waited_in_vain(2_000).sent().answered_last().fin();
+        held_up(&mut story, LATE + 5, LATE + 1_900);
+        assert_eq!(story.verdict("protocol.expect-continue"), Verdict::Inconclusive);
+    }
 }
 
 #[test]
