@@ -362,6 +362,12 @@ impl<'a> Case<'a> {
         sum
     }
 
+    /// Whether what was due at `deadline` and came at `at` only, is late by no more than the target may have been held up since it
+    /// was owed.
+    pub fn is_excused(&self, owed_since: Micros, deadline: Micros, at: Micros) -> bool {
+        at.saturating_sub(self.held_up(owed_since, at)) <= deadline
+    }
+
     /// Whether every process of the target has ended.
     pub fn nobody_is_left(&self) -> bool {
         let procs = &self.timeline.procs;

@@ -1,6 +1,7 @@
 //! The old generation begins to drain, and goes.
 
 use super::availability::{judge_exchange, note_unknown_owner};
+use super::tally::STOOD_STILL;
 use super::{Case, Clause, Tally};
 use crate::declaration::{Profile, Span};
 use crate::history::event::{Ending, Owner, Stage};
@@ -99,6 +100,8 @@ fn starts(case: &Case<'_>, tally: &mut Tally) {
         let last_open = proc.last_open.filter(|open| *open > tolerated);
         if in_time {
             tally.exercise();
+        } else if last_open.is_some_and(|open| case.is_excused(tr.lo, tolerated, open)) {
+            tally.doubt(case, STOOD_STILL);
         } else if let Some(open) = last_open {
             tally.exercise();
             let seen = format!(
@@ -183,6 +186,10 @@ fn hard_limit(case: &Case<'_>, tally: &mut Tally) {
         let until = proc.gone.map_or(case.end, |gone| gone.lo);
         if proc.gone.is_none() && case.end <= deadline {
             tally.doubt(case, "the old generation was not watched until its hard limit");
+            continue;
+        }
+        if until > deadline && case.is_excused(td.hi.saturating_add(limit), deadline, until) {
+            tally.doubt(case, STOOD_STILL);
             continue;
         }
         tally.exercise();

@@ -24,7 +24,8 @@ pub(super) fn exits(case: &Case<'_>, tally: &mut Tally) {
     // One whose end is not recorded may be open still.
     let ends = case.restart_lanes().filter(of_old).map(|lane| lane.end.map_or(case.end, |end| end.at));
     let last_lane = ends.max().unwrap_or(t0.hi);
-    let deadline = last_lane.max(td.hi).saturating_add(case.limits.exit_max).saturating_add(case.delta);
+    let owed_since = last_lane.max(td.hi);
+    let deadline = owed_since.saturating_add(case.limits.exit_max).saturating_add(case.delta);
     for id in &case.generations.old {
         let Some(proc) = case.timeline.procs.get(id) else { continue };
         let expected =
@@ -45,16 +46,21 @@ pub(super) fn exits(case: &Case<'_>, tally: &mut Tally) {
             }
             None => {}
         }
+        let until = proc.gone.map_or(case.end, |gone| gone.lo);
+        if until > deadline && case.is_excused(owed_since, deadline, until) {
+            tally.doubt(case, STOOD_STILL);
+            continue;
+        }
         match proc.gone {
             Some(gone) if gone.lo > deadline => {
                 tally.exercise();
-                let late = format!("gone {} after it", Span(gone.lo - last_lane.max(td.hi)));
+                let late = format!("gone {} after it", Span(gone.lo - owed_since));
                 tally.break_by(case, who, gone.hi, "late", &expected, late);
             }
             Some(_) => tally.exercise(),
             None if case.end > deadline => {
                 tally.exercise();
-                let seen = format!("still there {} after it", Span(case.end - last_lane.max(td.hi)));
+                let seen = format!("still there {} after it", Span(case.end - owed_since));
                 tally.break_by(case, who, case.end, "still-there", &expected, seen);
             }
             None => tally.doubt(case, format!("{who} was not watched for long enough")),

@@ -1,5 +1,6 @@
 //! A new generation comes up, and it is the new one that serves.
 
+use super::tally::STOOD_STILL;
 use super::{Case, Clause, Tally};
 use crate::declaration::{Profile, Span};
 use crate::history::Model;
@@ -95,8 +96,13 @@ fn effective(case: &Case<'_>, tally: &mut Tally) {
     let since = tr.hi.max(step).saturating_add(case.limits.drain_start_max).saturating_add(case.delta);
     let fresh = case.restart_lanes().filter(|lane| lane.opened > since);
     for lane in fresh {
+        let excused = case.is_excused(tr.hi.max(step), since, lane.opened);
         let shown = lane.exchanges.iter().find_map(|exchange| exchange.marker());
         if let (Some(marker), Some(shown)) = (&case.marker, shown) {
+            if shown != marker && excused {
+                tally.doubt(case, STOOD_STILL);
+                continue;
+            }
             tally.exercise();
             if shown != marker {
                 let seen = format!("marker `{shown}`");
@@ -107,8 +113,13 @@ fn effective(case: &Case<'_>, tally: &mut Tally) {
             if case.generations.model == Model::InPlace && !case.by_successor(lane) {
                 continue;
             }
+            let by_old = case.old_owner(lane).is_some();
+            if by_old && excused {
+                tally.doubt(case, STOOD_STILL);
+                continue;
+            }
             tally.exercise();
-            if case.old_owner(lane).is_some() {
+            if by_old {
                 let seen = "a process of the old generation accepted it".to_owned();
                 tally.break_on(case, lane, lane.opened, "old-process", "the new generation answers", seen);
             }

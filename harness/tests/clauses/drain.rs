@@ -21,6 +21,9 @@ fn an_old_process_that_drains_late_breaks_drain_starts() {
     story.server.unlistens = Some(TR + 1_200);
     story.server.announces = Some(TR + 1_200);
     story.breaks("drain.starts", &[]);
+    // Unless it was not its own doing.
+    story.machine_was_crowded(TR + 100, TR + 600);
+    story.leaves_open("drain.starts");
 }
 
 #[test]
@@ -74,6 +77,8 @@ fn an_old_process_that_goes_late_breaks_drain_exits() {
     // Its last connection ends at 13.25 s, and exit_max is 5 s.
     story.server.gone = Gone::At(18_500);
     story.breaks("drain.exits", &[]);
+    story.machine_was_crowded(15_000, 15_500);
+    story.leaves_open("drain.exits");
 }
 
 #[test]

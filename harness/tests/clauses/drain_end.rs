@@ -126,7 +126,19 @@ fn an_old_process_that_outlives_its_hard_limit_breaks_hard_limit() {
         story.lane("endless", ARMING).accepted_by(OLD).begun("upload").armed().at(20_000).closed();
         story.server.gone = gone;
         story.breaks("drain.hard-limit", &[]);
+        // What held it up before does not matter: its own clock ran.
+        story.machine_was_crowded(TD + 100, TD + HARD_LIMIT - 100);
+        story.breaks("drain.hard-limit", &[]);
     }
+}
+
+#[test]
+fn an_old_process_that_had_no_processor_at_its_hard_limit_is_not_accused() {
+    let mut story = correct("hard-limit");
+    story.lane("endless", ARMING).accepted_by(OLD).begun("upload").armed().at(20_000).closed();
+    story.server.gone = Gone::At(TD + HARD_LIMIT + 1_250);
+    story.machine_was_crowded(TD + HARD_LIMIT + 50, TD + HARD_LIMIT + 550);
+    story.leaves_open("drain.hard-limit");
 }
 
 #[test]

@@ -119,6 +119,8 @@ fn an_old_process_that_takes_connections_long_after_breaks_effective() {
     let mut story = correct("keep-alive-traffic");
     story.lane("busy", TR + 1_500).accepted_by(OLD).asked().answered_last().fin();
     story.breaks("process.effective", &["drain.stops-accepting"]);
+    story.machine_was_crowded(TR + 100, TR + 800);
+    assert_eq!(story.verdict("process.effective"), Verdict::Inconclusive);
 }
 
 #[test]
@@ -162,6 +164,9 @@ fn in_place(shows: Answer) -> Story {
 #[test]
 fn an_old_marker_long_after_the_trigger_breaks_effective() {
     in_place(BEFORE).breaks("process.effective", &[]);
+    let mut story = in_place(BEFORE);
+    story.machine_was_crowded(T0 + 300, T0 + 1_900);
+    assert_eq!(story.verdict("process.effective"), Verdict::Inconclusive);
 }
 
 #[test]

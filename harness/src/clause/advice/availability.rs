@@ -123,7 +123,7 @@ pub(super) const ADVICE: &[Advice] = &[
     },
     Advice {
         clause: "availability.no-stall",
-        seen: "The time from connect to first byte of each new connection on the fast path, against the longest of the control phase; where hotspec itself got no processor time it is in doubt, not a breach.",
+        seen: "The time from connect to first byte of each new connection on the fast path, against the longest of the control phase; where hotspec itself got no processor time, or no processor was free, it is in doubt, not a breach.",
         breaks: &[
             "One process restarts in itself: while it drains, nobody accepts, and all new connections wait in the queue.",
             "The old process stops accepting at the trigger, long before its successor is ready.",
