@@ -46,7 +46,7 @@ pub fn text(matrix: &Matrix, width: usize, colour: bool) -> String {
         } else {
             format!("{} ({} runs, {} restarts)", broken.join(", "), row.runs, row.restarts)
         };
-        page.lead(2, 4, page.styles.of(verdict), &row.target, &format!("{}: {said}", row.profile));
+        page.lead(2, 4, page.styles.of(verdict), &row.target, &format!(" ({}): {said}", row.profile));
     }
     page.finish()
 }
@@ -141,6 +141,16 @@ fn joined(all: &BTreeSet<String>) -> String {
 mod tests {
     use super::*;
     use crate::report::human::sample;
+
+    #[test]
+    fn a_terminal_shows_target_and_profile_apart() {
+        let run = sample::passing();
+        let mut matrix = Matrix::new();
+        matrix.rows.push(Row::new("nginx", "nginx, reloaded", run.profile));
+        matrix.rows[0].add(&run, "run-1");
+        let said = text(&matrix, 80, false);
+        assert!(said.contains("  nginx (falcore): pass in 1 runs, 4 restarts\n"), "{said}");
+    }
 
     #[test]
     fn a_phase_is_told_once_with_how_often_and_one_instant() {
