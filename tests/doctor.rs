@@ -3,19 +3,12 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 use std::process::{Command, ExitCode, Output};
 
 use predicates::prelude::*;
 use serde_json::Value;
-use support::{HOTSPEC, SOON, case, case_with, hotspec, run_trials, tempdir};
-
-const SETPRIV: (&str, &str) = ("setpriv", "apt-get install util-linux");
-const UNSHARE: (&str, &str) = ("unshare", "apt-get install util-linux");
-/// What this test itself needs root for is another user.
-const NOBODY: &str = "setpriv --reuid 65534 --regid 65534 --clear-groups";
+use support::permission::{NO_NAMESPACES, NOBODY, SETPRIV, UNSHARE, is_possible, open_to_all, program_in};
+use support::{SOON, case, case_with, hotspec, run_trials, tempdir};
 
 fn main() -> ExitCode {
     let trials = vec![
@@ -70,10 +63,8 @@ fn json() {
 /// The program where everybody may execute it, and `command` before it.
 fn beneath(command: &str) -> Output {
     let temp = tempdir();
-    fs::set_permissions(temp.path(), fs::Permissions::from_mode(0o755)).expect("opened");
-    let program: PathBuf = temp.path().join("hotspec");
-    fs::copy(HOTSPEC, &program).expect("copied");
-    let script = format!("{command} {} doctor --format json", program.display());
+    open_to_all(temp.path(), 0o755);
+    let script = format!("{command} {} doctor --format json", program_in(temp.path()).display());
     Command::new("sh").args(["-c", &script]).output().expect("sh starts")
 }
 
@@ -91,16 +82,11 @@ fn ordinary_user() {
 }
 
 fn forbidden() {
-    // In a user namespace of its own the limit of further ones can be set, and nothing outside of it changes.
-    let script = "echo 0 > /proc/sys/user/max_user_namespaces && \
-                  setpriv --bounding-set=-all --inh-caps=-all";
-    let shell = |rest: &str| format!("unshare --user --map-root-user sh -c '{script} \"$@\"' sh {rest}");
-    let possible = Command::new("sh").args(["-c", &shell("true")]).status().expect("sh starts");
-    if !possible.success() {
+    if !is_possible(NO_NAMESPACES) {
         println!("skipped: this machine permits no user namespaces at all");
         return;
     }
-    let witnesses = witnesses(&beneath(&shell("")));
+    let witnesses = witnesses(&beneath(NO_NAMESPACES));
     for name in ["network-namespace", "two-networks", "packets", "migrate-req"] {
         let entry = &witnesses[name];
         assert_eq!(entry["works"], false, "{entry}");

@@ -6,38 +6,30 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
 use nix::sys::resource::{UsageWho, getrusage};
-use support::{HOTSPEC, Results, case_with, run_trials, tempdir, whole};
+use support::permission::{NO_NAMESPACES, NOBODY, SETPRIV, UNSHARE, is_possible, open_to_all, program_in};
+use support::{Results, case_with, run_trials, tempdir, whole};
 
 /// What hotspec is started beneath, and the isolation that is asked for.
 struct Level {
     name: &'static str,
-    beneath: &'static str,
+    beneath: &'static [&'static str],
     isolation: &'static str,
 }
 
-/// From the most to the least that is permitted. The last one sets the limit of user namespaces in one of its own, and nothing
-/// outside of it changes.
+/// From the most to the least that is permitted.
 const LEVELS: [Level; 5] = [
-    Level { name: "root, two networks", beneath: "", isolation: "full" },
-    Level { name: "root, one network", beneath: "", isolation: "net" },
-    Level { name: "root, none", beneath: "", isolation: "none" },
-    Level {
-        name: "ordinary user",
-        beneath: "setpriv --reuid 65534 --regid 65534 --clear-groups",
-        isolation: "auto",
-    },
+    Level { name: "root, two networks", beneath: &[], isolation: "full" },
+    Level { name: "root, one network", beneath: &[], isolation: "net" },
+    Level { name: "root, none", beneath: &[], isolation: "none" },
+    Level { name: "ordinary user", beneath: &[NOBODY], isolation: "auto" },
     Level {
         name: "ordinary user, namespaces forbidden",
-        beneath: "setpriv --reuid 65534 --regid 65534 --clear-groups unshare --user --map-root-user sh -c \
-                  'echo 0 > /proc/sys/user/max_user_namespaces && \
-                  exec setpriv --bounding-set=-all --inh-caps=-all \"$@\"' sh",
+        beneath: &[NOBODY, NO_NAMESPACES],
         isolation: "auto",
     },
 ];
@@ -53,13 +45,13 @@ const SCENARIOS: [&str; 6] = [
 
 /// What is judged, which program it takes, and the words for it. `HOTSPEC` stands for the program itself.
 const JUDGED: [(&str, (&str, &str), &[&str]); 5] = [
-    ("the reference", ("setpriv", "apt-get install util-linux"), &[]),
+    ("the reference", SETPRIV, &[]),
     ("nginx", ("nginx", "apt-get install nginx-light"), &["--target", "nginx"]),
     ("haproxy", ("haproxy", "apt-get install haproxy"), &["--target", "haproxy"]),
     ("httpd", ("apache2", "apt-get install apache2-bin"), &["--target", "httpd"]),
     (
         "a server that loses its queue",
-        ("setpriv", "apt-get install util-linux"),
+        SETPRIV,
         &[
             "queued-at-handover",
             "--profile",
@@ -91,34 +83,41 @@ fn judged(
     program: (&'static str, &'static str),
     words: &'static [&'static str],
 ) -> Trial {
-    case_with(&[program], format!("{name} is judged alike at every level of permission"), move || {
-        if !nix::unistd::geteuid().is_root() {
-            println!("skipped: only root can become another user");
-            return;
-        }
-        let mut most: Option<(&str, Results)> = None;
-        for level in &LEVELS {
-            let Some(results) = run_at(level, name, words) else { continue };
-            match &most {
-                None => most = Some((level.name, results)),
-                Some((first, others)) => agree((first, others), (level.name, &results)),
+    case_with(
+        &[SETPRIV, UNSHARE, program],
+        format!("{name} is judged alike at every level of permission"),
+        move || {
+            if !nix::unistd::geteuid().is_root() {
+                println!("skipped: only root can become another user");
+                return;
             }
-        }
-        assert!(most.is_some(), "no level can be had here");
-    })
+            let mut most: Option<(&str, Results)> = None;
+            for level in &LEVELS {
+                let Some(results) = run_at(level, name, words) else { continue };
+                match &most {
+                    None => most = Some((level.name, results)),
+                    Some((first, others)) => agree((first, others), (level.name, &results)),
+                }
+            }
+            assert!(most.is_some(), "no level can be had here");
+        },
+    )
 }
 
 /// One run; none if this machine does not permit the level, or as somebody else may not start the server.
 fn run_at(level: &Level, name: &str, words: &[&str]) -> Option<Results> {
+    let beneath = level.beneath.join(" ");
+    if !is_possible(&beneath) {
+        println!("{name}, {}: skipped, as it is not possible here", level.name);
+        return None;
+    }
     let temp = tempdir();
     open_to_all(temp.path(), 0o777);
-    let program = temp.path().join("hotspec");
-    fs::copy(HOTSPEC, &program).expect("copied");
-    open_to_all(&program, 0o755);
+    let program = program_in(temp.path());
     let quoted = |word: &str| format!("'{}'", word.replace("HOTSPEC", &program.display().to_string()));
     let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
     let scenarios = SCENARIOS.join(" ");
-    let (beneath, isolation, home) = (level.beneath, level.isolation, temp.path().display());
+    let (isolation, home) = (level.isolation, temp.path().display());
     let script = format!(
         "cd {home} && HOME={home} exec {beneath} {home}/hotspec run {scenarios} --run-dir {home}/run \
          --isolation {isolation} {}",
@@ -144,10 +143,6 @@ fn run_at(level: &Level, name: &str, words: &[&str]) -> Option<Results> {
     );
     assert!(matches!(output.status.code(), Some(0..=2)), "{}: {said}", level.name);
     Some(results)
-}
-
-fn open_to_all(path: &Path, mode: u32) {
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("opened");
 }
 
 /// What all children that have ended had of a processor.

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test program uses a part")]
 
+pub mod permission;
 pub mod processes;
 pub mod targets;
 

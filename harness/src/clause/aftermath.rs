@@ -157,7 +157,7 @@ fn stock<'a>(case: &'a Case<'_>, tally: &mut Tally) -> Option<Stock<'a>> {
         tally.doubt(case, "processes were not counted before the trigger and after Tx");
         return None;
     };
-    let ran = at.saturating_sub(since.hi).saturating_sub(case.held_up(since.hi, *at));
+    let ran = case.had(since.hi, *at);
     Some(Stock { before, after, before_at: *before_at, at: *at, had_time: ran >= TIME_TO_GO })
 }
 

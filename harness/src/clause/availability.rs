@@ -354,7 +354,7 @@ fn no_stall(case: &Case<'_>, tally: &mut Tally) {
             continue;
         }
         tally.exercise();
-        if waited.saturating_sub(case.held_up(lane.opened, until)) <= limit {
+        if case.had(lane.opened, until) <= limit {
             tally.doubt(case, STOOD_STILL);
             continue;
         }

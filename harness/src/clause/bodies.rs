@@ -118,7 +118,7 @@ fn body_ready(lane: &Lane, exchange: &Exchange) -> Option<Micros> {
 fn asked_for_its_body(case: &Case<'_>, lane: &Lane, exchange: &Exchange, tally: &mut Tally) {
     if let (Some(wait), None) = (exchange.vain_wait, exchange.continued) {
         // A machine that did not run hotspec may not have run the target either.
-        let waited = (wait.hi - wait.lo).saturating_sub(case.held_up(wait.lo, wait.hi));
+        let waited = case.had(wait.lo, wait.hi);
         if waited <= case.limits.stall_max.saturating_add(case.delta) {
             tally.doubt(case, STOOD_STILL);
             return;
@@ -133,7 +133,7 @@ fn asked_for_its_body(case: &Case<'_>, lane: &Lane, exchange: &Exchange, tally: 
     }
     // A final status without 100: the body is not wanted, and the connection of no use any more.
     let (Some(body), Some(end)) = (&exchange.body, lane.end) else { return };
-    let open_for = end.at.saturating_sub(body.at).saturating_sub(case.held_up(body.at, end.at));
+    let open_for = case.had(body.at, end.at);
     if matches!(end.how, Ending::Lane | Ending::GaveUp) && open_for > CLOSE_WITHIN + case.delta {
         let status = exchange.head.as_ref().map_or(0, |head| head.status);
         let seen = format!("status {status} without 100, and still open {} later", Span(open_for));

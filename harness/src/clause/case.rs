@@ -108,8 +108,18 @@ pub struct Case<'a> {
     pub documented: Documented,
     /// Who had a connection when.
     pub(super) seats: Seats,
+    unserved: Unserved,
+}
+
+/// When the target may not have been able to do anything.
+#[derive(Clone)]
+struct Unserved {
+    /// The harness itself did not run.
     gaps: Vec<Interval>,
+    /// No processor of the machine was free.
     crowds: Vec<Interval>,
+    /// Either; none overlaps another.
+    either: Vec<Interval>,
 }
 
 /// How much of all of these lies between two instants.
@@ -117,17 +127,27 @@ pub(super) fn sum_within(all: &[Interval], from: Micros, to: Micros) -> Micros {
     all.iter().map(|one| one.within(from, to)).fold(0, Micros::saturating_add)
 }
 
-/// When the harness itself did not run, and when no processor of the machine was free.
-fn unserved(events: &[Event]) -> (Vec<Interval>, Vec<Interval>) {
-    let (mut gaps, mut crowds) = (Vec::new(), Vec::new());
-    for event in events {
-        match event.what {
-            What::Gap { from } => gaps.push(Interval::new(from, event.t)),
-            What::Crowded { from } => crowds.push(Interval::new(from, event.t)),
-            _ => {}
+impl Unserved {
+    fn of(events: &[Event]) -> Self {
+        let (mut gaps, mut crowds) = (Vec::new(), Vec::new());
+        for event in events {
+            match event.what {
+                What::Gap { from } => gaps.push(Interval::new(from, event.t)),
+                What::Crowded { from } => crowds.push(Interval::new(from, event.t)),
+                _ => {}
+            }
         }
+        let mut both: Vec<Interval> = gaps.iter().chain(&crowds).copied().collect();
+        both.sort_unstable_by_key(|one| one.lo);
+        let mut either: Vec<Interval> = Vec::new();
+        for one in both {
+            match either.last_mut().filter(|last| one.lo <= last.hi) {
+                Some(last) => last.hi = last.hi.max(one.hi),
+                None => either.push(one),
+            }
+        }
+        Self { gaps, crowds, either }
     }
-    (gaps, crowds)
 }
 
 impl<'a> Case<'a> {
@@ -141,11 +161,11 @@ impl<'a> Case<'a> {
         events: &[Event],
     ) -> Vec<Self> {
         // One in which the next restart begins is told after its beginning: each round has all of them.
-        let (gaps, crowds) = unserved(events);
+        let unserved = Unserved::of(events);
         let case = |(number, seen): (u32, &[Event])| {
             let mut case = Self::new(scenario, profile, limits, model, seen);
             case.round = number;
-            (case.gaps, case.crowds) = (gaps.clone(), crowds.clone());
+            case.unserved = unserved.clone();
             // What the next restart follows on was seen to its end.
             case.interrupted &= seen.len() == events.len();
             case
@@ -165,9 +185,9 @@ impl<'a> Case<'a> {
     pub fn new(scenario: &'a str, profile: Profile, limits: Limits, model: Model, events: &[Event]) -> Self {
         let lanes = lane::fold(events);
         let timeline = Timeline::of(model, events);
-        let (gaps, crowds) = unserved(events);
+        let unserved = Unserved::of(events);
         let seats = Seats::of(&lanes);
-        let control = Control::of(&lanes, &gaps, limits.idle_max);
+        let control = Control::of(&lanes, &unserved.gaps, limits.idle_max);
         let delta = DELTA_MIN.max(control.answer_p999.saturating_mul(3)).max(timeline.control_gap);
         let mut case = Self {
             scenario,
@@ -208,8 +228,7 @@ impl<'a> Case<'a> {
             held_by: Held::default(),
             documented: Documented::default(),
             seats,
-            gaps,
-            crowds,
+            unserved,
         };
         for event in events {
             case.observed.read(event);
@@ -330,42 +349,39 @@ impl<'a> Case<'a> {
 
     /// How long the harness itself was not running between two instants.
     pub fn own_gaps(&self, from: Micros, to: Micros) -> Micros {
-        sum_within(&self.gaps, from, to)
+        sum_within(&self.unserved.gaps, from, to)
     }
 
     /// The server timed a connection out on which the harness asked too late, as it did not run.
     pub(super) fn sent_late(&self, lane: &Lane) -> bool {
-        control::kept_waiting(lane, &self.gaps, self.control.kept)
+        control::kept_waiting(lane, &self.unserved.gaps, self.control.kept)
     }
 
     /// The longest time without a break in which the harness itself was not running between two instants.
     pub fn longest_own_gap(&self, from: Micros, to: Micros) -> Micros {
-        self.gaps.iter().map(|gap| gap.within(from, to)).max().unwrap_or_default()
+        self.unserved.gaps.iter().map(|gap| gap.within(from, to)).max().unwrap_or_default()
     }
 
     /// How long no processor of the machine was free, and several threads wanted each, between two instants.
     pub fn crowded(&self, from: Micros, to: Micros) -> Micros {
-        sum_within(&self.crowds, from, to)
+        sum_within(&self.unserved.crowds, from, to)
     }
 
     /// How long the target may not have been able to do anything between two instants: the harness did not run, or no processor
     /// was free. Who is late by less than that is late for no fault of its own.
     pub fn held_up(&self, from: Micros, to: Micros) -> Micros {
-        let mut both: Vec<Interval> = self.gaps.iter().chain(&self.crowds).copied().collect();
-        both.sort_unstable_by_key(|one| one.lo);
-        let mut counted = from;
-        let mut sum: Micros = 0;
-        for one in both {
-            sum = sum.saturating_add(one.within(counted, to));
-            counted = counted.max(one.hi);
-        }
-        sum
+        sum_within(&self.unserved.either, from, to)
+    }
+
+    /// What is left of the time between two instants without that.
+    pub fn had(&self, from: Micros, to: Micros) -> Micros {
+        to.saturating_sub(from).saturating_sub(self.held_up(from, to))
     }
 
     /// Whether what was due at `deadline` and came at `at` only, is late by no more than the target may have been held up since it
     /// was owed.
     pub fn is_excused(&self, owed_since: Micros, deadline: Micros, at: Micros) -> bool {
-        at.saturating_sub(self.held_up(owed_since, at)) <= deadline
+        owed_since.saturating_add(self.had(owed_since, at)) <= deadline
     }
 
     /// Whether every process of the target has ended.

@@ -121,7 +121,7 @@ impl Unasked {
     fn kept(&self, case: &Case<'_>, proc: &Proc) -> Option<Kept> {
         let at = proc.gone.map_or(self.to, |gone| gone.lo.min(self.to));
         let seen = at.saturating_sub(self.from);
-        let own = case.held_up(self.from, at).saturating_add(case.delta);
-        (seen > self.owed).then_some(Kept { seen, at, surely: seen.saturating_sub(own) > self.owed })
+        let surely = case.had(self.from, at).saturating_sub(case.delta) > self.owed;
+        (seen > self.owed).then_some(Kept { seen, at, surely })
     }
 }

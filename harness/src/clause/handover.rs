@@ -89,7 +89,7 @@ fn ready_before_drain(case: &Case<'_>, tally: &mut Tally) {
         // The successor runs no program of its own yet: whoever answers is the old generation, whenever it was born.
         judge_exchange(case, lane, first, tally);
         let waited = until.saturating_sub(lane.opened);
-        if waited > limit && waited.saturating_sub(case.held_up(lane.opened, until)) <= limit {
+        if waited > limit && case.had(lane.opened, until) <= limit {
             tally.doubt(case, STOOD_STILL);
         } else if waited > limit {
             let expected =
@@ -209,7 +209,7 @@ fn serves_then(case: &Case<'_>, said: Micros, answer: Option<Micros>, who: Strin
     let until = answer.unwrap_or(case.end);
     let waited = until.saturating_sub(said);
     if waited > limit.saturating_add(case.delta) {
-        if waited.saturating_sub(case.held_up(said, until)) <= limit.saturating_add(case.delta) {
+        if case.had(said, until) <= limit.saturating_add(case.delta) {
             tally.doubt(case, STOOD_STILL);
             return;
         }

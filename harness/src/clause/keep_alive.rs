@@ -171,7 +171,7 @@ fn close_honoured(case: &Case<'_>, tally: &mut Tally) {
         if !late && end.how != Ending::GaveUp {
             continue;
         }
-        if open_for.saturating_sub(case.held_up(body.at, end.at)) <= CLOSE_WITHIN.saturating_add(case.delta) {
+        if case.had(body.at, end.at) <= CLOSE_WITHIN.saturating_add(case.delta) {
             tally.doubt(case, STOOD_STILL);
             continue;
         }

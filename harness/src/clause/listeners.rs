@@ -119,7 +119,7 @@ fn no_stuck_queue(case: &Case<'_>, t0: Interval, tally: &mut Tally) {
         let Interval { lo, hi } = filled.interval;
         let stopped =
             case.timeline.frozen.iter().any(|stop| stop.interval.lo <= hi && stop.interval.hi >= lo);
-        let waited = hi.saturating_sub(lo).saturating_sub(case.held_up(lo, hi));
+        let waited = case.had(lo, hi);
         if waited > STUCK && !stopped && !accepted_meanwhile(case, filled) {
             let seen =
                 format!("connections waited in the queue of socket {} for {}", filled.inode, Span(waited));

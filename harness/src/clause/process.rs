@@ -96,10 +96,10 @@ fn effective(case: &Case<'_>, tally: &mut Tally) {
     let since = tr.hi.max(step).saturating_add(case.limits.drain_start_max).saturating_add(case.delta);
     let fresh = case.restart_lanes().filter(|lane| lane.opened > since);
     for lane in fresh {
-        let excused = case.is_excused(tr.hi.max(step), since, lane.opened);
+        let excused = || case.is_excused(tr.hi.max(step), since, lane.opened);
         let shown = lane.exchanges.iter().find_map(|exchange| exchange.marker());
         if let (Some(marker), Some(shown)) = (&case.marker, shown) {
-            if shown != marker && excused {
+            if shown != marker && excused() {
                 tally.doubt(case, STOOD_STILL);
                 continue;
             }
@@ -114,7 +114,7 @@ fn effective(case: &Case<'_>, tally: &mut Tally) {
                 continue;
             }
             let by_old = case.old_owner(lane).is_some();
-            if by_old && excused {
+            if by_old && excused() {
                 tally.doubt(case, STOOD_STILL);
                 continue;
             }

@@ -103,7 +103,7 @@ fn stalled(
     if waited <= limit {
         return;
     }
-    if waited.saturating_sub(case.held_up(sent.lo, until)) <= limit {
+    if case.had(sent.lo, until) <= limit {
         return tally.doubt(case, STOOD_STILL);
     }
     let expected = format!("the first byte within {} (control's maximum plus stall_max)", Span(limit));
