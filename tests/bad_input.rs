@@ -1,19 +1,13 @@
 //! What is typed wrong, and what is no server: one clear sentence, the right exit status, and soon.
 
-mod support;
-
 use std::fs;
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use crate::support::{SOON, case, hotspec, run, targets, tempdir};
 use libtest_mimic::Trial;
 use predicates::prelude::*;
-use support::{SOON, case, hotspec, run, run_trials, targets, tempdir};
 
-fn main() -> ExitCode {
-    if let Some(code) = targets::serve_if_asked() {
-        return code;
-    }
+pub fn trials() -> Vec<Trial> {
     let mut trials = wrong_words();
     trials.extend(no_servers());
     trials
@@ -23,7 +17,7 @@ fn main() -> ExitCode {
     trials.push(case("a report that can't be written is told before the run", unwritable_report));
     trials.push(case("a run directory that holds a run is refused", used_run_dir));
     trials.push(case("a run directory that can't be made is named", impossible_run_dir));
-    run_trials(4, trials)
+    trials
 }
 
 /// Command lines that can't be followed: the arguments, the status, what has to be said.

@@ -1,14 +1,12 @@
 //! `hotspec check` judges a stored run as it was judged, and sees what was changed in it.
 
-mod support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::sync::OnceLock;
 
+use crate::support::{Results, Run, case, hotspec, run, tempdir};
+use libtest_mimic::Trial;
 use serde_json::{Value, json};
-use support::{Results, Run, case, hotspec, run, run_trials, tempdir};
 use tempfile::TempDir;
 
 const SCENARIO: &str = "idle-last-request";
@@ -18,26 +16,26 @@ const OTHER: &str = "zero-traffic";
 /// One run that all cases take copies of.
 static ORIGINAL: OnceLock<Run> = OnceLock::new();
 
-fn main() -> ExitCode {
-    let code = run_trials(
-        4,
-        vec![
-            case("a run judged again gives the same bytes", the_same_bytes),
-            case("a failing run says what to type next", what_to_type_next),
-            case("a response of a draining process that does not announce the close is seen", close_unsaid),
-            case("a FIN turned into a reset is seen", fin_to_reset),
-            case("a cut last line is told and survived", cut_line),
-            case("a history that was cut off amid the restart is no pass", cut_amid),
-            case("a history that is missing is no pass", missing_history),
-            case("an unknown schema in the manifest is refused", manifest_schema),
-            case("an unknown schema in a history is refused", history_schema),
-            case("a line that is no event is named", no_event),
-            case("a directory without a run is refused", no_run),
-            case("no value of a variable is in a run directory, and no hash is the same twice", no_values),
-        ],
-    );
+pub fn trials() -> Vec<Trial> {
+    vec![
+        case("a run judged again gives the same bytes", the_same_bytes),
+        case("a failing run says what to type next", what_to_type_next),
+        case("a response of a draining process that does not announce the close is seen", close_unsaid),
+        case("a FIN turned into a reset is seen", fin_to_reset),
+        case("a cut last line is told and survived", cut_line),
+        case("a history that was cut off amid the restart is no pass", cut_amid),
+        case("a history that is missing is no pass", missing_history),
+        case("an unknown schema in the manifest is refused", manifest_schema),
+        case("an unknown schema in a history is refused", history_schema),
+        case("a line that is no event is named", no_event),
+        case("a directory without a run is refused", no_run),
+        case("no value of a variable is in a run directory, and no hash is the same twice", no_values),
+    ]
+}
+
+/// Removes what the cases shared.
+pub fn end() {
     ORIGINAL.get().into_iter().for_each(Run::remove);
-    code
 }
 
 /// The options of the first run come back, with a selector for what failed.

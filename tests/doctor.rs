@@ -1,24 +1,24 @@
 //! `hotspec doctor` says what works, as whomever it is called and whatever is forbidden, and it is right.
 
-mod support;
-
 use std::collections::BTreeMap;
-use std::process::{Command, ExitCode, Output};
+use std::process::{Command, Output};
 
+use crate::support::permission::{
+    NO_NAMESPACES, NOBODY, SETPRIV, UNSHARE, is_possible, open_to_all, program_in,
+};
+use crate::support::{SOON, case, case_with, hotspec, tempdir};
+use libtest_mimic::Trial;
 use predicates::prelude::*;
 use serde_json::Value;
-use support::permission::{NO_NAMESPACES, NOBODY, SETPRIV, UNSHARE, is_possible, open_to_all, program_in};
-use support::{SOON, case, case_with, hotspec, run_trials, tempdir};
 
-fn main() -> ExitCode {
-    let trials = vec![
+pub fn trials() -> Vec<Trial> {
+    vec![
         case("every witness has its line, and the exit status is 0", whole_page),
         case("programs are told the same", json),
         case("another format is told", wrong_format),
         case_with(&[SETPRIV], "an ordinary user is told what root would have", ordinary_user),
         case_with(&[SETPRIV, UNSHARE], "where namespaces are forbidden, the setting is named", forbidden),
-    ];
-    run_trials(2, trials)
+    ]
 }
 
 fn is_root() -> bool {

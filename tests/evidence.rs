@@ -1,11 +1,11 @@
 //! What the kernel shows is kept for whoever wants to look: packets of lanes that failed, and what a setting of the kernel's
 //! changes.
 
-mod support;
+use std::process::Command;
 
-use std::process::{Command, ExitCode};
+use libtest_mimic::Trial;
 
-use support::{HOTSPEC, Run, case, case_with, run, run_trials};
+use crate::support::{HOTSPEC, Run, SOON, case, case_with, hotspec, run};
 
 /// A server by SO_REUSEPORT that loses its queue, in the scenario that shows it.
 const QUEUE_LOST: [&str; 10] = [
@@ -23,16 +23,15 @@ const QUEUE_LOST: [&str; 10] = [
 const CLAUSE: &str = "availability.queue-kept";
 const TSHARK: (&str, &str) = ("tshark", "apt-get install tshark");
 
-fn main() -> ExitCode {
-    let trials = vec![
+pub fn trials() -> Vec<Trial> {
+    vec![
         case("the packets of lanes that failed are kept, and the report names them", packets_are_kept),
         case_with(&[TSHARK], "tshark opens them and finds the lane", tshark_opens_them),
         case("a run without failures keeps none", none_are_kept),
         case("tcp_migrate_req decides whether a queue by SO_REUSEPORT is lost", migrate_req),
         case("a setting of a network of its own needs one", no_network_to_set),
         case("server and clients in two networks fail and hold alike", two_networks),
-    ];
-    run_trials(2, trials)
+    ]
 }
 
 /// Whether there can be a network of its own here: without there are no packets to be kept for an ordinary user.
@@ -120,7 +119,7 @@ fn migrate_req() {
 fn no_network_to_set() {
     let wanted = predicates::str::contains("--migrate-req is a setting of a network of its own");
     let words = ["run", "zero-traffic", "--isolation", "none", "--migrate-req", "1"];
-    support::hotspec(words).timeout(support::SOON).assert().code(64).stdout("").stderr(wanted);
+    hotspec(words).timeout(SOON).assert().code(64).stdout("").stderr(wanted);
 }
 
 fn two_networks() {

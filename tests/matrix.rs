@@ -1,22 +1,17 @@
 //! A table of many targets: one that can't run here or does not start is told and stops nobody, and what is stored is not run again.
 
-mod support;
-
 use std::fs;
 use std::path::Path;
-use std::process::ExitCode;
 
+use crate::support::{case, hotspec, tempdir};
+use libtest_mimic::Trial;
 use serde_json::Value;
-use support::{case, hotspec, run_trials, tempdir};
 
-fn main() -> ExitCode {
-    run_trials(
-        1,
-        vec![
-            case("targets that can't be judged stop nobody, and what is stored is not run again", resumed),
-            case("a target whose file was changed is run again", changed),
-        ],
-    )
+pub fn trials() -> Vec<Trial> {
+    vec![
+        case("targets that can't be judged stop nobody, and what is stored is not run again", resumed),
+        case("a target whose file was changed is run again", changed),
+    ]
 }
 
 const ABSENT: &str = "name = 'absent'\ntitle = 'a program that <b>nobody</b> has'\nstart = ['no-such-server']\n\

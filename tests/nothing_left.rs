@@ -1,29 +1,24 @@
 //! A `hotspec` that is killed or broken off takes everything down that it started.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Child, Command, Stdio};
 
+use crate::support::processes::{MARK, Process, assert_nothing_left, below, marked};
+use crate::support::{HOTSPEC, Results, SOON, case, eventually, history_lines, targets, tempdir};
 use libtest_mimic::Trial;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::{Pid, geteuid};
-use support::processes::{MARK, Process, assert_nothing_left, below, marked};
-use support::{HOTSPEC, Results, SOON, case, eventually, history_lines, run_trials, targets, tempdir};
 use tempfile::TempDir;
 
 /// Its first restart comes soon, and the old generation then waits for idle connections.
 const SCENARIO: &str = "new-connections";
 const NOBODY: u32 = 65_534;
 
-fn main() -> ExitCode {
-    if let Some(code) = targets::serve_if_asked() {
-        return code;
-    }
+pub fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
     for user in [User::Own, User::Nobody] {
         for isolation in ["auto", "none"] {
@@ -44,7 +39,7 @@ fn main() -> ExitCode {
     }));
     trials.push(case("a second Ctrl-C ends at once and leaves nothing", second_ctrl_c));
     trials.push(case("Ctrl-C before the target listens ends the run as interrupted", early_ctrl_c));
-    run_trials(4, trials)
+    trials
 }
 
 /// Who runs hotspec, and how it isolates its targets.

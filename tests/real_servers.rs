@@ -3,14 +3,11 @@
 //! An ordinary run puts the three that are installed by a package through the core of the scenarios; with `HOTSPEC_WHOLE=1` each way
 //! of restarting them goes through all, those that fail or are repeated included. That takes a quarter of an hour.
 
-mod support;
-
 use std::fs;
 use std::path::Path;
-use std::process::ExitCode;
 
+use crate::support::{case_alone, case_with, run, whole};
 use libtest_mimic::Trial;
-use support::{case_with, run, run_trials, whole};
 
 /// A program, and where to get it.
 type Program = (&'static str, &'static str);
@@ -44,7 +41,7 @@ const CORE: [&str; 9] = [
 /// The same servers, stopped and started again.
 const COLD: [(&str, Program); 3] = [("nginx-cold", NGINX), ("haproxy-cold", HAPROXY), ("httpd-cold", HTTPD)];
 
-fn main() -> ExitCode {
+pub fn trials() -> Vec<Trial> {
     let core = [("nginx", NGINX), ("haproxy", HAPROXY), ("httpd", HTTPD)];
     let core = core.map(|(target, program)| keeps_core(target, program));
     let clean = CLEAN.map(|(target, program)| keeps(target, program));
@@ -67,8 +64,7 @@ fn main() -> ExitCode {
     let checks =
         case_with(&[HAPROXY], "haproxy: health checks with no client traffic are no alarm", health_checks);
     let all = clean.into_iter().chain(restarts).chain([crossing]).map(whole);
-    // Each is several scenarios at once.
-    run_trials(1, core.into_iter().chain(all).chain([checks]).chain(cold).chain([idle]).collect())
+    core.into_iter().chain(all).chain([checks]).chain(cold).chain([idle]).collect()
 }
 
 fn keeps_core(target: &'static str, program: Program) -> Trial {
@@ -81,7 +77,7 @@ fn keeps_core(target: &'static str, program: Program) -> Trial {
 
 /// Ordinary restarts, with nothing left open.
 fn keeps(target: &'static str, program: Program) -> Trial {
-    case_with(&[program], format!("{target} keeps what it promises"), move || {
+    case_alone(&[program], format!("{target} keeps what it promises"), move || {
         let run = run(["--target", target, "--exclude", "failure", "--exclude", "repeat"]);
         run.exits(0);
         assert_eq!(run.results.verdict, "pass");
@@ -91,7 +87,7 @@ fn keeps(target: &'static str, program: Program) -> Trial {
 /// Restarts that fail or come one upon the other. What a server does then is its own affair, and told; here hotspec has to come
 /// to a verdict, and every one of these was seen to serve on when its configuration is broken, or is known not to.
 fn withstands(target: &'static str, program: Program) -> Trial {
-    case_with(&[program], format!("{target} comes through restarts that fail or are repeated"), move || {
+    case_alone(&[program], format!("{target} comes through restarts that fail or are repeated"), move || {
         let run = run(["--target", target, "failure", "repeat"]);
         assert!(matches!(run.status, Some(0..=2)), "status {:?}\n{}\n{}", run.status, run.stdout, run.stderr);
         let verdicts = run.results.verdicts();

@@ -7,28 +7,23 @@
 
 #[path = "support/saboteur.rs"]
 mod saboteur;
-mod support;
 #[path = "support/saboteur_table.rs"]
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
-use std::process::ExitCode;
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use crate::support::{self, PYTHON, Run, alone, beside_others, built, case, free_case};
 use hotspec::scenario::file::Scenario;
 use libtest_mimic::Trial;
 use saboteur::Saboteur;
-use support::{PYTHON, Run, built, case, case_with, run_trials};
 use table::Row;
 
 /// Held by whoever writes the page.
 static PAGE: Mutex<()> = Mutex::new(());
-
-/// Shared by runs, and held by one that is made again because a clause was left open, as fewer are with nothing beside it.
-static MACHINE: RwLock<()> = RwLock::new(());
 
 /// What becomes of the page.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -51,7 +46,7 @@ impl Page {
     }
 }
 
-fn main() -> ExitCode {
+pub fn trials() -> Vec<Trial> {
     let saboteurs = saboteur::all();
     let mut trials = vec![
         case("every saboteur has a head that says what it gets wrong", heads_are_sound),
@@ -60,17 +55,20 @@ fn main() -> ExitCode {
     if Page::asked() == Page::Stays {
         trials.push(case("the table says what the heads say", table_is_fresh));
     }
-    let mut runs = vec![case("what saboteurs have in common passes falcore", common_passes)];
+    let mut runs = vec![free_case(&[], "what saboteurs have in common passes falcore", common_passes)];
     for saboteur in &saboteurs {
         runs.push(fails(saboteur.clone()));
         runs.extend(saboteur.passes.clone().map(|profile| passes(saboteur.clone(), profile)));
     }
     trials.extend(runs);
-    let code = run_trials(5, trials);
+    trials
+}
+
+/// Leaves out the rows of saboteurs that there are no more, if the page is to be written.
+pub fn end() {
     if Page::asked() != Page::Stays {
         write_table(|_| {});
     }
-    code
 }
 
 fn is_set(variable: &str) -> bool {
@@ -129,8 +127,7 @@ fn again_while(is_open: impl Fn(&Run) -> bool, first: Run, words: impl Fn() -> V
     while is_open(&run) && made < ATTEMPTS {
         let open: Vec<&str> = run.results.inconclusive().collect();
         eprintln!("{}: once more, by itself, as these were left open: {open:?}", words().join(" "));
-        let _alone = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
-        run = support::run(words());
+        run = alone(|| support::run(words()));
         made += 1;
     }
     (run, made)
@@ -138,8 +135,7 @@ fn again_while(is_open: impl Fn(&Run) -> bool, first: Run, words: impl Fn() -> V
 
 /// A run with others beside it.
 fn run(arguments: impl IntoIterator<Item = String>) -> Run {
-    let _shared = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
-    support::run(arguments)
+    beside_others(|| support::run(arguments))
 }
 
 /// Nothing, if it failed by its own clause and by no MUST that it does not name.
@@ -188,7 +184,7 @@ fn passes(saboteur: Saboteur, profile: String) -> Trial {
 }
 
 fn needing(saboteur: &Saboteur, name: String, body: impl FnOnce() + Send + 'static) -> Trial {
-    case_with(if saboteur.is_python() { &[PYTHON] } else { &[] }, name, body)
+    free_case(if saboteur.is_python() { &[PYTHON] } else { &[] }, name, body)
 }
 
 /// What all saboteurs are run with.
@@ -326,7 +322,7 @@ fn table_is_fresh() {
         let strays: Vec<&String> = row.failed.keys().filter(|id| !named(id)).collect();
         assert!(strays.is_empty(), "{name} fell by what its head does not name: {strays:?}");
     }
-    let again = "HOTSPEC_WRITE_TABLE=1 cargo test -p hotspec --test saboteurs";
+    let again = "HOTSPEC_WRITE_TABLE=1 cargo test -p hotspec --test end_to_end [saboteurs]";
     assert_eq!(page, table::write(&saboteurs, &rows), "the page is another one than `{again}` writes");
 }
 

@@ -1,29 +1,22 @@
 //! Two `hotspec` at once do not disturb each other, also where they store their runs by default.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::process::ExitCode;
 use std::thread;
 
-use support::{Results, case, hotspec, run_trials, tempdir};
+use libtest_mimic::Trial;
+
+use crate::support::{Results, case, hotspec, tempdir};
 
 /// Short, and with traffic that a stranger's server on the same port would not answer.
 const SCENARIO: &str = "new-connections";
 
-fn main() -> ExitCode {
+pub fn trials() -> Vec<Trial> {
     let sentence = |isolation: &str| {
         format!("two runs at once break nothing of each other and are stored apart (--isolation {isolation})")
     };
-    run_trials(
-        2,
-        vec![
-            case(sentence("auto"), || side_by_side("auto")),
-            case(sentence("none"), || side_by_side("none")),
-        ],
-    )
+    vec![case(sentence("auto"), || side_by_side("auto")), case(sentence("none"), || side_by_side("none"))]
 }
 
 fn side_by_side(isolation: &'static str) {

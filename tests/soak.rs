@@ -1,31 +1,27 @@
 //! `hotspec soak` repeats a run until enough restarts were judged, and loses nothing of what it has seen.
 
-mod support;
-
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 
+use crate::support::{HOTSPEC, PATIENCE, case, eventually, hotspec, tempdir};
+use libtest_mimic::Trial;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
-use support::{HOTSPEC, PATIENCE, case, eventually, hotspec, run_trials, tempdir};
 
 /// Short, and each pass is one restart.
 const SCENARIO: &str = "half-sent-head";
 
-fn main() -> ExitCode {
-    run_trials(
-        1,
-        vec![
-            case("two passes are added up, and only the last one's directory stays", two_passes),
-            case("the first pass that fails ends it, with its report and its directory", failing),
-            case("with --keep-going every pass that fails is counted and kept", keeps_going),
-            case("Ctrl-C ends it in order, with the sum so far", ctrl_c),
-            case("a command line that makes no sense is refused", refused),
-        ],
-    )
+pub fn trials() -> Vec<Trial> {
+    vec![
+        case("two passes are added up, and only the last one's directory stays", two_passes),
+        case("the first pass that fails ends it, with its report and its directory", failing),
+        case("with --keep-going every pass that fails is counted and kept", keeps_going),
+        case("Ctrl-C ends it in order, with the sum so far", ctrl_c),
+        case("a command line that makes no sense is refused", refused),
+    ]
 }
 
 /// What a soak said.

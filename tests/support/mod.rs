@@ -1,6 +1,6 @@
 //! What the end-to-end tests share: starting `hotspec`, reading what it says, and looking for what it left.
 
-#![allow(dead_code, reason = "each test program uses a part")]
+#![allow(dead_code, reason = "each of the two test programs uses a part")]
 
 pub mod permission;
 pub mod processes;
@@ -9,6 +9,7 @@ pub mod targets;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
@@ -23,6 +24,9 @@ pub const SOON: Duration = Duration::from_secs(30);
 
 /// The program under test.
 pub const HOTSPEC: &str = env!("CARGO_BIN_EXE_hotspec");
+
+/// Shared by what has others beside it, and held by what has to have the machine for itself.
+static MACHINE: RwLock<()> = RwLock::new(());
 
 /// Runs the cases, so many at a time unless the command line says otherwise.
 pub fn run_trials(at_once: usize, trials: Vec<Trial>) -> ExitCode {
@@ -39,12 +43,30 @@ pub fn whole(trial: Trial) -> Trial {
     trial.with_ignored_flag(true)
 }
 
+/// With others beside it.
+pub fn beside_others<T>(body: impl FnOnce() -> T) -> T {
+    let _shared = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
+    body()
+}
+
+/// With nothing beside it: for what tells how long something takes, or was too slow with others.
+pub fn alone<T>(body: impl FnOnce() -> T) -> T {
+    let _held = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
+    body()
+}
+
 /// A case that fails by panicking.
 pub fn case(name: impl Into<String>, body: impl FnOnce() + Send + 'static) -> Trial {
-    Trial::test(name, move || {
-        body();
-        Ok(())
-    })
+    free_case(&[], name, move || beside_others(body))
+}
+
+/// A case that waits until it has the machine for itself.
+pub fn case_alone(
+    programs: &[(&str, &str)],
+    name: impl Into<String>,
+    body: impl FnOnce() + Send + 'static,
+) -> Trial {
+    free_case(programs, name, move || alone(body))
 }
 
 /// A case that needs programs: ignored where one is missing, and the name says which. With `HOTSPEC_REQUIRE_TARGETS=1` it
@@ -54,13 +76,41 @@ pub fn case_with(
     name: impl Into<String>,
     body: impl FnOnce() + Send + 'static,
 ) -> Trial {
+    free_case(programs, name, move || beside_others(body))
+}
+
+/// The same for a case that says itself, for each of its runs, whether others may be beside it.
+pub fn free_case(
+    programs: &[(&str, &str)],
+    name: impl Into<String>,
+    body: impl FnOnce() + Send + 'static,
+) -> Trial {
     let missing = programs.iter().find(|(program, _)| !is_in_path(program));
-    let Some((program, install)) = missing else { return case(name, body) };
-    let what = format!("{program} not found in PATH ({install})");
-    if std::env::var_os("HOTSPEC_REQUIRE_TARGETS").is_some_and(|value| value == "1") {
-        return Trial::test(name, move || Err(format!("{what}, and HOTSPEC_REQUIRE_TARGETS=1").into()));
+    let missing = missing.map(|(program, install)| format!("{program} not found in PATH ({install})"));
+    let required = std::env::var_os("HOTSPEC_REQUIRE_TARGETS").is_some_and(|value| value == "1");
+    let trial = match &missing {
+        Some(what) if required => {
+            let what = format!("{what}, and HOTSPEC_REQUIRE_TARGETS=1");
+            return Trial::test(name, move || Err(what.into()));
+        }
+        _ => Trial::test(name, move || {
+            body();
+            Ok(())
+        }),
+    };
+    match missing {
+        Some(what) => trial.with_kind(what).with_ignored_flag(true),
+        None => trial,
     }
-    case(name, body).with_kind(what).with_ignored_flag(true)
+}
+
+/// Those of one file, which can be asked for by `'[FILE]'`.
+pub fn of(file: &str, trials: Vec<Trial>) -> impl Iterator<Item = Trial> {
+    trials.into_iter().map(move |trial| {
+        let kind = [file, trial.kind()].into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>();
+        let kind = kind.join(": ");
+        trial.with_kind(kind)
+    })
 }
 
 fn is_in_path(program: &str) -> bool {

@@ -46,8 +46,8 @@ const NOTHING: &str = "–";
 /// The page. Saboteurs without a row were not run yet.
 pub fn write(saboteurs: &[Saboteur], rows: &BTreeMap<String, Row>) -> String {
     let mut page = "# Which saboteur fails by which clause\n\n\
-        Written by `cargo test -p hotspec --test saboteurs`; an ordinary `cargo test` runs each saboteur once and compares this\n\
-        page with the heads of their sources. `HOTSPEC_WRITE_TABLE=1` puts each through all scenarios that exercise its own clause\n\
+        Written by `cargo test -p hotspec --test end_to_end [saboteurs]`; an ordinary `cargo test` runs each saboteur once and compares\n\
+        this page with the heads of their sources. `HOTSPEC_WRITE_TABLE=1` puts each through all scenarios that exercise its own clause\n\
         (`HOTSPEC_SABOTEUR_WHOLE=1`: through all there are) and writes its row anew; `HOTSPEC_WRITE_TABLE=add HOTSPEC_SABOTEUR_RUNS=19`\n\
         adds runs through the quickest scenario that shows its fault, in which fewer clauses can fall with it. A number says in\n\
         how many of its runs a saboteur failed by that clause. What its head names beforehand is all that it may fail by; what was\n\

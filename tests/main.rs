@@ -1,0 +1,49 @@
+//! End to end: tests of the program as a whole, in one program of their own, so that those which wait leave the processors to
+//! others. `cargo test -p hotspec --test end_to_end -- '[check]'` runs those of one file.
+
+mod bad_input;
+mod check;
+mod doctor;
+mod evidence;
+mod matrix;
+mod nothing_left;
+mod real_servers;
+mod reference;
+mod saboteurs;
+mod selftest;
+mod side_by_side;
+mod soak;
+mod support;
+
+use std::process::ExitCode;
+
+use support::{of, run_trials, targets};
+
+/// Cases at the same time. A run is several scenarios at once already; most of them wait most of the time.
+const AT_ONCE: usize = 6;
+
+fn main() -> ExitCode {
+    if let Some(code) = targets::serve_if_asked() {
+        return code;
+    }
+    // Files whose cases take longest come first, and the one that wants the machine for itself last.
+    let files = [
+        ("reference", reference::trials()),
+        ("soak", soak::trials()),
+        ("saboteurs", saboteurs::trials()),
+        ("real_servers", real_servers::trials()),
+        ("evidence", evidence::trials()),
+        ("matrix", matrix::trials()),
+        ("check", check::trials()),
+        ("side_by_side", side_by_side::trials()),
+        ("nothing_left", nothing_left::trials()),
+        ("bad_input", bad_input::trials()),
+        ("doctor", doctor::trials()),
+        ("selftest", selftest::trials()),
+    ];
+    let code = run_trials(AT_ONCE, files.into_iter().flat_map(|(file, trials)| of(file, trials)).collect());
+    reference::end();
+    check::end();
+    saboteurs::end();
+    code
+}
