@@ -5,6 +5,7 @@ mod bad_input;
 mod check;
 mod doctor;
 mod evidence;
+mod html;
 mod matrix;
 mod nothing_left;
 mod real_servers;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         ("real_servers", real_servers::trials()),
         ("evidence", evidence::trials()),
         ("matrix", matrix::trials()),
+        ("html", html::trials()),
         ("check", check::trials()),
         ("side_by_side", side_by_side::trials()),
         ("nothing_left", nothing_left::trials()),
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
     let code = run_trials(AT_ONCE, files.into_iter().flat_map(|(file, trials)| of(file, trials)).collect());
     reference::end();
     check::end();
+    html::end();
     saboteurs::end();
     code
 }

@@ -96,7 +96,7 @@ pub(super) struct RunArgs {
     /// How often a scenario that left something undecided is attempted again, with few at the same time
     #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u32).range(0..=20))]
     pub(super) again: u32,
-    /// Also write a report: json or human, to a file or (default) to standard output
+    /// Also write a report: html, json or human, to a file or (default) to standard output
     #[arg(long, value_name = "FORMAT[=PATH]")]
     pub(super) report: Vec<ReportArg>,
     /// Where the run is stored [default: a new directory under target/ or the user's state directory]
@@ -335,6 +335,7 @@ pub(super) struct ReportArg {
 pub(super) enum Format {
     Human,
     Json,
+    Html,
 }
 
 impl std::str::FromStr for ReportArg {
@@ -348,7 +349,8 @@ impl std::str::FromStr for ReportArg {
         let format = match format {
             "human" => Format::Human,
             "json" => Format::Json,
-            other => return Err(format!("expected human or json, found `{other}`")),
+            "html" => Format::Html,
+            other => return Err(format!("expected human, json or html, found `{other}`")),
         };
         if path.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
             return Err("expected a path after `=`".to_owned());
@@ -425,7 +427,7 @@ pub(super) struct CheckArgs {
     /// The directory of a run
     #[arg(value_name = "RUN-DIR")]
     pub(super) run_dir: PathBuf,
-    /// Also write a report: json or human, to a file or (default) to standard output
+    /// Also write a report: html, json or human, to a file or (default) to standard output
     #[arg(long, value_name = "FORMAT[=PATH]")]
     pub(super) report: Vec<ReportArg>,
 }

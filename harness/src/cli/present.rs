@@ -15,6 +15,7 @@ use crate::history::event::Stop;
 use crate::history::{Event, file};
 use crate::manifest::Manifest;
 use crate::report::{self, Evidence, Human};
+use crate::witness::packets::pcapng;
 
 /// The end of a target's output that is shown.
 const TAIL_BYTES: u64 = 8 << 10;
@@ -149,6 +150,7 @@ impl Judged {
         let text = |format| match format {
             Format::Json => json.clone(),
             Format::Human => self.human(dir, 100, false),
+            Format::Html => self.html(dir),
         };
         if !write(sinks, text)? {
             self.print(dir);
@@ -179,6 +181,22 @@ impl Judged {
         let evidence = Evidence { histories, outputs, packets: &packets, run_dir: dir };
         Human { width, colour }.render(&self.result, &evidence)
     }
+
+    fn html(&self, dir: &Path) -> String {
+        let packets = packets(dir, &self.histories);
+        let (histories, outputs) = (&self.histories, &self.outputs);
+        let evidence = Evidence { histories, outputs, packets: &packets, run_dir: dir };
+        report::html::html(&self.result, &evidence, &read(&packets))
+    }
+}
+
+/// The packets themselves; a file that can't be read has none.
+fn read(files: &BTreeMap<String, Vec<Option<PathBuf>>>) -> report::html::Packets {
+    let packets = |file: &Option<PathBuf>| {
+        let bytes = file.as_ref().and_then(|file| fs::read(file).ok()).unwrap_or_default();
+        pcapng::read(&bytes)
+    };
+    files.iter().map(|(name, files)| (name.clone(), files.iter().map(packets).collect())).collect()
 }
 
 /// The packets that there are, by scenario and attempt.

@@ -23,6 +23,11 @@ const KEPT_MAX: usize = 20;
 /// # Errors
 /// Whatever keeps runs from being made; what happens within them is told by the sum.
 pub(super) fn soak(args: &SoakArgs) -> Result<u8, Failure> {
+    if args.run.report.iter().any(|report| report.format == Format::Html) {
+        return Err(Failure::usage(
+            "a soak is told as json or human; `hotspec check DIR --report html` draws one of its passes",
+        ));
+    }
     let prepared = Prepared::of(&args.run)?;
     let sinks = present::open(&args.run.report)?;
     let dir = RunDir::create_for_many(args.run.run_dir.as_deref())?;
@@ -36,7 +41,8 @@ pub(super) fn soak(args: &SoakArgs) -> Result<u8, Failure> {
     let json = report::json::sum(&sum).map_err(Failure::own)?;
     let shown = dir.path.display().to_string();
     let text = |format| match format {
-        Format::Json => json.clone(),
+        // No page is made of a soak: see above.
+        Format::Json | Format::Html => json.clone(),
         Format::Human => report::soak::render(&sum, &shown, 100, false),
     };
     if !present::write(sinks, text)? {

@@ -3,6 +3,7 @@
 //! terminal anything.
 //!
 //! - [`human`]: for those who read it in a terminal
+//! - [`mod@html`]: for those who want to see it, in a browser
 //! - [`json`]: for programs
 //! - [`catalogue`]: what there is: clauses, scenarios, targets
 //! - [`lane_log`]: what happened on one connection, and to the servers meanwhile
@@ -10,6 +11,7 @@
 //! - [`soak`]: what many runs come to
 //! - [`packets`]: which of the packets that were kept belong to lanes that failed
 //! - [`style`]: colours, widths, and [`style::clean`], through which all text goes
+//! - `escape`: text for HTML
 //! - `page`, `table`: paragraphs and columns that keep within a width
 
 use std::collections::BTreeMap;
@@ -20,6 +22,8 @@ use crate::history::Event;
 
 pub mod catalogue;
 pub mod doctor;
+mod escape;
+pub mod html;
 pub mod human;
 pub mod json;
 pub mod lane_log;
