@@ -31,6 +31,9 @@ pub(super) const VERDICTS: [Verdict; 8] = [
 /// Breaches of one restart told one by one that were seen on no lane.
 pub(super) const OUTSIDE: usize = 200;
 
+/// The marks of each lane that has some, in the order of time, by their places in the book.
+pub(super) type Broken = BTreeMap<LaneId, Vec<usize>>;
+
 /// A breach, and where it is drawn.
 pub(super) struct Mark<'a> {
     /// The clause that it breaks.
@@ -106,6 +109,17 @@ impl<'a> Book<'a> {
     pub(super) fn mark_of(&self, cause: &Cause<'_>) -> Option<&Mark<'a>> {
         let violation = cause.example().violation();
         self.marks.iter().find(|mark| std::ptr::eq(mark.violation, violation))
+    }
+
+    /// What is broken on each lane of a scene.
+    pub(super) fn broken(&self, scene: &Scene<'_>) -> Broken {
+        let mut broken = Broken::new();
+        for (at, mark) in self.marks_of(scene) {
+            if let Some(lane) = mark.lane {
+                broken.entry(lane).or_default().push(at);
+            }
+        }
+        broken
     }
 
     /// The marks of a scene, in the order of time.

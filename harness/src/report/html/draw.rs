@@ -5,13 +5,13 @@ use std::fmt::Write;
 
 use super::super::escape::html;
 use super::super::style::count;
-use super::book::{Book, Mark, OUTSIDE, Scene};
+use super::book::{Book, Broken, Mark, OUTSIDE, Scene};
 use super::data::Data;
 use super::svg::{ROW, Svg};
 use super::{row, story};
 use crate::clause::tally::Violation;
 use crate::declaration::Span;
-use crate::history::{Interval, Lane, LaneId, Micros};
+use crate::history::{Interval, Lane, Micros};
 
 /// The lanes of a role are drawn one by one if they are so many at most; if more, only when asked for.
 const FEW: usize = 12;
@@ -57,12 +57,7 @@ pub(super) fn scene(
     out.push_str(&instants(scene));
     processes(out, scene);
     outside(out, book, scene);
-    let mut broken: BTreeMap<LaneId, usize> = BTreeMap::new();
-    for (_, mark) in book.marks_of(scene) {
-        if let Some(lane) = mark.lane {
-            *broken.entry(lane).or_default() += usize::from(!mark.known);
-        }
-    }
+    let broken = book.broken(scene);
     let mut roles: Vec<(&str, Vec<&Lane>)> = Vec::new();
     for lane in scene.lanes.values() {
         match roles.iter_mut().find(|(role, _)| *role == lane.role) {
@@ -89,7 +84,7 @@ fn group(
     out: &mut String,
     (book, scene): (&Book<'_>, &Scene<'_>),
     (role, lanes): (&str, &[&Lane]),
-    broken: &BTreeMap<LaneId, usize>,
+    broken: &Broken,
     (data, budget, left): (&mut Data, &mut Budget, &mut usize),
 ) {
     let (marked, plain): (Vec<&Lane>, Vec<&Lane>) =
@@ -100,16 +95,23 @@ fn group(
     // Where something is broken, the eye is not to be led elsewhere.
     let folded = !few || (!broken.is_empty() && !plain.is_empty());
     if folded {
-        let what = match marked.len() {
-            0 => count(lanes.len(), "connection", "connections"),
-            some => format!("{}, {some} broken", count(lanes.len(), "connection", "connections")),
-        };
+        let counts = |mark: &usize| book.marks.get(*mark).is_some_and(|mark| !mark.known);
+        let bad = marked
+            .iter()
+            .filter(|lane| broken.get(&lane.id).is_some_and(|marks| marks.iter().any(counts)))
+            .count();
+        let mut what = count(lanes.len(), "connection", "connections");
+        for (number, word) in [(bad, "broken"), (marked.len() - bad, "known")] {
+            if number > 0 {
+                let _ = write!(what, ", {number} {word}");
+            }
+        }
         let strip = strip(scene, lanes, &format!("{role}: {what} over time"));
         let role = html(role);
         let number = if few {
             String::new()
         } else {
-            format!(" data-group=\"{}\"", data.group(scene, lanes, |lane| broken.get(&lane).copied()))
+            format!(" data-group=\"{}\"", data.group(book, scene, lanes, broken))
         };
         let _ = write!(
             out,

@@ -29,16 +29,20 @@
     return group.t0 ? (at < 0 ? "T0-" : "T0+") + millis : millis;
   }
 
+  function breaks(group, [at, clause, known]) {
+    return `breaks ${data.clauses[clause]}${known ? ", which is known" : ""}, ${time(group, at)}`;
+  }
+
   function told(group, lane) {
-    const [id, opened, , over, end, owner, requests, broken] = lane;
+    const [id, opened, , over, end, owner, requests, , marks] = lane;
     const ended = data.ends[end][0] + (end === 0 ? "" : " at " + time(group, over));
-    const breach = broken === null ? "" : "; breaks a clause" + (broken === 0 ? ", which is known" : "");
+    const breach = marks.map((mark) => "; " + breaks(group, mark)).join("");
     return `${group.role}#${id}, held by ${data.owners[owner]}; opened ${time(group, opened)}; ` +
       `${requests} ${requests === 1 ? "request" : "requests"}; ${ended}${breach}`;
   }
 
   function row(group, lane) {
-    const [id, opened, connected, over, end, , , broken, bars] = lane;
+    const [id, opened, connected, over, end, , , bars, marks] = lane;
     const x = (at) => place(group.stops, at).toFixed(2) + "%";
     const what = told(group, lane);
     const track = shape("svg", { class: "track lane", height: 18, role: "img", "aria-label": what });
@@ -54,11 +58,15 @@
       const kind = bars[i + 2] ? "req" : "req lost";
       track.append(shape("rect", { class: kind, x: from.toFixed(2) + "%", width: width.toFixed(2) + "%", y: 5, height: 8 }));
     }
-    const glyph = (name) => track.append(shape("use", { class: name, href: "#g-" + name, x: x(over), y: 9 }));
-    if (data.ends[end][1]) glyph(data.ends[end][1]);
-    if (broken !== null) glyph(broken > 0 ? "broken" : "known");
+    const glyph = (name, at) => shape("use", { class: name, href: "#g-" + name, x: x(at), y: 9 });
+    if (data.ends[end][1]) track.append(glyph(data.ends[end][1], over));
+    for (const mark of marks) {
+      const link = shape("a", { href: "#clause-" + data.clauses[mark[1]], "aria-label": breaks(group, mark) });
+      link.append(glyph(mark[2] ? "known" : "broken", mark[0]));
+      track.append(link);
+    }
     const element = document.createElement("div");
-    element.className = broken === null ? "row" : "row bad";
+    element.className = marks.some((mark) => !mark[2]) ? "row bad" : "row";
     const name = document.createElement("span");
     name.className = "name";
     const full = document.getElementById(`l${group.scene}-${id}`);
