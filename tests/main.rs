@@ -5,6 +5,7 @@ mod bad_input;
 mod check;
 mod doctor;
 mod evidence;
+mod formats;
 mod matrix;
 mod nothing_left;
 mod real_servers;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         ("evidence", evidence::trials()),
         ("matrix", matrix::trials()),
         ("check", check::trials()),
+        ("formats", formats::trials()),
         ("side_by_side", side_by_side::trials()),
         ("nothing_left", nothing_left::trials()),
         ("bad_input", bad_input::trials()),
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
     let code = run_trials(AT_ONCE, files.into_iter().flat_map(|(file, trials)| of(file, trials)).collect());
     reference::end();
     check::end();
+    formats::end();
     saboteurs::end();
     code
 }

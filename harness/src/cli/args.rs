@@ -96,7 +96,8 @@ pub(super) struct RunArgs {
     /// How often a scenario that left something undecided is attempted again, with few at the same time
     #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u32).range(0..=20))]
     pub(super) again: u32,
-    /// Also write a report: json or human, to a file or (default) to standard output
+    /// Also write a report, to a file or (default) to standard output: human, json, junit (XML), tap, markdown (for the page
+    /// of a job), github (annotations), gitlab (code quality)
     #[arg(long, value_name = "FORMAT[=PATH]")]
     pub(super) report: Vec<ReportArg>,
     /// Where the run is stored [default: a new directory under target/ or the user's state directory]
@@ -137,7 +138,8 @@ pub(super) struct MatrixArgs {
     /// How often each is run [default: 3; 20 with --deep]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(super) runs: Option<u32>,
-    /// Also restarts that fail or come one upon the other, and what takes long by nature
+    /// All scenarios, with restarts that fail or come one upon the other and what takes long by nature [default: those of the
+    /// tag `core`]
     #[arg(long)]
     pub(super) deep: bool,
     /// Only these clauses, groups or scenarios
@@ -335,6 +337,23 @@ pub(super) struct ReportArg {
 pub(super) enum Format {
     Human,
     Json,
+    Junit,
+    Tap,
+    Markdown,
+    Github,
+    Gitlab,
+}
+
+impl Format {
+    const ALL: [(&str, Self); 7] = [
+        ("human", Self::Human),
+        ("json", Self::Json),
+        ("junit", Self::Junit),
+        ("tap", Self::Tap),
+        ("markdown", Self::Markdown),
+        ("github", Self::Github),
+        ("gitlab", Self::Gitlab),
+    ];
 }
 
 impl std::str::FromStr for ReportArg {
@@ -345,10 +364,9 @@ impl std::str::FromStr for ReportArg {
             Some((format, path)) => (format, Some(PathBuf::from(path))),
             None => (text, None),
         };
-        let format = match format {
-            "human" => Format::Human,
-            "json" => Format::Json,
-            other => return Err(format!("expected human or json, found `{other}`")),
+        let Some((_, format)) = Format::ALL.into_iter().find(|(name, _)| *name == format) else {
+            let names = Format::ALL.map(|(name, _)| name).join(", ");
+            return Err(format!("expected one of {names}, found `{format}`"));
         };
         if path.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
             return Err("expected a path after `=`".to_owned());
@@ -425,7 +443,8 @@ pub(super) struct CheckArgs {
     /// The directory of a run
     #[arg(value_name = "RUN-DIR")]
     pub(super) run_dir: PathBuf,
-    /// Also write a report: json or human, to a file or (default) to standard output
+    /// Also write a report, to a file or (default) to standard output: human, json, junit (XML), tap, markdown (for the page
+    /// of a job), github (annotations), gitlab (code quality)
     #[arg(long, value_name = "FORMAT[=PATH]")]
     pub(super) report: Vec<ReportArg>,
 }

@@ -4,6 +4,7 @@ mod args;
 mod check;
 mod doctor;
 mod explain;
+mod github;
 mod isolation;
 mod known;
 mod list;

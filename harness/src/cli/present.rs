@@ -6,6 +6,7 @@ use std::io::{IsTerminal, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::args::{Format, ReportArg};
+use super::github;
 use super::run_dir::Files;
 use crate::clause::Level;
 use crate::clause::judge::{self, Recorded};
@@ -14,6 +15,7 @@ use crate::exit::{self, Failure};
 use crate::history::event::Stop;
 use crate::history::{Event, file};
 use crate::manifest::Manifest;
+use crate::report::gate::{self, Cases};
 use crate::report::{self, Evidence, Human};
 
 /// The end of a target's output that is shown.
@@ -104,10 +106,13 @@ pub(super) fn open(reports: &[ReportArg]) -> Result<Vec<Sink>, Failure> {
 ///
 /// # Errors
 /// A file can't be written.
-pub(super) fn write(sinks: Vec<Sink>, text: impl Fn(Format) -> String) -> Result<bool, Failure> {
+pub(super) fn write(
+    sinks: Vec<Sink>,
+    text: impl Fn(Format) -> Result<String, Failure>,
+) -> Result<bool, Failure> {
     let taken = sinks.iter().any(|sink| sink.file.is_none());
     for sink in sinks {
-        let text = text(sink.format);
+        let text = text(sink.format)?;
         match sink.file {
             Some((mut file, path)) => file
                 .write_all(text.as_bytes())
@@ -146,12 +151,26 @@ impl Judged {
     /// Something can't be written.
     pub(super) fn tell(&self, dir: &Path, sinks: Vec<Sink>) -> Result<u8, Failure> {
         let json = self.store(dir)?;
-        let text = |format| match format {
-            Format::Json => json.clone(),
-            Format::Human => self.human(dir, 100, false),
+        let packets = packets(dir, &self.histories);
+        let evidence = self.evidence(dir, &packets);
+        let cases = Cases::of(&self.result, self.level, &evidence);
+        let text = |format| {
+            Ok(match format {
+                Format::Json => json.clone(),
+                Format::Human => Human { width: 100, colour: false }.render(&self.result, &evidence),
+                Format::Junit => gate::junit::junit(&cases),
+                Format::Tap => gate::tap::tap(&cases),
+                Format::Markdown => gate::summary::summary(&cases),
+                Format::Github => gate::annotations::annotations(&cases),
+                Format::Gitlab => gate::quality::quality(&cases).map_err(Failure::own)?,
+            })
         };
-        if !write(sinks, text)? {
-            self.print(dir);
+        let taken = write(sinks, text)?;
+        let human = || Human { width: width(), colour: colour() }.render(&self.result, &evidence);
+        if github::is_there() {
+            github::tell(&cases, (!taken).then(human))?;
+        } else if !taken {
+            print(&human());
         }
         Ok(exit::of_run(&self.result))
     }
@@ -170,22 +189,22 @@ impl Judged {
 
     /// Tells a person.
     pub(super) fn print(&self, dir: &Path) {
-        print(&self.human(dir, width(), colour()));
+        let packets = packets(dir, &self.histories);
+        print(
+            &Human { width: width(), colour: colour() }.render(&self.result, &self.evidence(dir, &packets)),
+        );
     }
 
-    fn human(&self, dir: &Path, width: usize, colour: bool) -> String {
-        let packets = packets(dir, &self.histories);
-        let (histories, outputs) = (&self.histories, &self.outputs);
-        let evidence = Evidence { histories, outputs, packets: &packets, run_dir: dir };
-        Human { width, colour }.render(&self.result, &evidence)
+    fn evidence<'a>(&'a self, dir: &'a Path, packets: &'a Packets) -> Evidence<'a> {
+        Evidence { histories: &self.histories, outputs: &self.outputs, packets, run_dir: dir }
     }
 }
 
-/// The packets that there are, by scenario and attempt.
-fn packets(
-    dir: &Path,
-    histories: &BTreeMap<String, Vec<Vec<Event>>>,
-) -> BTreeMap<String, Vec<Option<PathBuf>>> {
+/// Files of packets by scenario and attempt.
+type Packets = BTreeMap<String, Vec<Option<PathBuf>>>;
+
+/// The packets that there are.
+fn packets(dir: &Path, histories: &BTreeMap<String, Vec<Vec<Event>>>) -> Packets {
     let there = |files: Files| Some(files.packets).filter(|path| path.exists());
     let of = |name: &String| (name.clone(), Files::made(dir, name).map(there).collect());
     histories.keys().map(of).collect()

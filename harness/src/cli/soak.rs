@@ -24,6 +24,9 @@ const KEPT_MAX: usize = 20;
 /// Whatever keeps runs from being made; what happens within them is told by the sum.
 pub(super) fn soak(args: &SoakArgs) -> Result<u8, Failure> {
     let prepared = Prepared::of(&args.run)?;
+    if args.run.report.iter().any(|report| !matches!(report.format, Format::Human | Format::Json)) {
+        return Err(Failure::usage("what many runs come to is reported as human or json"));
+    }
     let sinks = present::open(&args.run.report)?;
     let dir = RunDir::create_for_many(args.run.run_dir.as_deref())?;
     let session = Session::begin(args.run.beside)?;
@@ -35,9 +38,11 @@ pub(super) fn soak(args: &SoakArgs) -> Result<u8, Failure> {
     let sum = soak.sum;
     let json = report::json::sum(&sum).map_err(Failure::own)?;
     let shown = dir.path.display().to_string();
-    let text = |format| match format {
-        Format::Json => json.clone(),
-        Format::Human => report::soak::render(&sum, &shown, 100, false),
+    let text = |format| {
+        Ok(match format {
+            Format::Json => json.clone(),
+            _ => report::soak::render(&sum, &shown, 100, false),
+        })
     };
     if !present::write(sinks, text)? {
         present::print(&report::soak::render(&sum, &shown, present::width(), present::colour()));

@@ -4,6 +4,7 @@
 //!
 //! - [`human`]: for those who read it in a terminal
 //! - [`json`]: for programs
+//! - [`gate`]: for pipelines: JUnit, TAP, Markdown, annotations, code quality
 //! - [`catalogue`]: what there is: clauses, scenarios, targets
 //! - [`lane_log`]: what happened on one connection, and to the servers meanwhile
 //! - [`doctor`]: which witnesses work on this machine
@@ -20,6 +21,7 @@ use crate::history::Event;
 
 pub mod catalogue;
 pub mod doctor;
+pub mod gate;
 pub mod human;
 pub mod json;
 pub mod lane_log;

@@ -109,7 +109,7 @@ impl Score {
 }
 
 /// The sentence after the verdict's word.
-fn sentence(run: &RunResult, causes: &[Cause<'_>]) -> String {
+pub(super) fn sentence(run: &RunResult, causes: &[Cause<'_>]) -> String {
     let must = Score::of(run, Level::Must);
     let should = Score::of(run, Level::Should);
     match run.verdict {
