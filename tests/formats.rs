@@ -33,7 +33,8 @@ pub fn end() {
     FAILING.get().into_iter().for_each(Run::remove);
 }
 
-fn failing() -> &'static Run {
+/// One run of a server that kills what is in flight.
+pub fn failing() -> &'static Run {
     FAILING.get_or_init(|| {
         let program =
             built("examples/saboteurs", "cargo build -p saboteurs --examples").display().to_string();

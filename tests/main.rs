@@ -2,6 +2,7 @@
 //! others. `cargo test -p hotspec --test end_to_end -- '[check]'` runs those of one file.
 
 mod bad_input;
+mod baseline;
 mod check;
 mod doctor;
 mod evidence;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         ("matrix", matrix::trials()),
         ("check", check::trials()),
         ("formats", formats::trials()),
+        ("baseline", baseline::trials()),
         ("side_by_side", side_by_side::trials()),
         ("nothing_left", nothing_left::trials()),
         ("bad_input", bad_input::trials()),

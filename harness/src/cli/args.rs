@@ -36,6 +36,8 @@ pub(super) enum Verb {
     Explain(ExplainArgs),
     /// Judge a stored run again
     Check(CheckArgs),
+    /// Say what got worse and what got better from one run to another
+    Diff(DiffArgs),
     /// Say which witnesses work on this machine, why others don't, and what would enable them
     Doctor(DoctorArgs),
     /// See what this machine shows: put a server with one fault after another to the test
@@ -100,6 +102,9 @@ pub(super) struct RunArgs {
     /// of a job), github (annotations), gitlab (code quality)
     #[arg(long, value_name = "FORMAT[=PATH]")]
     pub(super) report: Vec<ReportArg>,
+    /// Results of an earlier run (`--report json=FILE`, or its directory): fail only by what got worse since
+    #[arg(long, value_name = "FILE")]
+    pub(super) baseline: Option<PathBuf>,
     /// Where the run is stored [default: a new directory under target/ or the user's state directory]
     #[arg(long, value_name = "DIR")]
     pub(super) run_dir: Option<PathBuf>,
@@ -414,6 +419,30 @@ pub(super) struct ExplainArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct DiffArgs {
+    /// Results of the earlier run: what `--report json=FILE` wrote, or the run's directory
+    #[arg(value_name = "BEFORE")]
+    pub(super) before: PathBuf,
+    /// Those of the later one
+    #[arg(value_name = "NOW")]
+    pub(super) now: PathBuf,
+    /// Whether SHOULD counts as well
+    #[arg(long, value_enum, default_value = "must")]
+    pub(super) level: Level,
+    /// As a table for people, or as JSON
+    #[arg(long, value_enum, default_value = "table")]
+    pub(super) format: DiffFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum DiffFormat {
+    /// A table
+    Table,
+    /// JSON
+    Json,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct DoctorArgs {
     /// As a table for people, or as JSON
     #[arg(long, value_enum, default_value = "table")]
@@ -447,4 +476,7 @@ pub(super) struct CheckArgs {
     /// of a job), github (annotations), gitlab (code quality)
     #[arg(long, value_name = "FORMAT[=PATH]")]
     pub(super) report: Vec<ReportArg>,
+    /// Results of an earlier run (`--report json=FILE`, or its directory): fail only by what got worse since
+    #[arg(long, value_name = "FILE")]
+    pub(super) baseline: Option<PathBuf>,
 }

@@ -6,6 +6,7 @@ use std::io::{IsTerminal, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::args::{Format, ReportArg};
+use super::baseline::Baseline;
 use super::github;
 use super::run_dir::Files;
 use crate::clause::Level;
@@ -131,7 +132,7 @@ impl Judged {
 
     /// Scenarios on which the verdict still hangs: none if it is no longer open. A target that did start in others may have
     /// been too slow in one, or found its port taken.
-    pub(super) fn undecided(&self) -> BTreeSet<String> {
+    pub(super) fn undecided(&self, baseline: Option<&Baseline>) -> BTreeSet<String> {
         let problems = &self.result.problems;
         if problems.len() < self.result.scenarios.len()
             && problems.iter().all(|problem| problem.stage == Stop::Start)
@@ -139,25 +140,46 @@ impl Judged {
         {
             return problems.iter().map(|problem| problem.scenario.clone()).collect();
         }
+        if let Some(baseline) = baseline {
+            let comparison = baseline.compared(self);
+            let open = comparison.open.into_iter().filter(|_| comparison.worse.is_empty());
+            return open.filter_map(|open| open.scenario).collect();
+        }
         let open = self.result.verdict == RunVerdict::Inconclusive;
         let counts = |clause: &&ClauseResult| clause.level <= self.level;
         let clauses = self.result.clauses.iter().filter(|_| open).filter(counts);
         clauses.flat_map(|clause| &clause.undecided_in).cloned().collect()
     }
 
-    /// Stores the results, writes every report that was asked for, and tells a person unless standard output is taken.
+    /// Stores the results, writes every report that was asked for, and tells a person unless standard output is taken. With a
+    /// baseline the status is by what got worse.
     ///
     /// # Errors
     /// Something can't be written.
-    pub(super) fn tell(&self, dir: &Path, sinks: Vec<Sink>) -> Result<u8, Failure> {
+    pub(super) fn tell(
+        &self,
+        dir: &Path,
+        sinks: Vec<Sink>,
+        baseline: Option<&Baseline>,
+    ) -> Result<u8, Failure> {
         let json = self.store(dir)?;
         let packets = packets(dir, &self.histories);
         let evidence = self.evidence(dir, &packets);
-        let cases = Cases::of(&self.result, self.level, &evidence);
+        let against = baseline.map(|baseline| (baseline, baseline.compared(self)));
+        let comparison = against.as_ref().map(|(_, comparison)| comparison);
+        let cases = Cases::of(&self.result, self.level, &evidence, comparison);
+        let human = |width, colour| {
+            let mut text = Human { width, colour }.render(&self.result, &evidence);
+            if let Some((baseline, comparison)) = &against {
+                text.push('\n');
+                text.push_str(&report::compare::render(comparison, &baseline.name, width, colour));
+            }
+            text
+        };
         let text = |format| {
             Ok(match format {
                 Format::Json => json.clone(),
-                Format::Human => Human { width: 100, colour: false }.render(&self.result, &evidence),
+                Format::Human => human(100, false),
                 Format::Junit => gate::junit::junit(&cases),
                 Format::Tap => gate::tap::tap(&cases),
                 Format::Markdown => gate::summary::summary(&cases),
@@ -166,13 +188,14 @@ impl Judged {
             })
         };
         let taken = write(sinks, text)?;
-        let human = || Human { width: width(), colour: colour() }.render(&self.result, &evidence);
+        let shown = (!taken).then(|| human(width(), colour()));
         if github::is_there() {
-            github::tell(&cases, (!taken).then(human))?;
-        } else if !taken {
-            print(&human());
+            github::tell(&cases, shown)?;
+        } else if let Some(shown) = shown {
+            print(&shown);
         }
-        Ok(exit::of_run(&self.result))
+        Ok(comparison
+            .map_or_else(|| exit::of_run(&self.result), |comparison| comparison.status(&self.result)))
     }
 
     /// Stores the results; returns them as JSON.

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::args::RunArgs;
+use super::baseline::Baseline;
 use super::present::{self, Judged};
 use super::run_dir::{Files, RunDir};
 use super::select::{Selection, select};
@@ -45,7 +46,8 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
     let sinks = present::open(&args.report)?;
     let run_dir = RunDir::create(args.run_dir.as_deref())?;
     let session = Session::begin(args.beside)?;
-    prepared.make(&session, &run_dir, prepared.seed)?.tell(&run_dir.path, sinks)
+    let judged = prepared.make(&session, &run_dir, prepared.seed)?;
+    judged.tell(&run_dir.path, sinks, prepared.baseline.as_ref())
 }
 
 /// A run that can be made, any number of times.
@@ -56,6 +58,7 @@ pub(super) struct Prepared<'a> {
     isolation: Isolation,
     isolation_why: Option<String>,
     descriptor_limit: Option<DescriptorLimit>,
+    baseline: Option<Baseline>,
     /// Fixes the plan: given, or drawn.
     pub(super) seed: u64,
 }
@@ -75,6 +78,8 @@ impl<'a> Prepared<'a> {
         }
         let scenarios = builtin::scenarios().map_err(Failure::own)?;
         known::check(&target, &scenarios)?;
+        let baseline =
+            args.baseline.as_deref().map(|path| Baseline::read(path, target.profile)).transpose()?;
         let selection = select(&args.selectors, &args.exclude, args.all, target.profile, scenarios)?;
         let (isolation, isolation_why) = isolation::choose(args.isolation, &target)?;
         if isolation == Isolation::None && args.migrate_req.is_some() {
@@ -90,6 +95,7 @@ impl<'a> Prepared<'a> {
             isolation,
             isolation_why,
             descriptor_limit: raise_descriptor_limit(),
+            baseline,
             seed: args.seed.unwrap_or_else(rand::random),
         })
     }
@@ -123,7 +129,7 @@ impl<'a> Prepared<'a> {
         session.run_all(jobs.of(|_| true)?, at_once)?;
         let mut judged = present::judge(&run_dir.path)?;
         for _ in 0..args.again {
-            let undecided = judged.undecided();
+            let undecided = judged.undecided(self.baseline.as_ref());
             if undecided.is_empty() || session.is_broken_off() {
                 break;
             }

@@ -27,6 +27,11 @@ pub(super) fn soak(args: &SoakArgs) -> Result<u8, Failure> {
     if args.run.report.iter().any(|report| !matches!(report.format, Format::Human | Format::Json)) {
         return Err(Failure::usage("what many runs come to is reported as human or json"));
     }
+    if args.run.baseline.is_some() {
+        return Err(Failure::usage(
+            "one run is held against a baseline, not the sum of many; see `hotspec diff`",
+        ));
+    }
     let sinks = present::open(&args.run.report)?;
     let dir = RunDir::create_for_many(args.run.run_dir.as_deref())?;
     let session = Session::begin(args.run.beside)?;

@@ -6,6 +6,7 @@
 //! - [`json`]: for programs
 //! - [`gate`]: for pipelines: JUnit, TAP, Markdown, annotations, code quality
 //! - [`catalogue`]: what there is: clauses, scenarios, targets
+//! - [`compare`]: what got worse and better since an earlier run
 //! - [`lane_log`]: what happened on one connection, and to the servers meanwhile
 //! - [`doctor`]: which witnesses work on this machine
 //! - [`soak`]: what many runs come to
@@ -20,6 +21,7 @@ use crate::declaration::Profile;
 use crate::history::Event;
 
 pub mod catalogue;
+pub mod compare;
 pub mod doctor;
 pub mod gate;
 pub mod human;

@@ -9,10 +9,10 @@
 
 use std::collections::BTreeSet;
 
-use super::Evidence;
-use super::human;
 use super::style::clean;
+use super::{Evidence, compare, human};
 use crate::clause::Level;
+use crate::clause::compare::Comparison;
 use crate::clause::result::{ClauseResult, RunResult, RunVerdict, Verdict};
 use crate::clause::tally::Violation;
 use crate::history::Micros;
@@ -26,6 +26,8 @@ pub mod tap;
 
 /// The scenario of what is no scenario's.
 const RUN: &str = "run";
+/// What does not count with a baseline.
+const SINCE_BEFORE: &str = "as it is in the baseline";
 
 /// A run, taken apart into cases.
 #[derive(Debug)]
@@ -71,15 +73,26 @@ pub enum Outcome<'a> {
 }
 
 impl<'a> Cases<'a> {
-    /// Of a run, judged at a level.
-    pub fn of(run: &'a RunResult, level: Level, evidence: &Evidence<'_>) -> Self {
-        let sentence = clean(human::sentence(run, evidence));
+    /// Of a run, judged at a level, and by what got worse if it is held against a baseline.
+    pub fn of(
+        run: &'a RunResult,
+        level: Level,
+        evidence: &Evidence<'_>,
+        against: Option<&Comparison>,
+    ) -> Self {
+        let mut sentence = clean(human::sentence(run, evidence));
+        if let Some(comparison) = against {
+            sentence = format!("{} {sentence}", compare::sentence(comparison));
+        }
         let mut all = Vec::new();
         for scenario in scenarios(run) {
             all.extend(run.clauses.iter().filter_map(|clause| tested(run, level, clause, scenario)));
         }
         all.extend(run.clauses.iter().filter_map(|clause| untested(level, clause)));
         all.extend(problems(run, &sentence));
+        if let Some(comparison) = against {
+            all.iter_mut().for_each(|case| case.spare(comparison));
+        }
         Self { run, level, sentence, all }
     }
 
@@ -92,6 +105,28 @@ impl<'a> Cases<'a> {
     pub fn took(&self, scenario: &str) -> Micros {
         let of = self.run.scenarios.iter().find(|time| time.name == scenario);
         of.map_or(if scenario == RUN { self.run.took_us } else { 0 }, |time| time.took_us)
+    }
+}
+
+impl Case<'_> {
+    /// What was so before fails nothing.
+    fn spare(&mut self, comparison: &Comparison) {
+        let is_here =
+            |scenario: &Option<String>| scenario.as_deref().is_none_or(|name| name == self.scenario);
+        let opened =
+            || comparison.open.iter().any(|open| open.clause == self.name && is_here(&open.scenario));
+        match &mut self.outcome {
+            Outcome::Broken(violations) if comparison.had(&self.name, self.scenario) => {
+                self.outcome = Outcome::Forgiven(SINCE_BEFORE.to_owned(), std::mem::take(violations));
+            }
+            Outcome::Failed("stale", why) if comparison.worse.iter().all(|change| change.kind != "stale") => {
+                self.outcome = Outcome::Left(format!("{SINCE_BEFORE}: {why}"));
+            }
+            Outcome::Open("inconclusive", why) if !opened() => {
+                self.outcome = Outcome::Left(format!("inconclusive, {SINCE_BEFORE}: {why}"));
+            }
+            _ => {}
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::super::human::sample;
 use super::*;
 
 fn cases_of<T>(run: &RunResult, level: Level, then: impl FnOnce(&Cases<'_>) -> T) -> T {
-    sample::with_evidence(b"", |evidence| then(&Cases::of(run, level, evidence)))
+    sample::with_evidence(b"", |evidence| then(&Cases::of(run, level, evidence, None)))
 }
 
 /// Every format, by name.
@@ -140,6 +140,26 @@ fn what_a_target_wrote_is_harmless_in_every_format() {
             assert_eq!(directives.count(), 0, "{text}");
         }
     }
+}
+
+#[test]
+fn with_a_baseline_only_what_got_worse_keeps_a_run_from_passing() {
+    let open_or_broken = |before: &RunResult, now: &RunResult| {
+        let comparison = Comparison::of(before, now, Level::Must);
+        sample::with_evidence(b"", |evidence| {
+            let cases = Cases::of(now, Level::Must, evidence, Some(&comparison));
+            let counts = |case: &&Case<'_>| {
+                matches!(case.outcome, Outcome::Broken(_) | Outcome::Failed(..) | Outcome::Open(..))
+            };
+            cases.all.iter().filter(counts).count()
+        })
+    };
+    for run in [sample::failing(), sample::inconclusive(), sample::stale()] {
+        assert_eq!(open_or_broken(&run, &run), 0);
+        assert!(open_or_broken(&sample::passing(), &run) > 0);
+    }
+    let invalid = sample::invalid();
+    assert!(open_or_broken(&invalid, &invalid) > 0, "what did not start is no pass");
 }
 
 #[test]
