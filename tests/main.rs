@@ -7,6 +7,7 @@ mod check;
 mod doctor;
 mod evidence;
 mod formats;
+mod gates;
 mod matrix;
 mod nothing_left;
 mod real_servers;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         ("check", check::trials()),
         ("formats", formats::trials()),
         ("baseline", baseline::trials()),
+        ("gates", gates::trials()),
         ("side_by_side", side_by_side::trials()),
         ("nothing_left", nothing_left::trials()),
         ("bad_input", bad_input::trials()),
