@@ -10,6 +10,7 @@ mod formats;
 mod gates;
 mod matrix;
 mod nothing_left;
+mod plan;
 mod real_servers;
 mod reference;
 mod saboteurs;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         ("side_by_side", side_by_side::trials()),
         ("nothing_left", nothing_left::trials()),
         ("bad_input", bad_input::trials()),
+        ("plan", plan::trials()),
         ("doctor", doctor::trials()),
         ("selftest", selftest::trials()),
     ];

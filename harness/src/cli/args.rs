@@ -105,6 +105,9 @@ pub(super) struct RunArgs {
     /// Results of an earlier run (`--report json=FILE`, or its directory): fail only by what got worse since
     #[arg(long, value_name = "FILE")]
     pub(super) baseline: Option<PathBuf>,
+    /// Say what would be run, and start nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
     /// Where the run is stored [default: a new directory under target/ or the user's state directory]
     #[arg(long, value_name = "DIR")]
     pub(super) run_dir: Option<PathBuf>,

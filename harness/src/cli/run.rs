@@ -15,6 +15,7 @@ use crate::declaration::Documented;
 use crate::exit::{self, Failure};
 use crate::history::recorder::Origin;
 use crate::manifest::{self, Manifest, ScenarioEntry, Waits};
+use crate::report;
 use crate::scenario::builtin;
 use crate::scenario::endpoint::{EndpointName, ask};
 use crate::scenario::file::{Scenario, SuccessorStart};
@@ -43,6 +44,11 @@ const NO_CONFIGURATION: &str = "\n}] ) no configuration has such a line \" ' <\n
 /// Whatever keeps a run from being made; what happens within it is told by its result.
 pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
     let prepared = Prepared::of(args)?;
+    if args.dry_run {
+        let plan = manifest(&prepared, prepared.seed);
+        present::print(&report::plan::render(&plan, present::width(), present::colour()));
+        return Ok(exit::CONFORMS);
+    }
     let sinks = present::open(&args.report)?;
     let run_dir = RunDir::create(args.run_dir.as_deref())?;
     let session = Session::begin(args.beside)?;

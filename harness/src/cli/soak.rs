@@ -27,6 +27,9 @@ pub(super) fn soak(args: &SoakArgs) -> Result<u8, Failure> {
     if args.run.report.iter().any(|report| !matches!(report.format, Format::Human | Format::Json)) {
         return Err(Failure::usage("what many runs come to is reported as human or json"));
     }
+    if args.run.dry_run {
+        return Err(Failure::usage("`hotspec run --dry-run` says what each pass would run"));
+    }
     if args.run.baseline.is_some() {
         return Err(Failure::usage(
             "one run is held against a baseline, not the sum of many; see `hotspec diff`",

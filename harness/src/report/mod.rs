@@ -7,6 +7,7 @@
 //! - [`gate`]: for pipelines: JUnit, TAP, Markdown, annotations, code quality
 //! - [`catalogue`]: what there is: clauses, scenarios, targets
 //! - [`compare`]: what got worse and better since an earlier run
+//! - [`plan`]: what a run will do
 //! - [`lane_log`]: what happened on one connection, and to the servers meanwhile
 //! - [`doctor`]: which witnesses work on this machine
 //! - [`soak`]: what many runs come to
@@ -30,6 +31,7 @@ pub mod lane_log;
 pub mod matrix;
 pub mod packets;
 mod page;
+pub mod plan;
 pub mod selftest;
 pub mod soak;
 pub mod style;
