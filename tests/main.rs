@@ -8,6 +8,7 @@ mod doctor;
 mod evidence;
 mod formats;
 mod gates;
+mod html;
 mod matrix;
 mod nothing_left;
 mod plan;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         ("real_servers", real_servers::trials()),
         ("evidence", evidence::trials()),
         ("matrix", matrix::trials()),
+        ("html", html::trials()),
         ("check", check::trials()),
         ("formats", formats::trials()),
         ("baseline", baseline::trials()),
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
     reference::end();
     check::end();
     formats::end();
+    html::end();
     saboteurs::end();
     code
 }

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each of the two test programs uses a part")]
 
+pub mod chromium;
 pub mod permission;
 pub mod processes;
 pub mod targets;

@@ -98,8 +98,8 @@ pub(super) struct RunArgs {
     /// How often a scenario that left something undecided is attempted again, with few at the same time
     #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u32).range(0..=20))]
     pub(super) again: u32,
-    /// Also write a report, to a file or (default) to standard output: human, json, junit (XML), tap, markdown (for the page
-    /// of a job), github (annotations), gitlab (code quality)
+    /// Also write a report, to a file or (default) to standard output: human, html, json, junit (XML), tap, markdown (for the
+    /// page of a job), github (annotations), gitlab (code quality)
     #[arg(long, value_name = "FORMAT[=PATH]")]
     pub(super) report: Vec<ReportArg>,
     /// Results of an earlier run (`--report json=FILE`, or its directory): fail only by what got worse since
@@ -345,6 +345,7 @@ pub(super) struct ReportArg {
 pub(super) enum Format {
     Human,
     Json,
+    Html,
     Junit,
     Tap,
     Markdown,
@@ -353,9 +354,10 @@ pub(super) enum Format {
 }
 
 impl Format {
-    const ALL: [(&str, Self); 7] = [
+    const ALL: [(&str, Self); 8] = [
         ("human", Self::Human),
         ("json", Self::Json),
+        ("html", Self::Html),
         ("junit", Self::Junit),
         ("tap", Self::Tap),
         ("markdown", Self::Markdown),
@@ -475,8 +477,8 @@ pub(super) struct CheckArgs {
     /// The directory of a run
     #[arg(value_name = "RUN-DIR")]
     pub(super) run_dir: PathBuf,
-    /// Also write a report, to a file or (default) to standard output: human, json, junit (XML), tap, markdown (for the page
-    /// of a job), github (annotations), gitlab (code quality)
+    /// Also write a report, to a file or (default) to standard output: human, html, json, junit (XML), tap, markdown (for the
+    /// page of a job), github (annotations), gitlab (code quality)
     #[arg(long, value_name = "FORMAT[=PATH]")]
     pub(super) report: Vec<ReportArg>,
     /// Results of an earlier run (`--report json=FILE`, or its directory): fail only by what got worse since

@@ -18,6 +18,7 @@ use crate::history::{Event, file};
 use crate::manifest::Manifest;
 use crate::report::gate::{self, Cases};
 use crate::report::{self, Evidence, Human};
+use crate::witness::packets::pcapng;
 
 /// The end of a target's output that is shown.
 const TAIL_BYTES: u64 = 8 << 10;
@@ -180,6 +181,7 @@ impl Judged {
             Ok(match format {
                 Format::Json => json.clone(),
                 Format::Human => human(100, false),
+                Format::Html => report::html::html(&self.result, &evidence, &read(&packets)),
                 Format::Junit => gate::junit::junit(&cases),
                 Format::Tap => gate::tap::tap(&cases),
                 Format::Markdown => gate::summary::summary(&cases),
@@ -221,6 +223,15 @@ impl Judged {
     fn evidence<'a>(&'a self, dir: &'a Path, packets: &'a Packets) -> Evidence<'a> {
         Evidence { histories: &self.histories, outputs: &self.outputs, packets, run_dir: dir }
     }
+}
+
+/// The packets themselves; a file that can't be read has none.
+fn read(files: &Packets) -> report::html::Packets {
+    let packets = |file: &Option<PathBuf>| {
+        let bytes = file.as_ref().and_then(|file| fs::read(file).ok()).unwrap_or_default();
+        pcapng::read(&bytes)
+    };
+    files.iter().map(|(name, files)| (name.clone(), files.iter().map(packets).collect())).collect()
 }
 
 /// Files of packets by scenario and attempt.

@@ -23,9 +23,10 @@ const KEPT_MAX: usize = 20;
 /// # Errors
 /// Whatever keeps runs from being made; what happens within them is told by the sum.
 pub(super) fn soak(args: &SoakArgs) -> Result<u8, Failure> {
-    let prepared = Prepared::of(&args.run)?;
     if args.run.report.iter().any(|report| !matches!(report.format, Format::Human | Format::Json)) {
-        return Err(Failure::usage("what many runs come to is reported as human or json"));
+        return Err(Failure::usage(
+            "a soak is reported as human or json; `hotspec check DIR --report FORMAT` tells one of its passes",
+        ));
     }
     if args.run.dry_run {
         return Err(Failure::usage("`hotspec run --dry-run` says what each pass would run"));
@@ -35,6 +36,7 @@ pub(super) fn soak(args: &SoakArgs) -> Result<u8, Failure> {
             "one run is held against a baseline, not the sum of many; see `hotspec diff`",
         ));
     }
+    let prepared = Prepared::of(&args.run)?;
     let sinks = present::open(&args.run.report)?;
     let dir = RunDir::create_for_many(args.run.run_dir.as_deref())?;
     let session = Session::begin(args.run.beside)?;

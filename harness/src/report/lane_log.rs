@@ -67,7 +67,7 @@ impl<'a> LaneLog<'a> {
     }
 
     /// The events of a lane.
-    fn own(&self, lane: LaneId) -> Vec<&'a Event> {
+    pub(super) fn own(&self, lane: LaneId) -> Vec<&'a Event> {
         let places = self.lanes.get(&lane).into_iter().flatten();
         places.filter_map(|place| self.events.get(*place)).collect()
     }
@@ -90,6 +90,17 @@ impl<'a> LaneLog<'a> {
             Owner::Process(proc) => self.timeline.procs.get(&proc)?.gone,
             _ => None,
         }
+    }
+
+    /// What the events fold to.
+    pub(super) fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
+    /// T0, Tr, Td of the last old process and Tx, as far as they were seen.
+    pub(super) fn instants(&self) -> [Option<Interval>; 4] {
+        let timeline = &self.timeline;
+        [timeline.t0, timeline.tr(), timeline.td_last(self.drain_start_max), timeline.tx()]
     }
 
     /// T0, if the restart was triggered.
@@ -132,7 +143,8 @@ impl<'a> LaneLog<'a> {
         lines
     }
 
-    fn time(&self, at: Micros) -> String {
+    /// From T0 on, as in a [`Line`].
+    pub(super) fn time(&self, at: Micros) -> String {
         let millis = |micros: Micros| micros as f64 / 1e3;
         match self.timeline.t0 {
             Some(t0) if at >= t0.lo => format!("T0+{:.1} ms", millis(at - t0.lo)),
@@ -196,7 +208,7 @@ impl<'a> LaneLog<'a> {
     }
 
     /// What the first step of the trigger did.
-    fn trigger(&self) -> &str {
+    pub(super) fn trigger(&self) -> &str {
         let mut steps = self.events.iter().filter_map(|event| match &event.what {
             What::Trigger { step: 0, what, .. } => Some(what.as_str()),
             _ => None,
@@ -259,7 +271,8 @@ fn number(errno: Option<i32>) -> String {
     errno.map_or_else(String::new, |errno| format!(" (errno {errno})"))
 }
 
-fn connect_trouble(why: ConnectTrouble) -> &'static str {
+/// Why a connection did not come about.
+pub(super) fn connect_trouble(why: ConnectTrouble) -> &'static str {
     match why {
         ConnectTrouble::Refused => "refused",
         ConnectTrouble::TimedOut => "no answer in time",
@@ -270,7 +283,8 @@ fn connect_trouble(why: ConnectTrouble) -> &'static str {
     }
 }
 
-fn ending(how: Ending) -> &'static str {
+/// How a connection ended.
+pub(super) fn ending(how: Ending) -> &'static str {
     match how {
         Ending::Fin => "FIN",
         Ending::Reset => "RST",
@@ -280,7 +294,8 @@ fn ending(how: Ending) -> &'static str {
     }
 }
 
-fn awaited(stage: Stage) -> &'static str {
+/// How far the answer had come.
+pub(super) fn awaited(stage: Stage) -> &'static str {
     match stage {
         Stage::Idle => "nothing awaited",
         Stage::HalfSent => "the request half sent",

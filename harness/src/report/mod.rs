@@ -3,6 +3,7 @@
 //! terminal anything.
 //!
 //! - [`human`]: for those who read it in a terminal
+//! - [`mod@html`]: for those who want to see it, in a browser
 //! - [`json`]: for programs
 //! - [`gate`]: for pipelines: JUnit, TAP, Markdown, annotations, code quality
 //! - [`catalogue`]: what there is: clauses, scenarios, targets
@@ -13,6 +14,7 @@
 //! - [`soak`]: what many runs come to
 //! - [`packets`]: which of the packets that were kept belong to lanes that failed
 //! - [`style`]: colours, widths, and [`style::clean`], through which all text goes
+//! - `escape`: text for HTML
 //! - `page`, `table`: paragraphs and columns that keep within a width
 
 use std::collections::BTreeMap;
@@ -24,7 +26,9 @@ use crate::history::Event;
 pub mod catalogue;
 pub mod compare;
 pub mod doctor;
+mod escape;
 pub mod gate;
+pub mod html;
 pub mod human;
 pub mod json;
 pub mod lane_log;

@@ -12,40 +12,40 @@ use crate::clause::tally::Violation;
 use crate::history::{LaneId, Micros};
 
 /// A clause that is broken, and by what.
-pub(super) type Breach<'a> = (&'a ClauseResult, &'a Violation);
+pub(in crate::report) type Breach<'a> = (&'a ClauseResult, &'a Violation);
 
 /// One thing that was seen.
-pub(super) struct Loss<'a> {
+pub(in crate::report) struct Loss<'a> {
     /// The clauses that it breaks; at least one.
-    pub(super) breaches: Vec<Breach<'a>>,
+    pub(in crate::report) breaches: Vec<Breach<'a>>,
     /// Which history of its scenario it is from.
-    pub(super) history: usize,
+    pub(in crate::report) history: usize,
     /// Since T0, if that is known.
-    pub(super) since_t0: Option<Micros>,
+    pub(in crate::report) since_t0: Option<Micros>,
 }
 
 impl<'a> Loss<'a> {
     /// Where and what, as the first of its clauses tells it.
-    pub(super) fn violation(&self) -> &'a Violation {
+    pub(in crate::report) fn violation(&self) -> &'a Violation {
         self.breaches[0].1
     }
 }
 
 /// Losses that look alike.
-pub(super) struct Cause<'a> {
+pub(in crate::report) struct Cause<'a> {
     /// What was seen.
-    pub(super) sign: Sign,
+    pub(in crate::report) sign: Sign,
     /// When, in the life of the process or of the restart.
-    pub(super) when: When,
+    pub(in crate::report) when: When,
     /// old, successor or permanent; empty if that is not known.
-    pub(super) role: &'static str,
+    pub(in crate::report) role: &'static str,
     /// In the order in which they were judged.
-    pub(super) losses: Vec<Loss<'a>>,
+    pub(in crate::report) losses: Vec<Loss<'a>>,
 }
 
 /// When something was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum When {
+pub(in crate::report) enum When {
     /// The connection ended, and by then its process may have.
     OwnerEnded,
     /// Before the trigger.
@@ -74,13 +74,13 @@ impl When {
 
 impl<'a> Cause<'a> {
     /// The strictest level of what it breaks.
-    pub(super) fn level(&self) -> Level {
+    pub(in crate::report) fn level(&self) -> Level {
         let levels = self.losses.iter().flat_map(|loss| &loss.breaches).map(|(clause, _)| clause.level);
         levels.min().unwrap_or(Level::Should)
     }
 
     /// `RST before any byte of the answer, about when the old process that held it ended`.
-    pub(super) fn title(&self) -> String {
+    pub(in crate::report) fn title(&self) -> String {
         let mut title = self.sign.text.clone();
         let role = if self.role.is_empty() { String::new() } else { format!("{} ", self.role) };
         title.push_str(&match self.when {
@@ -98,7 +98,7 @@ impl<'a> Cause<'a> {
     }
 
     /// The clauses that it breaks and how often each: MUST first, then those broken most often.
-    pub(super) fn clauses(&self) -> Vec<(&'a ClauseResult, usize)> {
+    pub(in crate::report) fn clauses(&self) -> Vec<(&'a ClauseResult, usize)> {
         let mut clauses: Vec<(&ClauseResult, usize)> = Vec::new();
         for (clause, _) in self.losses.iter().flat_map(|loss| &loss.breaches) {
             match clauses.iter_mut().find(|(other, _)| other.id == clause.id) {
@@ -111,19 +111,19 @@ impl<'a> Cause<'a> {
     }
 
     /// The loss that shows most of it: the first of those that break the most clauses.
-    pub(super) fn example(&self) -> &Loss<'a> {
+    pub(in crate::report) fn example(&self) -> &Loss<'a> {
         let most = self.losses.iter().map(|loss| loss.breaches.len()).max().unwrap_or_default();
         let mut losses = self.losses.iter();
         losses.find(|loss| loss.breaches.len() == most).unwrap_or(&self.losses[0])
     }
 
     /// Scenarios and how often in each, in the order in which they were judged.
-    pub(super) fn scenarios(&self) -> Vec<(&'a str, usize)> {
+    pub(in crate::report) fn scenarios(&self) -> Vec<(&'a str, usize)> {
         tell_apart(self.losses.iter().map(|loss| loss.violation().scenario.as_str()))
     }
 
     /// Processes and how often each.
-    pub(super) fn processes(&self) -> Vec<(&'a str, usize)> {
+    pub(in crate::report) fn processes(&self) -> Vec<(&'a str, usize)> {
         tell_apart(self.losses.iter().map(|loss| loss.violation().process.as_str()))
     }
 }
@@ -143,7 +143,7 @@ fn tell_apart<'a>(all: impl Iterator<Item = &'a str>) -> Vec<(&'a str, usize)> {
 type Place<'a> = (&'a str, usize, Option<LaneId>, &'a str, Micros, String);
 
 /// Every failure of a run, by cause: what MUST not be first, then the worst for clients, then the most frequent.
-pub(super) fn of<'a>(run: &'a RunResult, recordings: &Recordings<'a>) -> Vec<Cause<'a>> {
+pub(in crate::report) fn of<'a>(run: &'a RunResult, recordings: &Recordings<'a>) -> Vec<Cause<'a>> {
     let mut causes: Vec<Cause<'a>> = Vec::new();
     let mut known: BTreeMap<(String, When, &'static str), usize> = BTreeMap::new();
     let mut places: BTreeMap<Place<'a>, (usize, usize)> = BTreeMap::new();

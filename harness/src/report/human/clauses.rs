@@ -75,13 +75,14 @@ fn reasons(page: &mut Page, run: &RunResult, verdict: Verdict, title: &str) {
 
 /// A reason, and the scenarios that met it; none if it is not about one.
 #[derive(Debug, PartialEq, Eq)]
-struct Reason<'a> {
+pub(in crate::report) struct Reason<'a> {
     scenarios: Vec<&'a str>,
     why: &'a str,
 }
 
 impl Reason<'_> {
-    fn text(&self) -> String {
+    /// The reason, and whom it is about.
+    pub(in crate::report) fn text(&self) -> String {
         const NAMES: usize = 3;
         match self.scenarios.len() {
             0 => self.why.to_owned(),
@@ -95,7 +96,7 @@ impl Reason<'_> {
 }
 
 /// The reasons of a clause; what several scenarios met is one reason.
-fn told_once<'a>(run: &'a RunResult, clause: &'a ClauseResult) -> Vec<Reason<'a>> {
+pub(in crate::report) fn told_once<'a>(run: &'a RunResult, clause: &'a ClauseResult) -> Vec<Reason<'a>> {
     let known = |name: &str| {
         run.scenarios.iter().any(|time| time.name == name)
             || run.restarts.iter().any(|restart| restart.scenario == name)
@@ -160,10 +161,13 @@ fn known(page: &mut Page, run: &RunResult) {
 }
 
 /// Why, where that can be read about, and how rare it is.
-fn reason(entry: &Known) -> String {
+pub(in crate::report) fn reason(entry: &Known) -> String {
     let rare = entry.seen.map(|seen| format!("; seen in {seen}")).unwrap_or_default();
     format!("{} ({}{rare})", entry.reason, entry.source)
 }
+
+/// What to do with entries that are out of date.
+pub(in crate::report) const STALE: &str = "Remove these entries of [[known]], say which versions they are about, or, if they show now and then, frequency = \"rare\" and how rare.";
 
 fn stale(page: &mut Page, run: &RunResult) {
     if run.stale.is_empty() {
@@ -176,10 +180,7 @@ fn stale(page: &mut Page, run: &RunResult) {
         page.text(4, &entry.describe());
         page.text(6, &reason(entry));
     }
-    page.text(
-        4,
-        "Remove these entries of [[known]], say which versions they are about, or, if they show now and then, frequency = \"rare\" and how rare.",
-    );
+    page.text(4, STALE);
 }
 
 /// What holds, by group, and how often it was put to the test: those least often tested first, as they say least.
@@ -238,18 +239,21 @@ fn planned(page: &mut Page, run: &RunResult) {
     page.styled(2, style, &text);
 }
 
-/// What takes long, and was not asked for.
 fn left_out(page: &mut Page, run: &RunResult) {
-    if run.slow.is_empty() {
-        return;
+    if let Some(text) = slow(run) {
+        page.blank();
+        page.text(2, &text);
     }
-    page.blank();
+}
+
+/// What takes long, and was not asked for.
+pub(in crate::report) fn slow(run: &RunResult) -> Option<String> {
     let names = run.slow.join(", ");
-    let text = match run.slow.len() {
-        1 => format!("1 scenario that takes long was left out: {names}; --all runs it"),
-        number => format!("{number} scenarios that take long were left out: {names}; --all runs them"),
-    };
-    page.text(2, &text);
+    match run.slow.len() {
+        0 => None,
+        1 => Some(format!("1 scenario that takes long was left out: {names}; --all runs it")),
+        number => Some(format!("{number} scenarios that take long were left out: {names}; --all runs them")),
+    }
 }
 
 #[cfg(test)]

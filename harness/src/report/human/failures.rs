@@ -79,7 +79,10 @@ impl<'a> Failures<'a, '_> {
             page.blank();
             page.field(3, "also breaks", LABEL, &others.join(", "));
         }
-        self.assumed(page, cause);
+        for limit in assumed(self.run, cause) {
+            page.blank();
+            page.field(3, "limit", LABEL, &limit);
+        }
         self.example(page, example);
     }
 
@@ -100,35 +103,6 @@ impl<'a> Failures<'a, '_> {
         if let Some(violation) = shown {
             page.field(5, "expected", LABEL, &violation.expected);
             page.field(5, "seen", LABEL, &violation.seen);
-        }
-    }
-
-    /// A failure against a limit that nobody declared says so.
-    fn assumed(&self, page: &mut Page, cause: &Cause<'a>) {
-        let breaches = || cause.losses.iter().flat_map(|loss| &loss.breaches);
-        let mut clauses = cause.clauses();
-        clauses.dedup_by_key(|(clause, _)| clause.id.as_str());
-        let requirements: Vec<&str> = clauses
-            .iter()
-            .filter_map(|(clause, _)| known_clause(clause))
-            .map(|known| known.requirement)
-            .collect();
-        let named = |limit: &str, text: &str| {
-            text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == limit)
-        };
-        for (name, value) in limits(self.run) {
-            let Some(value) = value.filter(|_| self.run.limits.assumed.iter().any(|assumed| assumed == name))
-            else {
-                continue;
-            };
-            if requirements.iter().any(|text| named(name, text))
-                || breaches().any(|(_, violation)| named(name, &violation.expected))
-            {
-                let text =
-                    format!("{name} = {}, which was assumed; set it with {}", Span(value), flag_of(name));
-                page.blank();
-                page.field(3, "limit", LABEL, &text);
-            }
         }
     }
 
@@ -184,15 +158,21 @@ impl<'a> Failures<'a, '_> {
     }
 }
 
+/// Why something happened, as far as the evidence tells.
+pub(in crate::report) struct Explained {
+    /// A sentence.
+    pub(in crate::report) text: String,
+    /// What was seen that supports it.
+    pub(in crate::report) evidence: Vec<String>,
+    /// Which kinds of causes there were and how often each, if more than one.
+    pub(in crate::report) kinds: String,
+}
+
 /// Why it happened, where the evidence tells it, and the evidence.
-fn explained(page: &mut Page, cause: &Cause<'_>) {
+pub(in crate::report) fn explanation(cause: &Cause<'_>) -> Option<Explained> {
     let of_loss = |loss: &Loss<'_>| loss.breaches.iter().find_map(|(_, violation)| violation.cause.clone());
     let told: Vec<_> = cause.losses.iter().filter_map(of_loss).collect();
-    let Some(shown) = of_loss(cause.example()).or_else(|| told.first().cloned()) else { return };
-    page.field(3, "cause", LABEL, &shown.text);
-    for line in &shown.evidence {
-        page.field(3 + LABEL + 2, "-", 0, line);
-    }
+    let shown = of_loss(cause.example()).or_else(|| told.first().cloned())?;
     let mut kinds: Vec<(String, usize)> = Vec::new();
     for one in &told {
         let names: Vec<&str> = one.kinds.iter().map(|kind| kind.as_str()).collect();
@@ -206,10 +186,51 @@ fn explained(page: &mut Page, cause: &Cause<'_>) {
     if untold > 0 {
         kinds.push(("not told by the evidence".to_owned(), untold));
     }
-    if let [_, _, ..] = kinds.as_slice() {
+    let several = if let [_, _, ..] = kinds.as_slice() {
         let kinds: Vec<(&str, usize)> = kinds.iter().map(|(name, number)| (name.as_str(), *number)).collect();
-        page.field(3, "causes", LABEL, &listed(&kinds));
+        listed(&kinds)
+    } else {
+        String::new()
+    };
+    Some(Explained { text: shown.text, evidence: shown.evidence, kinds: several })
+}
+
+fn explained(page: &mut Page, cause: &Cause<'_>) {
+    let Some(told) = explanation(cause) else { return };
+    page.field(3, "cause", LABEL, &told.text);
+    for line in &told.evidence {
+        page.field(3 + LABEL + 2, "-", 0, line);
     }
+    if !told.kinds.is_empty() {
+        page.field(3, "causes", LABEL, &told.kinds);
+    }
+}
+
+/// Limits that were assumed and that what is broken is about: each failure against them says so.
+pub(in crate::report) fn assumed(run: &RunResult, cause: &Cause<'_>) -> Vec<String> {
+    let breaches = || cause.losses.iter().flat_map(|loss| &loss.breaches);
+    let mut clauses = cause.clauses();
+    clauses.dedup_by_key(|(clause, _)| clause.id.as_str());
+    let requirements: Vec<&str> = clauses
+        .iter()
+        .filter_map(|(clause, _)| known_clause(clause))
+        .map(|known| known.requirement)
+        .collect();
+    let named = |limit: &str, text: &str| {
+        text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == limit)
+    };
+    let mut told = Vec::new();
+    for (name, value) in limits(run) {
+        let Some(value) = value.filter(|_| run.limits.assumed.iter().any(|assumed| assumed == name)) else {
+            continue;
+        };
+        if requirements.iter().any(|text| named(name, text))
+            || breaches().any(|(_, violation)| named(name, &violation.expected))
+        {
+            told.push(format!("{name} = {}, which was assumed; set it with {}", Span(value), flag_of(name)));
+        }
+    }
+    told
 }
 
 /// SHOULD is said; MUST is the rule.
@@ -226,7 +247,7 @@ pub(super) fn times(number: usize) -> String {
 }
 
 /// `12 times in 2 scenarios (idle-last-request 9, pooled-client 3)`
-fn often(cause: &Cause<'_>) -> String {
+pub(in crate::report) fn often(cause: &Cause<'_>) -> String {
     let scenarios = cause.scenarios();
     let times = times(cause.losses.len());
     if let [(only, _)] = scenarios.as_slice() {
@@ -236,7 +257,7 @@ fn often(cause: &Cause<'_>) -> String {
 }
 
 /// From the earliest to the latest, and in which phases.
-fn when(cause: &Cause<'_>) -> String {
+pub(in crate::report) fn when(cause: &Cause<'_>) -> String {
     let mut phases: Vec<&str> = Vec::new();
     for loss in &cause.losses {
         let phase = loss.violation().phase.split(',').next().unwrap_or_default();
@@ -251,7 +272,8 @@ fn when(cause: &Cause<'_>) -> String {
     if first == last { format!("T0+{first}; {phases}") } else { format!("T0+{first} to T0+{last}; {phases}") }
 }
 
-fn processes(cause: &Cause<'_>) -> String {
+/// Which processes, and how often each.
+pub(in crate::report) fn processes(cause: &Cause<'_>) -> String {
     let processes = cause.processes();
     match processes.as_slice() {
         [(only, _)] => (*only).to_owned(),

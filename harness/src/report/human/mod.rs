@@ -5,22 +5,22 @@
 //! history of a breach, `sign` says what is seen there, `causes` groups; `output` is the tail of what the
 //! target wrote, wherever it helps.
 
-mod causes;
-mod clauses;
+pub(super) mod causes;
+pub(super) mod clauses;
 mod closing;
-mod failures;
-mod next;
-mod output;
-mod phases;
-mod problems;
-mod recordings;
+pub(super) mod failures;
+pub(super) mod next;
+pub(super) mod output;
+pub(super) mod phases;
+pub(super) mod problems;
+pub(super) mod recordings;
 #[cfg(test)]
 pub(crate) mod sample;
 mod sign;
-mod sure;
+pub(super) mod sure;
 #[cfg(test)]
 mod tests;
-mod verdict;
+pub(super) mod verdict;
 
 use super::Evidence;
 use super::page::Page;
@@ -70,7 +70,7 @@ pub(super) fn sentence(run: &RunResult, evidence: &Evidence<'_>) -> String {
 }
 
 /// The results with this verdict: MUST before SHOULD, and then in the order of the catalogue.
-fn with(run: &RunResult, verdict: Verdict) -> Vec<&ClauseResult> {
+pub(in crate::report) fn with(run: &RunResult, verdict: Verdict) -> Vec<&ClauseResult> {
     let of_level = |level: Level| run.clauses.iter().filter(move |clause| clause.level == level);
     [Level::Must, Level::Should]
         .into_iter()
@@ -80,7 +80,7 @@ fn with(run: &RunResult, verdict: Verdict) -> Vec<&ClauseResult> {
 }
 
 /// The clause of a result, if this version of hotspec knows it.
-fn known_clause(result: &ClauseResult) -> Option<&'static Clause> {
+pub(in crate::report) fn known_clause(result: &ClauseResult) -> Option<&'static Clause> {
     registry::find(&result.id)
 }
 
@@ -91,7 +91,7 @@ fn built(profile: Profile, level: Level) -> usize {
 }
 
 /// The limits by name, in microseconds.
-fn limits(run: &RunResult) -> [(&'static str, Option<Micros>); 7] {
+pub(in crate::report) fn limits(run: &RunResult) -> [(&'static str, Option<Micros>); 7] {
     let limits = &run.limits;
     [
         ("ready_max", Some(limits.ready_max_ms)),
@@ -106,6 +106,6 @@ fn limits(run: &RunResult) -> [(&'static str, Option<Micros>); 7] {
 }
 
 /// The flag that sets a limit.
-fn flag_of(limit: &str) -> String {
+pub(in crate::report) fn flag_of(limit: &str) -> String {
     format!("--{}", limit.replace('_', "-"))
 }

@@ -40,7 +40,11 @@ pub(super) fn write(page: &mut Page, run: &RunResult, causes: &[Cause<'_>], evid
 }
 
 /// Words, quoted for a shell, and what they do.
-fn commands(run: &RunResult, causes: &[Cause<'_>], dir: &str) -> Vec<(Vec<String>, &'static str)> {
+pub(in crate::report) fn commands(
+    run: &RunResult,
+    causes: &[Cause<'_>],
+    dir: &str,
+) -> Vec<(Vec<String>, &'static str)> {
     let program = run.typed.as_ref().map_or("hotspec", |typed| typed.program.as_str());
     let own = |words: &[&str]| std::iter::once(program).chain(words.iter().copied()).map(quoted).collect();
     let mut commands = Vec::new();
@@ -146,7 +150,7 @@ fn joined(option: &[String]) -> String {
 }
 
 /// A word for a shell. A placeholder such as `{address}` is no word that a shell would change.
-fn quoted(word: &str) -> String {
+pub(in crate::report) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "/._-+:,@%=".contains(c);
     let braces = !word.contains(',') && !word.contains("..");
     let harmless = |c: char| plain(c) || (braces && "{}".contains(c));

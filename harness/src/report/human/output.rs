@@ -9,7 +9,7 @@ const LINES: usize = 12;
 const BYTES: usize = 480;
 
 /// Whether the target wrote anything in a scenario.
-pub(super) fn is_there(evidence: &Evidence<'_>, scenario: &str) -> bool {
+pub(in crate::report) fn is_there(evidence: &Evidence<'_>, scenario: &str) -> bool {
     evidence.outputs.get(scenario).is_some_and(|output| !output.trim_ascii().is_empty())
 }
 

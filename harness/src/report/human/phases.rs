@@ -78,7 +78,7 @@ fn rows(run: &RunResult) -> Vec<Row<'_>> {
 }
 
 /// Which restart of a scenario it is, where it has several: ` again 2/5`.
-pub(super) fn which(attempt: u32, number: usize, total: usize) -> String {
+pub(in crate::report) fn which(attempt: u32, number: usize, total: usize) -> String {
     let again = match attempt {
         1 => String::new(),
         2 => " again".to_owned(),
@@ -121,7 +121,7 @@ fn least(time: &ScenarioTime) -> String {
 
 /// How long each phase can have been at most. Not seen is a dash; one that can't have been, as the next instant came before,
 /// is none.
-fn lengths(restart: Option<&Restart>) -> [String; 3] {
+pub(in crate::report) fn lengths(restart: Option<&Restart>) -> [String; 3] {
     let length = |from: Option<Interval>, to: Option<Interval>| match from.zip(to) {
         None => "-".to_owned(),
         Some((from, to)) if to.hi < from.lo => "none".to_owned(),

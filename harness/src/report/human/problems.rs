@@ -7,13 +7,16 @@ use super::output;
 use crate::clause::result::{Problem, RunResult};
 use crate::history::event::Stop;
 
+/// Where a scenario can have stopped, and what that says.
+pub(in crate::report) const STAGES: [(Stop, &str); 3] = [
+    (Stop::Start, "The target did not start as a server"),
+    (Stop::Control, "The target fails with no restart at all"),
+    (Stop::Harness, "hotspec itself failed"),
+];
+
 /// Every problem once, with the scenarios that met it and the tail of the output in one of them.
 pub(super) fn write(page: &mut Page, run: &RunResult, evidence: &Evidence<'_>) {
-    for (stage, title) in [
-        (Stop::Start, "The target did not start as a server"),
-        (Stop::Control, "The target fails with no restart at all"),
-        (Stop::Harness, "hotspec itself failed"),
-    ] {
+    for (stage, title) in STAGES {
         let groups = grouped(run, stage);
         if groups.is_empty() {
             continue;
@@ -37,7 +40,7 @@ pub(super) fn write(page: &mut Page, run: &RunResult, evidence: &Evidence<'_>) {
 }
 
 /// Messages of a stage in the order in which they came, each with its scenarios.
-fn grouped(run: &RunResult, stage: Stop) -> Vec<(&str, Vec<&str>)> {
+pub(in crate::report) fn grouped(run: &RunResult, stage: Stop) -> Vec<(&str, Vec<&str>)> {
     let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
     let of_stage = |problem: &&Problem| problem.stage == stage;
     for problem in run.problems.iter().filter(of_stage) {

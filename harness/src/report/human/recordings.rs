@@ -10,7 +10,7 @@ use crate::clause::tally::Violation;
 use crate::history::{self, LaneId, Micros};
 
 /// Folded histories by scenario: one for every restart of every attempt, in their order.
-pub(super) struct Recordings<'a> {
+pub(in crate::report) struct Recordings<'a> {
     logs: BTreeMap<&'a str, Vec<Recording<'a>>>,
 }
 
@@ -25,7 +25,7 @@ struct Recording<'a> {
 
 impl<'a> Recordings<'a> {
     /// Of the scenarios in which something is broken.
-    pub(super) fn of(run: &'a RunResult, evidence: &Evidence<'a>) -> Self {
+    pub(in crate::report) fn of(run: &'a RunResult, evidence: &Evidence<'a>) -> Self {
         let broken = run.clauses.iter().filter(|clause| clause.verdict == Verdict::Fail);
         let names: BTreeSet<&str> = broken
             .flat_map(|clause| &clause.violations)
@@ -50,27 +50,27 @@ impl<'a> Recordings<'a> {
     }
 
     /// The history that a breach is from, and its number. All share one clock: it is the first that reaches so far.
-    pub(super) fn find(&self, violation: &Violation) -> Option<(usize, &LaneLog<'a>)> {
+    pub(in crate::report) fn find(&self, violation: &Violation) -> Option<(usize, &LaneLog<'a>)> {
         let logs = self.logs.get(violation.scenario.as_str())?;
         let number = logs.iter().position(|one| one.end >= violation.at_us)?;
         logs.get(number).map(|one| (number, &one.log))
     }
 
     /// The attempt that a history is of, counted from 0.
-    pub(super) fn attempt(&self, scenario: &str, number: usize) -> Option<usize> {
+    pub(in crate::report) fn attempt(&self, scenario: &str, number: usize) -> Option<usize> {
         let recording = self.logs.get(scenario)?.get(number)?;
         usize::try_from(recording.attempt).ok()?.checked_sub(1)
     }
 
     /// Which restart of its scenario that is, where there are several.
-    pub(super) fn which(&self, scenario: &str, number: usize) -> &str {
+    pub(in crate::report) fn which(&self, scenario: &str, number: usize) -> &str {
         let logs = self.logs.get(scenario);
         logs.and_then(|logs| logs.get(number)).map_or("", |one| one.which.as_str())
     }
 }
 
 /// The number in `role#number`.
-pub(super) fn lane_id(violation: &Violation) -> Option<LaneId> {
+pub(in crate::report) fn lane_id(violation: &Violation) -> Option<LaneId> {
     violation.lane.as_deref()?.rsplit_once('#')?.1.parse().ok()
 }
 

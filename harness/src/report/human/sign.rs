@@ -7,7 +7,7 @@ use crate::history::event::{ConnectTrouble, Ending, Stage, What};
 
 /// How bad it is for a client: the worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Harm {
+pub(in crate::report) enum Harm {
     /// No connection came about.
     Refused,
     /// A request had been begun, and was not answered whole.
@@ -24,7 +24,7 @@ pub(super) enum Harm {
 
 impl Harm {
     /// What the target does.
-    pub(super) fn verb(self) -> Option<&'static str> {
+    pub(in crate::report) fn verb(self) -> Option<&'static str> {
         Some(match self {
             Harm::Refused => "refuses connections",
             Harm::Lost => "loses requests in flight",
@@ -38,15 +38,15 @@ impl Harm {
 
 /// What was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Sign {
+pub(in crate::report) struct Sign {
     /// Two that are the same have the same.
-    pub(super) key: String,
+    pub(in crate::report) key: String,
     /// For people.
-    pub(super) text: String,
+    pub(in crate::report) text: String,
     /// How bad it is.
-    pub(super) harm: Harm,
+    pub(in crate::report) harm: Harm,
     /// The connection ended with it.
-    pub(super) ended: bool,
+    pub(in crate::report) ended: bool,
 }
 
 impl Sign {

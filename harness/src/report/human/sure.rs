@@ -10,6 +10,17 @@ use crate::history::Micros;
 
 /// What so many restarts without a failure show, and what could still have been missed.
 pub(super) fn write(page: &mut Page, run: &RunResult) {
+    let told = told(run);
+    if !told.is_empty() {
+        page.heading("How sure this is");
+    }
+    for text in told {
+        page.text(2, &text);
+    }
+}
+
+/// The same in sentences; none where something was lost, as they are about losing nothing.
+pub(in crate::report) fn told(run: &RunResult) -> Vec<String> {
     let judged = matches!(run.verdict, RunVerdict::Pass | RunVerdict::Fail | RunVerdict::Inconclusive);
     let broken: BTreeSet<&str> = run
         .clauses
@@ -19,25 +30,21 @@ pub(super) fn write(page: &mut Page, run: &RunResult) {
         .collect();
     let number = run.restarts.iter().filter(|restart| run.is_decided(restart)).count();
     if !judged || !broken.is_empty() || number == 0 {
-        return;
+        return Vec::new();
     }
-    page.heading("How sure this is");
     let restarts = count(number, "restart", "restarts");
-    if number > 3 {
+    let first = if number > 3 {
         let bound = 300.0 / number as f64;
-        page.text(
-            2,
-            &format!(
-                "0 losses in {restarts}: at 95 % fewer than 3/{number} of restarts ({bound:.1} %) lose any."
-            ),
-        );
+        format!("0 losses in {restarts}: at 95 % fewer than 3/{number} of restarts ({bound:.1} %) lose any.")
     } else {
-        page.text(2, &format!("0 losses in {restarts}: too few to say how rare a loss is."));
-    }
-    write_gaps(page, run);
+        format!("0 losses in {restarts}: too few to say how rare a loss is.")
+    };
+    std::iter::once(first).chain(gaps(run)).collect()
 }
 
-fn write_gaps(page: &mut Page, run: &RunResult) {
+/// What nobody looked at.
+pub(in crate::report) fn gaps(run: &RunResult) -> Vec<String> {
+    let mut told = Vec::new();
     let unprobed = |restart: &Restart| restart.unprobed_us.map(|gap| (gap, restart.scenario.clone()));
     let gaps: Vec<(Micros, String)> = run.restarts.iter().filter_map(unprobed).collect();
     let least = gaps.iter().min_by_key(|(gap, _)| *gap);
@@ -54,12 +61,10 @@ fn write_gaps(page: &mut Page, run: &RunResult) {
                 Span(*least)
             ));
         }
-        page.text(2, &format!("{text}."));
+        told.push(format!("{text}."));
     }
     if let Some(gap) = run.restarts.iter().filter_map(|restart| restart.sample_gap_us).max() {
-        page.text(
-            2,
-            &format!("The longest gap between two samples of the listening sockets was {}.", Span(gap)),
-        );
+        told.push(format!("The longest gap between two samples of the listening sockets was {}.", Span(gap)));
     }
+    told
 }

@@ -13,19 +13,27 @@ use crate::clause::result::{RunResult, RunVerdict, Verdict};
 use crate::history::Model;
 use crate::history::event::Stop;
 
+/// What is said of a run that was broken off.
+pub(in crate::report) const BROKEN_OFF: &str =
+    "The run was broken off before its end; what there is was judged.";
+
+/// The verdict in a word.
+pub(in crate::report) fn word(verdict: RunVerdict) -> &'static str {
+    match verdict {
+        RunVerdict::Pass => "PASS",
+        RunVerdict::Fail => "FAIL",
+        RunVerdict::Inconclusive => "INCONCLUSIVE",
+        RunVerdict::Error => "ERROR",
+        RunVerdict::Invalid => "INVALID",
+    }
+}
+
 /// The verdict, and the profile, command and model.
 pub(super) fn write(page: &mut Page, run: &RunResult, causes: &[Cause<'_>]) {
-    let word = match run.verdict {
-        RunVerdict::Pass => "PASS:",
-        RunVerdict::Fail => "FAIL:",
-        RunVerdict::Inconclusive => "INCONCLUSIVE:",
-        RunVerdict::Error => "ERROR:",
-        RunVerdict::Invalid => "INVALID:",
-    };
     let style = page.styles.of_run(run.verdict);
-    page.lead(0, 0, style, word, &format!(" {}", sentence(run, causes)));
+    page.lead(0, 0, style, &format!("{}:", word(run.verdict)), &format!(" {}", sentence(run, causes)));
     if run.interrupted {
-        page.text(0, "The run was broken off before its end; what there is was judged.");
+        page.text(0, BROKEN_OFF);
     }
     page.blank();
     let field = |page: &mut Page, label: &str, text: &str| page.field(2, label, 7, text);
@@ -42,7 +50,8 @@ fn profile(run: &RunResult) -> String {
     format!("{} (choose with --profile {all})", run.profile)
 }
 
-fn how(run: &RunResult) -> String {
+/// By what it was made.
+pub(in crate::report) fn how(run: &RunResult) -> String {
     let name = |model: Model| {
         serde_json::to_value(model)
             .ok()
@@ -109,7 +118,7 @@ impl Score {
 }
 
 /// The sentence after the verdict's word.
-pub(super) fn sentence(run: &RunResult, causes: &[Cause<'_>]) -> String {
+pub(in crate::report) fn sentence(run: &RunResult, causes: &[Cause<'_>]) -> String {
     let must = Score::of(run, Level::Must);
     let should = Score::of(run, Level::Should);
     match run.verdict {

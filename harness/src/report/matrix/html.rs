@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::super::style::clean;
+use super::super::escape::html as text;
 use super::{COLUMNS, LEGEND, TITLE, cells, details, facts, is_told_below, paragraphs, sum};
 use crate::clause::matrix::{Finding, Matrix, Row};
 use crate::clause::result::Verdict;
@@ -63,7 +63,7 @@ fn section(out: &mut String, row: &Row, number: usize) {
 }
 
 fn one(out: &mut String, row: &Row, finding: &Finding) {
-    let (clause, sum) = (text(&finding.clause), text(&sum(finding, row)));
+    let (clause, sum) = (text(&finding.clause), text(sum(finding, row)));
     let _ = writeln!(out, "<details><summary><b>{clause}</b> {sum}</summary>\n<ul>");
     for (said, below) in details(finding) {
         let _ = write!(out, "<li>{}", text(&said));
@@ -88,22 +88,6 @@ fn class(verdict: Verdict) -> &'static str {
 
 fn class_of_word(word: &str) -> &str {
     if word == "–" { "none" } else { word }
-}
-
-/// Text that means nothing to HTML, whoever wrote it.
-fn text(raw: &str) -> String {
-    let mut out = String::with_capacity(raw.len());
-    for c in clean(raw).chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(test)]
