@@ -2,12 +2,16 @@
 //! others. `cargo test -p hotspec --test end_to_end -- '[check]'` runs those of one file.
 
 mod bad_input;
+mod baseline;
 mod check;
 mod doctor;
 mod evidence;
+mod formats;
+mod gates;
 mod html;
 mod matrix;
 mod nothing_left;
+mod plan;
 mod real_servers;
 mod reference;
 mod saboteurs;
@@ -37,15 +41,20 @@ fn main() -> ExitCode {
         ("matrix", matrix::trials()),
         ("html", html::trials()),
         ("check", check::trials()),
+        ("formats", formats::trials()),
+        ("baseline", baseline::trials()),
+        ("gates", gates::trials()),
         ("side_by_side", side_by_side::trials()),
         ("nothing_left", nothing_left::trials()),
         ("bad_input", bad_input::trials()),
+        ("plan", plan::trials()),
         ("doctor", doctor::trials()),
         ("selftest", selftest::trials()),
     ];
     let code = run_trials(AT_ONCE, files.into_iter().flat_map(|(file, trials)| of(file, trials)).collect());
     reference::end();
     check::end();
+    formats::end();
     html::end();
     saboteurs::end();
     code

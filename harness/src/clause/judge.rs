@@ -154,6 +154,7 @@ fn conclude(
         violations: Vec::new(),
         known: Vec::new(),
         reasons: Vec::new(),
+        tested_in: Vec::new(),
         undecided_in: Vec::new(),
     };
     let tally = match tally {
@@ -168,6 +169,7 @@ fn conclude(
         return result;
     }
     result.exercised = tally.exercised;
+    result.tested_in = tally.tested_in().into_iter().collect();
     result.forgiven = tally.forgiven;
     let (known, violations): (Vec<Violation>, Vec<Violation>) =
         tally.violations.into_iter().partition(|violation| admitted.has(clause.id, violation));

@@ -28,6 +28,7 @@ pub mod case;
 pub mod cause;
 mod command_line;
 mod common;
+pub mod compare;
 pub mod control;
 pub mod counted;
 pub mod drain;

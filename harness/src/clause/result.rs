@@ -85,6 +85,9 @@ pub struct ClauseResult {
     /// Why it is not a pass, where that is no violation.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub reasons: Vec<String>,
+    /// Scenarios that put it to the test.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub tested_in: Vec<String>,
     /// Scenarios that left it open, where it is inconclusive.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub undecided_in: Vec<String>,

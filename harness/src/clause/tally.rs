@@ -63,6 +63,12 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Scenarios that have something to say of the requirement.
+    pub fn tested_in(&self) -> BTreeSet<String> {
+        let broken = self.violations.iter().map(|violation| &violation.scenario);
+        self.certain.iter().chain(&self.open).chain(broken).cloned().collect()
+    }
+
     /// The requirement was put to the test once.
     pub fn exercise(&mut self) {
         self.exercised += 1;

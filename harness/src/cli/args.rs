@@ -36,6 +36,8 @@ pub(super) enum Verb {
     Explain(ExplainArgs),
     /// Judge a stored run again
     Check(CheckArgs),
+    /// Say what got worse and what got better from one run to another
+    Diff(DiffArgs),
     /// Say which witnesses work on this machine, why others don't, and what would enable them
     Doctor(DoctorArgs),
     /// See what this machine shows: put a server with one fault after another to the test
@@ -96,9 +98,16 @@ pub(super) struct RunArgs {
     /// How often a scenario that left something undecided is attempted again, with few at the same time
     #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u32).range(0..=20))]
     pub(super) again: u32,
-    /// Also write a report: html, json or human, to a file or (default) to standard output
+    /// Also write a report, to a file or (default) to standard output: human, html, json, junit (XML), tap, markdown (for the
+    /// page of a job), github (annotations), gitlab (code quality)
     #[arg(long, value_name = "FORMAT[=PATH]")]
     pub(super) report: Vec<ReportArg>,
+    /// Results of an earlier run (`--report json=FILE`, or its directory): fail only by what got worse since
+    #[arg(long, value_name = "FILE")]
+    pub(super) baseline: Option<PathBuf>,
+    /// Say what would be run, and start nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
     /// Where the run is stored [default: a new directory under target/ or the user's state directory]
     #[arg(long, value_name = "DIR")]
     pub(super) run_dir: Option<PathBuf>,
@@ -137,7 +146,8 @@ pub(super) struct MatrixArgs {
     /// How often each is run [default: 3; 20 with --deep]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(super) runs: Option<u32>,
-    /// Also restarts that fail or come one upon the other, and what takes long by nature
+    /// All scenarios, with restarts that fail or come one upon the other and what takes long by nature [default: those of the
+    /// tag `core`]
     #[arg(long)]
     pub(super) deep: bool,
     /// Only these clauses, groups or scenarios
@@ -336,6 +346,24 @@ pub(super) enum Format {
     Human,
     Json,
     Html,
+    Junit,
+    Tap,
+    Markdown,
+    Github,
+    Gitlab,
+}
+
+impl Format {
+    const ALL: [(&str, Self); 8] = [
+        ("human", Self::Human),
+        ("json", Self::Json),
+        ("html", Self::Html),
+        ("junit", Self::Junit),
+        ("tap", Self::Tap),
+        ("markdown", Self::Markdown),
+        ("github", Self::Github),
+        ("gitlab", Self::Gitlab),
+    ];
 }
 
 impl std::str::FromStr for ReportArg {
@@ -346,11 +374,9 @@ impl std::str::FromStr for ReportArg {
             Some((format, path)) => (format, Some(PathBuf::from(path))),
             None => (text, None),
         };
-        let format = match format {
-            "human" => Format::Human,
-            "json" => Format::Json,
-            "html" => Format::Html,
-            other => return Err(format!("expected human, json or html, found `{other}`")),
+        let Some((_, format)) = Format::ALL.into_iter().find(|(name, _)| *name == format) else {
+            let names = Format::ALL.map(|(name, _)| name).join(", ");
+            return Err(format!("expected one of {names}, found `{format}`"));
         };
         if path.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
             return Err("expected a path after `=`".to_owned());
@@ -398,6 +424,30 @@ pub(super) struct ExplainArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct DiffArgs {
+    /// Results of the earlier run: what `--report json=FILE` wrote, or the run's directory
+    #[arg(value_name = "BEFORE")]
+    pub(super) before: PathBuf,
+    /// Those of the later one
+    #[arg(value_name = "NOW")]
+    pub(super) now: PathBuf,
+    /// Whether SHOULD counts as well
+    #[arg(long, value_enum, default_value = "must")]
+    pub(super) level: Level,
+    /// As a table for people, or as JSON
+    #[arg(long, value_enum, default_value = "table")]
+    pub(super) format: DiffFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum DiffFormat {
+    /// A table
+    Table,
+    /// JSON
+    Json,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct DoctorArgs {
     /// As a table for people, or as JSON
     #[arg(long, value_enum, default_value = "table")]
@@ -427,7 +477,11 @@ pub(super) struct CheckArgs {
     /// The directory of a run
     #[arg(value_name = "RUN-DIR")]
     pub(super) run_dir: PathBuf,
-    /// Also write a report: html, json or human, to a file or (default) to standard output
+    /// Also write a report, to a file or (default) to standard output: human, html, json, junit (XML), tap, markdown (for the
+    /// page of a job), github (annotations), gitlab (code quality)
     #[arg(long, value_name = "FORMAT[=PATH]")]
     pub(super) report: Vec<ReportArg>,
+    /// Results of an earlier run (`--report json=FILE`, or its directory): fail only by what got worse since
+    #[arg(long, value_name = "FILE")]
+    pub(super) baseline: Option<PathBuf>,
 }

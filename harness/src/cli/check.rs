@@ -1,6 +1,7 @@
 //! `hotspec check`: judges a stored run again.
 
 use super::args::CheckArgs;
+use super::baseline::Baseline;
 use super::present;
 use crate::exit::Failure;
 
@@ -9,6 +10,9 @@ use crate::exit::Failure;
 /// # Errors
 /// No run, or one that can't be read.
 pub(super) fn check(args: &CheckArgs) -> Result<u8, Failure> {
+    let judged = present::judge(&args.run_dir)?;
+    let baseline =
+        args.baseline.as_deref().map(|path| Baseline::read(path, judged.result.profile)).transpose()?;
     let sinks = present::open(&args.report)?;
-    present::judge(&args.run_dir)?.tell(&args.run_dir, sinks)
+    judged.tell(&args.run_dir, sinks, baseline.as_ref())
 }

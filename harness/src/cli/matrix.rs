@@ -19,6 +19,7 @@ use crate::exit::{self, Failure};
 use crate::manifest::Typed;
 use crate::report::matrix as report;
 use crate::report::style::clean;
+use crate::scenario::file::Tag;
 use crate::target::builtin as targets;
 use crate::target::file::Target;
 use crate::witness::processors;
@@ -192,10 +193,10 @@ impl Run<'_> {
         let mut words: Vec<OsString> = ["run", "--target", &pass.target.word, RUN_DIR].map(Into::into).into();
         words.push(self.args.out.join(pass.dir()).into());
         words.extend([BESIDE.into(), self.at_once().to_string().into()]);
-        if self.args.deep {
-            words.push("--all".into());
-        } else if self.args.only.is_empty() {
-            words.extend(["--exclude", "failure", "--exclude", "repeat"].map(Into::into));
+        match (self.args.deep, self.args.only.is_empty()) {
+            (true, _) => words.push("--all".into()),
+            (false, true) => words.push(Tag::Core.as_str().into()),
+            (false, false) => {}
         }
         words.extend(self.args.only.iter().map(Into::into));
         words

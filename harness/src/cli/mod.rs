@@ -1,9 +1,11 @@
 //! The command line: one file per verb.
 
 mod args;
+mod baseline;
 mod check;
 mod doctor;
 mod explain;
+mod github;
 mod isolation;
 mod known;
 mod list;
@@ -54,6 +56,7 @@ pub fn main() -> ExitCode {
         Verb::List(args) => list::list(&args),
         Verb::Explain(args) => explain::explain(&args),
         Verb::Check(args) => check::check(&args),
+        Verb::Diff(args) => baseline::diff(&args),
         Verb::Doctor(args) => doctor::doctor(&args),
         Verb::Selftest(args) => selftest::selftest(&args),
         // Reached only with options before the verb, of which there are none.

@@ -6,6 +6,8 @@ use std::io::{IsTerminal, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::args::{Format, ReportArg};
+use super::baseline::Baseline;
+use super::github;
 use super::run_dir::Files;
 use crate::clause::Level;
 use crate::clause::judge::{self, Recorded};
@@ -14,6 +16,7 @@ use crate::exit::{self, Failure};
 use crate::history::event::Stop;
 use crate::history::{Event, file};
 use crate::manifest::Manifest;
+use crate::report::gate::{self, Cases};
 use crate::report::{self, Evidence, Human};
 use crate::witness::packets::pcapng;
 
@@ -105,10 +108,13 @@ pub(super) fn open(reports: &[ReportArg]) -> Result<Vec<Sink>, Failure> {
 ///
 /// # Errors
 /// A file can't be written.
-pub(super) fn write(sinks: Vec<Sink>, text: impl Fn(Format) -> String) -> Result<bool, Failure> {
+pub(super) fn write(
+    sinks: Vec<Sink>,
+    text: impl Fn(Format) -> Result<String, Failure>,
+) -> Result<bool, Failure> {
     let taken = sinks.iter().any(|sink| sink.file.is_none());
     for sink in sinks {
-        let text = text(sink.format);
+        let text = text(sink.format)?;
         match sink.file {
             Some((mut file, path)) => file
                 .write_all(text.as_bytes())
@@ -127,7 +133,7 @@ impl Judged {
 
     /// Scenarios on which the verdict still hangs: none if it is no longer open. A target that did start in others may have
     /// been too slow in one, or found its port taken.
-    pub(super) fn undecided(&self) -> BTreeSet<String> {
+    pub(super) fn undecided(&self, baseline: Option<&Baseline>) -> BTreeSet<String> {
         let problems = &self.result.problems;
         if problems.len() < self.result.scenarios.len()
             && problems.iter().all(|problem| problem.stage == Stop::Start)
@@ -135,27 +141,63 @@ impl Judged {
         {
             return problems.iter().map(|problem| problem.scenario.clone()).collect();
         }
+        if let Some(baseline) = baseline {
+            let comparison = baseline.compared(self);
+            let open = comparison.open.into_iter().filter(|_| comparison.worse.is_empty());
+            return open.filter_map(|open| open.scenario).collect();
+        }
         let open = self.result.verdict == RunVerdict::Inconclusive;
         let counts = |clause: &&ClauseResult| clause.level <= self.level;
         let clauses = self.result.clauses.iter().filter(|_| open).filter(counts);
         clauses.flat_map(|clause| &clause.undecided_in).cloned().collect()
     }
 
-    /// Stores the results, writes every report that was asked for, and tells a person unless standard output is taken.
+    /// Stores the results, writes every report that was asked for, and tells a person unless standard output is taken. With a
+    /// baseline the status is by what got worse.
     ///
     /// # Errors
     /// Something can't be written.
-    pub(super) fn tell(&self, dir: &Path, sinks: Vec<Sink>) -> Result<u8, Failure> {
+    pub(super) fn tell(
+        &self,
+        dir: &Path,
+        sinks: Vec<Sink>,
+        baseline: Option<&Baseline>,
+    ) -> Result<u8, Failure> {
         let json = self.store(dir)?;
-        let text = |format| match format {
-            Format::Json => json.clone(),
-            Format::Human => self.human(dir, 100, false),
-            Format::Html => self.html(dir),
+        let packets = packets(dir, &self.histories);
+        let evidence = self.evidence(dir, &packets);
+        let against = baseline.map(|baseline| (baseline, baseline.compared(self)));
+        let comparison = against.as_ref().map(|(_, comparison)| comparison);
+        let cases = Cases::of(&self.result, self.level, &evidence, comparison);
+        let human = |width, colour| {
+            let mut text = Human { width, colour }.render(&self.result, &evidence);
+            if let Some((baseline, comparison)) = &against {
+                text.push('\n');
+                text.push_str(&report::compare::render(comparison, &baseline.name, width, colour));
+            }
+            text
         };
-        if !write(sinks, text)? {
-            self.print(dir);
+        let text = |format| {
+            Ok(match format {
+                Format::Json => json.clone(),
+                Format::Human => human(100, false),
+                Format::Html => report::html::html(&self.result, &evidence, &read(&packets)),
+                Format::Junit => gate::junit::junit(&cases),
+                Format::Tap => gate::tap::tap(&cases),
+                Format::Markdown => gate::summary::summary(&cases),
+                Format::Github => gate::annotations::annotations(&cases),
+                Format::Gitlab => gate::quality::quality(&cases).map_err(Failure::own)?,
+            })
+        };
+        let taken = write(sinks, text)?;
+        let shown = (!taken).then(|| human(width(), colour()));
+        if github::is_there() {
+            github::tell(&cases, shown)?;
+        } else if let Some(shown) = shown {
+            print(&shown);
         }
-        Ok(exit::of_run(&self.result))
+        Ok(comparison
+            .map_or_else(|| exit::of_run(&self.result), |comparison| comparison.status(&self.result)))
     }
 
     /// Stores the results; returns them as JSON.
@@ -172,26 +214,19 @@ impl Judged {
 
     /// Tells a person.
     pub(super) fn print(&self, dir: &Path) {
-        print(&self.human(dir, width(), colour()));
+        let packets = packets(dir, &self.histories);
+        print(
+            &Human { width: width(), colour: colour() }.render(&self.result, &self.evidence(dir, &packets)),
+        );
     }
 
-    fn human(&self, dir: &Path, width: usize, colour: bool) -> String {
-        let packets = packets(dir, &self.histories);
-        let (histories, outputs) = (&self.histories, &self.outputs);
-        let evidence = Evidence { histories, outputs, packets: &packets, run_dir: dir };
-        Human { width, colour }.render(&self.result, &evidence)
-    }
-
-    fn html(&self, dir: &Path) -> String {
-        let packets = packets(dir, &self.histories);
-        let (histories, outputs) = (&self.histories, &self.outputs);
-        let evidence = Evidence { histories, outputs, packets: &packets, run_dir: dir };
-        report::html::html(&self.result, &evidence, &read(&packets))
+    fn evidence<'a>(&'a self, dir: &'a Path, packets: &'a Packets) -> Evidence<'a> {
+        Evidence { histories: &self.histories, outputs: &self.outputs, packets, run_dir: dir }
     }
 }
 
 /// The packets themselves; a file that can't be read has none.
-fn read(files: &BTreeMap<String, Vec<Option<PathBuf>>>) -> report::html::Packets {
+fn read(files: &Packets) -> report::html::Packets {
     let packets = |file: &Option<PathBuf>| {
         let bytes = file.as_ref().and_then(|file| fs::read(file).ok()).unwrap_or_default();
         pcapng::read(&bytes)
@@ -199,11 +234,11 @@ fn read(files: &BTreeMap<String, Vec<Option<PathBuf>>>) -> report::html::Packets
     files.iter().map(|(name, files)| (name.clone(), files.iter().map(packets).collect())).collect()
 }
 
-/// The packets that there are, by scenario and attempt.
-fn packets(
-    dir: &Path,
-    histories: &BTreeMap<String, Vec<Vec<Event>>>,
-) -> BTreeMap<String, Vec<Option<PathBuf>>> {
+/// Files of packets by scenario and attempt.
+type Packets = BTreeMap<String, Vec<Option<PathBuf>>>;
+
+/// The packets that there are.
+fn packets(dir: &Path, histories: &BTreeMap<String, Vec<Vec<Event>>>) -> Packets {
     let there = |files: Files| Some(files.packets).filter(|path| path.exists());
     let of = |name: &String| (name.clone(), Files::made(dir, name).map(there).collect());
     histories.keys().map(of).collect()

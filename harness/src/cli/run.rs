@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::args::RunArgs;
+use super::baseline::Baseline;
 use super::present::{self, Judged};
 use super::run_dir::{Files, RunDir};
 use super::select::{Selection, select};
@@ -14,6 +15,7 @@ use crate::declaration::Documented;
 use crate::exit::{self, Failure};
 use crate::history::recorder::Origin;
 use crate::manifest::{self, Manifest, ScenarioEntry, Waits};
+use crate::report;
 use crate::scenario::builtin;
 use crate::scenario::endpoint::{EndpointName, ask};
 use crate::scenario::file::{Scenario, SuccessorStart};
@@ -42,10 +44,16 @@ const NO_CONFIGURATION: &str = "\n}] ) no configuration has such a line \" ' <\n
 /// Whatever keeps a run from being made; what happens within it is told by its result.
 pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
     let prepared = Prepared::of(args)?;
+    if args.dry_run {
+        let plan = manifest(&prepared, prepared.seed);
+        present::print(&report::plan::render(&plan, present::width(), present::colour()));
+        return Ok(exit::CONFORMS);
+    }
     let sinks = present::open(&args.report)?;
     let run_dir = RunDir::create(args.run_dir.as_deref())?;
     let session = Session::begin(args.beside)?;
-    prepared.make(&session, &run_dir, prepared.seed)?.tell(&run_dir.path, sinks)
+    let judged = prepared.make(&session, &run_dir, prepared.seed)?;
+    judged.tell(&run_dir.path, sinks, prepared.baseline.as_ref())
 }
 
 /// A run that can be made, any number of times.
@@ -56,6 +64,7 @@ pub(super) struct Prepared<'a> {
     isolation: Isolation,
     isolation_why: Option<String>,
     descriptor_limit: Option<DescriptorLimit>,
+    baseline: Option<Baseline>,
     /// Fixes the plan: given, or drawn.
     pub(super) seed: u64,
 }
@@ -75,6 +84,8 @@ impl<'a> Prepared<'a> {
         }
         let scenarios = builtin::scenarios().map_err(Failure::own)?;
         known::check(&target, &scenarios)?;
+        let baseline =
+            args.baseline.as_deref().map(|path| Baseline::read(path, target.profile)).transpose()?;
         let selection = select(&args.selectors, &args.exclude, args.all, target.profile, scenarios)?;
         let (isolation, isolation_why) = isolation::choose(args.isolation, &target)?;
         if isolation == Isolation::None && args.migrate_req.is_some() {
@@ -90,6 +101,7 @@ impl<'a> Prepared<'a> {
             isolation,
             isolation_why,
             descriptor_limit: raise_descriptor_limit(),
+            baseline,
             seed: args.seed.unwrap_or_else(rand::random),
         })
     }
@@ -123,7 +135,7 @@ impl<'a> Prepared<'a> {
         session.run_all(jobs.of(|_| true)?, at_once)?;
         let mut judged = present::judge(&run_dir.path)?;
         for _ in 0..args.again {
-            let undecided = judged.undecided();
+            let undecided = judged.undecided(self.baseline.as_ref());
             if undecided.is_empty() || session.is_broken_off() {
                 break;
             }

@@ -23,9 +23,17 @@ const KEPT_MAX: usize = 20;
 /// # Errors
 /// Whatever keeps runs from being made; what happens within them is told by the sum.
 pub(super) fn soak(args: &SoakArgs) -> Result<u8, Failure> {
-    if args.run.report.iter().any(|report| report.format == Format::Html) {
+    if args.run.report.iter().any(|report| !matches!(report.format, Format::Human | Format::Json)) {
         return Err(Failure::usage(
-            "a soak is told as json or human; `hotspec check DIR --report html` draws one of its passes",
+            "a soak is reported as human or json; `hotspec check DIR --report FORMAT` tells one of its passes",
+        ));
+    }
+    if args.run.dry_run {
+        return Err(Failure::usage("`hotspec run --dry-run` says what each pass would run"));
+    }
+    if args.run.baseline.is_some() {
+        return Err(Failure::usage(
+            "one run is held against a baseline, not the sum of many; see `hotspec diff`",
         ));
     }
     let prepared = Prepared::of(&args.run)?;
@@ -40,10 +48,11 @@ pub(super) fn soak(args: &SoakArgs) -> Result<u8, Failure> {
     let sum = soak.sum;
     let json = report::json::sum(&sum).map_err(Failure::own)?;
     let shown = dir.path.display().to_string();
-    let text = |format| match format {
-        // No page is made of a soak: see above.
-        Format::Json | Format::Html => json.clone(),
-        Format::Human => report::soak::render(&sum, &shown, 100, false),
+    let text = |format| {
+        Ok(match format {
+            Format::Json => json.clone(),
+            _ => report::soak::render(&sum, &shown, 100, false),
+        })
     };
     if !present::write(sinks, text)? {
         present::print(&report::soak::render(&sum, &shown, present::width(), present::colour()));

@@ -1,6 +1,7 @@
 //! For programs: the result as JSON of schema 1. The same result gives the same bytes.
 
 use super::style::misleads;
+use crate::clause::compare::Comparison;
 use crate::clause::result::RunResult;
 use crate::clause::sum::Sum;
 
@@ -21,6 +22,14 @@ pub fn json(run: &RunResult) -> Result<String, serde_json::Error> {
 /// As serde_json; a sum gives none.
 pub fn sum(sum: &Sum) -> Result<String, serde_json::Error> {
     printable(sum)
+}
+
+/// A comparison of two runs as JSON, in the same form.
+///
+/// # Errors
+/// As serde_json; a comparison gives none.
+pub fn comparison(comparison: &Comparison) -> Result<String, serde_json::Error> {
+    printable(comparison)
 }
 
 pub(super) fn printable(value: &impl serde::Serialize) -> Result<String, serde_json::Error> {

@@ -5,7 +5,10 @@
 //! - [`human`]: for those who read it in a terminal
 //! - [`mod@html`]: for those who want to see it, in a browser
 //! - [`json`]: for programs
+//! - [`gate`]: for pipelines: JUnit, TAP, Markdown, annotations, code quality
 //! - [`catalogue`]: what there is: clauses, scenarios, targets
+//! - [`compare`]: what got worse and better since an earlier run
+//! - [`plan`]: what a run will do
 //! - [`lane_log`]: what happened on one connection, and to the servers meanwhile
 //! - [`doctor`]: which witnesses work on this machine
 //! - [`soak`]: what many runs come to
@@ -21,8 +24,10 @@ use crate::declaration::Profile;
 use crate::history::Event;
 
 pub mod catalogue;
+pub mod compare;
 pub mod doctor;
 mod escape;
+pub mod gate;
 pub mod html;
 pub mod human;
 pub mod json;
@@ -30,6 +35,7 @@ pub mod lane_log;
 pub mod matrix;
 pub mod packets;
 mod page;
+pub mod plan;
 pub mod selftest;
 pub mod soak;
 pub mod style;

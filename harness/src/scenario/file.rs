@@ -90,16 +90,19 @@ fn once() -> u32 {
 pub enum Tag {
     /// It takes long by nature, and is left out unless it is asked for.
     Slow,
+    /// One of the few that put connections into each of their states, for a first look.
+    Core,
 }
 
 impl Tag {
     /// All of them.
-    pub const ALL: [Tag; 1] = [Tag::Slow];
+    pub const ALL: [Tag; 2] = [Tag::Slow, Tag::Core];
 
     /// Its name on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Tag::Slow => "slow",
+            Tag::Core => "core",
         }
     }
 }

@@ -12,7 +12,7 @@ use super::style::count;
 use super::table::{Set, Table};
 use crate::clause::{Clause, Level, registry};
 use crate::declaration::Profile;
-use crate::scenario::file::Scenario;
+use crate::scenario::file::{Scenario, Tag};
 
 /// A target that hotspec knows, and whether it can be tested on this machine.
 #[derive(Clone, Debug)]
@@ -89,8 +89,14 @@ pub fn scenarios_table(scenarios: &[Scenario], width: usize) -> String {
         ("what it does", Set::Wrapped),
     ]);
     let what = |scenario: &Scenario| {
-        let slow = if scenario.is_slow() { " (takes long)" } else { "" };
-        format!("{}{slow}", scenario.title)
+        let kind = if scenario.is_slow() {
+            " (takes long)"
+        } else if scenario.tags.contains(&Tag::Core) {
+            " (core)"
+        } else {
+            ""
+        };
+        format!("{}{kind}", scenario.title)
     };
     for scenario in scenarios {
         table.row(vec![
@@ -111,7 +117,7 @@ pub fn scenarios_table(scenarios: &[Scenario], width: usize) -> String {
     page.text(
         0,
         &format!(
-            "{number}. One that needs an endpoint is skipped where the target has none; one that takes long is run with --all, by its name, or by the tag slow."
+            "{number}. One that needs an endpoint is skipped where the target has none; one that takes long is run with --all, by its name, or by the tag slow; `core` names those that put connections into each of their states, for a first look."
         ),
     );
     page.finish()

@@ -6,7 +6,7 @@
 //! - `draw`: one restart: phases, processes, connections by role; `row`: one connection; `story`: all that is known of one that broke
 //! - `clauses`, `latency`, `evidence`: what is below
 //! - `book`: everything looked up once; `axis`: from time to place; `svg`: shapes; `data`: what the script draws from
-//! - `page`: the frame, and a policy that lets no script run and nothing load but what is in it (by `sha256`)
+//! - `page`: the frame, and a policy that lets no script run and nothing load but what is in it
 //!
 //! Every text goes through `report/escape.rs`.
 
@@ -21,7 +21,6 @@ mod latency;
 mod page;
 mod restarts;
 mod row;
-mod sha256;
 mod story;
 mod svg;
 #[cfg(test)]

@@ -2,10 +2,13 @@
 
 use std::fmt::Write;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
+
 use super::super::escape::html;
 use super::super::human::verdict;
 use super::book::Book;
-use super::sha256;
 use crate::clause::result::RunResult;
 
 const STYLE: &str = include_str!("style.css");
@@ -26,7 +29,7 @@ const SHAPES: &str = "<svg class=\"shapes\" width=\"0\" height=\"0\" aria-hidden
 /// The whole page around what is in it.
 pub(super) fn frame(run: &RunResult, main: &str, data: &str) -> String {
     let title = html(format!("{}: {}", verdict::word(run.verdict), run.target));
-    let (style, script) = (sha256::source(STYLE), sha256::source(SCRIPT));
+    let (style, script) = (source(STYLE), source(SCRIPT));
     let version = html(&run.hotspec);
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -38,6 +41,11 @@ pub(super) fn frame(run: &RunResult, main: &str, data: &str) -> String {
          <a class=\"skip\" href=\"#main\">To the report</a>\n{SHAPES}{main}\
          <footer class=\"quiet\">Made by hotspec {version}.</footer>\n{data}<script>{SCRIPT}</script>\n</body>\n</html>\n"
     )
+}
+
+/// What stands for a text in the policy (Content Security Policy 3, 2.3.1, hash-source).
+fn source(text: &str) -> String {
+    format!("sha256-{}", STANDARD.encode(Sha256::digest(text)))
 }
 
 /// Links to the sections that there are.

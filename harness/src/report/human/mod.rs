@@ -64,6 +64,11 @@ impl Human {
     }
 }
 
+/// The verdict in a sentence, without its word.
+pub(super) fn sentence(run: &RunResult, evidence: &Evidence<'_>) -> String {
+    verdict::sentence(run, &causes::of(run, &Recordings::of(run, evidence)))
+}
+
 /// The results with this verdict: MUST before SHOULD, and then in the order of the catalogue.
 pub(in crate::report) fn with(run: &RunResult, verdict: Verdict) -> Vec<&ClauseResult> {
     let of_level = |level: Level| run.clauses.iter().filter(move |clause| clause.level == level);

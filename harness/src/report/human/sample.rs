@@ -123,6 +123,7 @@ fn clause(id: &str, level: Level, verdict: Verdict) -> ClauseResult {
         violations: Vec::new(),
         known: Vec::new(),
         reasons: Vec::new(),
+        tested_in: Vec::new(),
         undecided_in: Vec::new(),
     }
 }

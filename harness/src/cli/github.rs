@@ -1,0 +1,40 @@
+//! What GitHub Actions is told besides: annotations, and the page of the job.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+
+use super::present::print;
+use crate::exit::Failure;
+use crate::report::gate::{Cases, annotations, summary};
+
+/// Whether hotspec runs in a step of a workflow.
+pub(super) fn is_there() -> bool {
+    std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true")
+}
+
+/// Tells a person, so that nothing a target wrote is taken for a command, then the annotations, and adds to the job's page. Without
+/// a report for people standard output is somebody else's, and the annotations go to standard error, which is read as well.
+///
+/// # Errors
+/// The page can't be written.
+pub(super) fn tell(cases: &Cases<'_>, human: Option<String>) -> Result<(), Failure> {
+    let annotations = annotations::annotations(cases);
+    match human {
+        Some(human) => {
+            let token = format!("{:032x}", rand::random::<u128>());
+            print(&annotations::inert(&human, &token));
+            print(&annotations);
+        }
+        None => anstream::eprint!("{annotations}"),
+    }
+    let Some(page) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else {
+        return Ok(());
+    };
+    let page = PathBuf::from(page);
+    let add = |mut file: File| file.write_all(summary::summary(cases).as_bytes());
+    let opened = File::options().append(true).create(true).open(&page);
+    opened
+        .and_then(add)
+        .map_err(|error| Failure::own(format!("failed to add to the job's page {}: {error}", page.display())))
+}
