@@ -351,5 +351,9 @@ fn mass() {
     assert_eq!(rows, json!(200));
     page.js("document.querySelector('#mass button').click()");
     assert_eq!(page.js("document.querySelectorAll('#mass .row svg.lane').length"), json!(400));
+    // A link to one of them draws as many as it takes, and leads there.
+    page.js("(() => { const group = JSON.parse(document.querySelector('#data').textContent).groups.find((one) => one.role === 'mass'); location.hash = `l${group.scene}-${group.lanes[5000][0]}`; })()");
+    let led = page.js("new Promise((done) => setTimeout(() => done([document.activeElement.id === location.hash.slice(1), document.activeElement.offsetHeight > 10]), 500))");
+    assert_eq!(led, json!([true, true]));
     assert_quiet(&page);
 }

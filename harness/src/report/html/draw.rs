@@ -1,6 +1,6 @@
 //! A restart, drawn: its phases behind all, its processes, and its connections by role.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::super::escape::html;
@@ -34,7 +34,7 @@ pub(super) struct Budget {
 
 impl Budget {
     pub(super) fn new() -> Self {
-        Self { stories: 240, rows: 600 }
+        Self { stories: 240, rows: 200 }
     }
 
     fn take(left: &mut usize) -> bool {
@@ -153,32 +153,36 @@ fn strip(scene: &Scene<'_>, lanes: &[&Lane], label: &str) -> String {
     let width = 100.0 / f64::from(COLUMNS);
     let mut open = vec![0_usize; COLUMNS as usize + 1];
     let column = |at: Micros| ((axis.x(at) / width) as usize).min(COLUMNS as usize - 1);
-    let mut lost: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut lost: BTreeSet<usize> = BTreeSet::new();
     for lane in lanes {
         let over = row::over(scene, lane);
         for one in &mut open[column(lane.opened)..=column(over)] {
             *one += 1;
         }
         if matches!(row::end_of(lane), 2 | 6) {
-            *lost.entry(column(over)).or_default() += 1;
+            lost.insert(column(over));
         }
     }
     let most = open.iter().copied().max().unwrap_or_default().max(1);
-    let mut svg = Svg::new("strip", STRIP, label);
+    let (mut bars, mut ends) = (String::new(), String::new());
     let mut from = 0;
     for at in 1..=COLUMNS as usize {
         if open[at] != open[from] || at == COLUMNS as usize {
             if open[from] > 0 {
                 // One of many is seen too.
                 let height = (open[from] * STRIP as usize).div_ceil(most).max(2) as u32;
-                svg.bar("open", from as f64 * width, at as f64 * width, STRIP - height, height);
+                let (left, right) = (from as f64 * width, at as f64 * width);
+                let _ = write!(bars, "M{left:.2} {STRIP}V{}H{right:.2}V{STRIP}Z", STRIP - height);
             }
             from = at;
         }
     }
-    for at in lost.keys() {
-        svg.bar("lost", *at as f64 * width, (*at as f64 + 0.5) * width, 0, STRIP);
+    for at in lost {
+        let _ = write!(ends, "M{:.2} 0V{STRIP}", (at as f64 + 0.5) * width);
     }
+    let mut svg = Svg::stretched("strip", STRIP, label);
+    svg.path("open", &bars);
+    svg.path("ends", &ends);
     svg.finish()
 }
 
@@ -211,7 +215,7 @@ pub(super) fn phases(scene: &Scene<'_>) -> String {
 
 /// What each instant is called.
 const INSTANTS: [(&str, &str); 4] =
-    [("T0", "trigger"), ("Tr", "successor serves"), ("Td", "old drains"), ("Tx", "old is gone")];
+    [("T0", "trigger"), ("Tr", "new serves"), ("Td", "old drains"), ("Tx", "old gone")];
 
 /// Their names, above.
 pub(super) fn instants(scene: &Scene<'_>) -> String {
@@ -309,7 +313,7 @@ fn outside(out: &mut String, book: &Book<'_>, scene: &Scene<'_>) {
         return;
     }
     let breaches = count(marks.len(), "breach", "breaches");
-    let mut svg = Svg::new("lane", ROW, &format!("{breaches} seen on no connection"));
+    let mut svg = Svg::with_links("lane", ROW, &format!("{breaches} seen on no connection"));
     for (_, mark) in marks.iter().take(OUTSIDE) {
         row::mark(&mut svg, scene, mark, ROW / 2);
     }

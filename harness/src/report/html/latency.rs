@@ -1,6 +1,6 @@
 //! How long requests and connects took through a restart: for each kind a chart of the same width as the drawing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use super::super::escape::html;
@@ -39,8 +39,8 @@ pub(super) fn write(out: &mut String, book: &Book<'_>, order: &[usize]) {
     }
     out.push_str(
         "<section id=\"latency\" aria-labelledby=\"latency-title\">\n<h2 id=\"latency-title\">Latency through the restart</h2>\n\
-         <p class=\"quiet\">From the least to the most in each stretch of time, with a dot at the median; higher is slower, on a \
-         logarithmic scale. A cross at the top is a request that was not answered. The time is that at which a request was sent.</p>\n",
+         <p class=\"quiet\">From the least to the most in each stretch of time, with a mark at the median; higher is slower, on a \
+         logarithmic scale. A red stroke at the top is a request that was not answered. The time is that at which a request was sent.</p>\n",
     );
     for (place, (scene, kinds)) in traffic.iter().enumerate() {
         let open = if place == 0 { " open" } else { "" };
@@ -121,19 +121,24 @@ fn chart(out: &mut String, scene: &Scene<'_>, name: &str, kind: &Kind) {
         lost => format!(", {lost} lost"),
     };
     let figures = format!("median {}, most {}{lost}", Span(median), Span(most));
-    let mut svg = Svg::new("chart", HEIGHT, &format!("{name}: {} samples, {figures}", all.len()));
-    svg.level("grid", 0.0, 100.0, y(median));
+    let label = format!("{name}: {} samples, {figures}", all.len());
+    let (mut ranges, mut medians, mut ends) = (String::new(), String::new(), String::new());
     for (at, mut took) in columns {
         took.sort_unstable();
         let middle = (at as f64 + 0.5) * width;
         let (top, bottom) = (y(took[took.len() - 1]), y(took[0]));
-        svg.bar("range", middle - 0.2, middle + 0.2, top, (bottom - top).max(2));
-        svg.glyph("median", middle, y(took[took.len() / 2]));
+        let _ = write!(ranges, "M{middle:.2} {top}V{}", bottom.max(top + 1));
+        let _ = write!(medians, "M{:.2} {}h.8", middle - 0.4, y(took[took.len() / 2]));
     }
-    let lost: std::collections::BTreeSet<usize> = kind.lost.iter().map(|at| column(*at)).collect();
+    let lost: BTreeSet<usize> = kind.lost.iter().map(|at| column(*at)).collect();
     for at in lost {
-        svg.glyph("rst", (at as f64 + 0.5) * width, 7);
+        let _ = write!(ends, "M{:.2} 0V10", (at as f64 + 0.5) * width);
     }
+    let mut svg = Svg::stretched("chart", HEIGHT, &label);
+    svg.path("grid", &format!("M0 {}H100", y(median)));
+    svg.path("range", &ranges);
+    svg.path("median", &medians);
+    svg.path("ends", &ends);
     let _ = writeln!(
         out,
         "<div class=\"row tall\"><span class=\"name\"><b>{}</b> <small>{} samples<br>{}</small></span>{}</div>",

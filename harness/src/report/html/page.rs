@@ -24,7 +24,6 @@ const SHAPES: &str = "<svg class=\"shapes\" width=\"0\" height=\"0\" aria-hidden
 <g id=\"g-own\"><circle r=\"2.5\"/></g>\
 <g id=\"g-gave-up\"><circle r=\"3.5\"/><path d=\"M-2.5 2.5 L2.5 -2.5\"/></g>\
 <g id=\"g-refused\"><circle r=\"5\"/><path d=\"M-3.5 -3.5 L3.5 3.5\"/></g>\
-<g id=\"g-median\"><circle r=\"2\"/></g>\
 </defs></svg>\n";
 
 /// The whole page around what is in it.

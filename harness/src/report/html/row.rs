@@ -7,7 +7,7 @@ use crate::history::{Lane, LaneId, Micros};
 
 /// The middle of a row.
 const MIDDLE: u32 = ROW / 2;
-/// Bars of one row; requests that come thicker are drawn as one.
+/// Bars of one row; where there are more, those that are close together are drawn as one.
 const BARS: usize = 40;
 /// Requests closer than this, in percent of the width, are one bar.
 const CLOSE: f64 = 0.35;
@@ -56,21 +56,32 @@ pub(super) fn bars(scene: &Scene<'_>, lane: &Lane) -> Vec<Bar> {
         to: fetch.at,
         answered: fetch.result.is_ok(),
     });
-    let mut bars: Vec<Bar> = Vec::new();
-    for bar in asked.chain(fetched) {
-        let full = bars.len() >= BARS;
-        let touches = |last: &Bar| {
-            last.answered && bar.answered && scene.axis.x(bar.from) - scene.axis.x(last.to) < CLOSE
-        };
-        match bars.last_mut() {
-            Some(last) if full || touches(last) => {
+    let mut bars: Vec<Bar> = asked.chain(fetched).collect();
+    let mut close = CLOSE;
+    loop {
+        bars = joined(scene, bars, close);
+        if bars.len() <= BARS || close > 100.0 {
+            return bars;
+        }
+        close *= 2.0;
+    }
+}
+
+/// Those of one kind that are no further apart, in percent of the width, as one.
+fn joined(scene: &Scene<'_>, bars: Vec<Bar>, close: f64) -> Vec<Bar> {
+    let mut joined: Vec<Bar> = Vec::new();
+    for bar in bars {
+        match joined.last_mut() {
+            Some(last)
+                if last.answered == bar.answered
+                    && scene.axis.x(bar.from) - scene.axis.x(last.to) < close =>
+            {
                 last.to = last.to.max(bar.to);
-                last.answered &= bar.answered;
             }
-            _ => bars.push(bar),
+            _ => joined.push(bar),
         }
     }
-    bars
+    joined
 }
 
 /// When it ended, or the drawing does.
@@ -110,7 +121,10 @@ pub(super) fn told(scene: &Scene<'_>, lane: &Lane) -> String {
 /// The row's drawing, with what is broken on it.
 pub(super) fn track(book: &Book<'_>, scene: &Scene<'_>, lane: &Lane) -> String {
     let axis = &scene.axis;
-    let mut svg = Svg::new("lane", ROW, &told(scene, lane));
+    let marks = marks_on(book, scene, lane.id);
+    let label = told(scene, lane);
+    let mut svg =
+        if marks.is_empty() { Svg::new("lane", ROW, &label) } else { Svg::with_links("lane", ROW, &label) };
     let over = over(scene, lane);
     let connected = lane.connected.unwrap_or(over);
     svg.level("wait", axis.x(lane.opened), axis.x(connected), MIDDLE);
@@ -125,7 +139,7 @@ pub(super) fn track(book: &Book<'_>, scene: &Scene<'_>, lane: &Lane) -> String {
     if !shape.is_empty() {
         svg.glyph(shape, axis.x(over), MIDDLE);
     }
-    for (_, mark) in marks_on(book, scene, lane.id) {
+    for (_, mark) in marks {
         self::mark(&mut svg, scene, mark, MIDDLE);
     }
     svg.finish()

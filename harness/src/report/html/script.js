@@ -45,7 +45,7 @@
     const [id, opened, connected, over, end, , , bars, marks] = lane;
     const x = (at) => place(group.stops, at).toFixed(2) + "%";
     const what = told(group, lane);
-    const track = shape("svg", { class: "track lane", height: 18, role: "img", "aria-label": what });
+    const track = shape("svg", { class: "track lane", height: 18, role: marks.length ? "group" : "img", "aria-label": what });
     const title = shape("title", {});
     title.textContent = what;
     track.append(title);

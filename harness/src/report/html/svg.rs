@@ -15,10 +15,37 @@ pub(super) struct Svg {
 impl Svg {
     /// A drawing of its own, which is told to those who can't see it.
     pub(super) fn new(class: &str, height: u32, label: &str) -> Self {
+        Self::of_role("img", class, height, label)
+    }
+
+    /// The same with links in it, which an image can't have.
+    pub(super) fn with_links(class: &str, height: u32, label: &str) -> Self {
+        Self::of_role("group", class, height, label)
+    }
+
+    /// One of many columns, which are one shape: its places are percent as well, and it is stretched to the width.
+    pub(super) fn stretched(class: &str, height: u32, label: &str) -> Self {
         let label = escape::html(label);
         Self {
             out: format!(
-                "<svg class=\"track {class}\" height=\"{height}\" role=\"img\" aria-label=\"{label}\">"
+                "<svg class=\"track {class}\" viewBox=\"0 0 100 {height}\" preserveAspectRatio=\"none\" height=\"{height}\" \
+                 role=\"img\" aria-label=\"{label}\">"
+            ),
+        }
+    }
+
+    /// A shape of a stretched drawing, if there is anything to it.
+    pub(super) fn path(&mut self, class: &str, shape: &str) {
+        if !shape.is_empty() {
+            self.out.push_str(&format!("<path class=\"{class}\" d=\"{shape}\"/>"));
+        }
+    }
+
+    fn of_role(role: &str, class: &str, height: u32, label: &str) -> Self {
+        let label = escape::html(label);
+        Self {
+            out: format!(
+                "<svg class=\"track {class}\" height=\"{height}\" role=\"{role}\" aria-label=\"{label}\">"
             ),
         }
     }
