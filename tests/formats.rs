@@ -129,7 +129,7 @@ fn github_json() {
 
 fn unknown() {
     let wanted =
-        predicate::str::contains("expected one of human, json, junit, tap, markdown, github, gitlab");
+        predicate::str::contains("expected one of human, json, html, junit, tap, markdown, github, gitlab");
     hotspec(["run", "--report", "xml"]).timeout(SOON).assert().code(64).stdout("").stderr(wanted);
 }
 
