@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use crate::support::{PYTHON, Run, built, case, case_with, run};
+use crate::support::{PYTHON, Run, built, case_alone, case_with, run};
 use hotspec::clause::registry;
 use hotspec::declaration::Profile;
 use libtest_mimic::Trial;
@@ -29,11 +29,16 @@ const DECLARED: [&str; 14] = [
 ];
 
 pub fn trials() -> Vec<Trial> {
+    // Alone: each is dozens of scenarios at once.
     vec![
-        case("the reference, started as anyone's command, passes the whole falcore profile", || {
-            passes(whole());
-        }),
-        case("the built-in reference gets the same verdicts clause by clause", || {
+        case_alone(
+            &[],
+            "the reference, started as anyone's command, passes the whole falcore profile",
+            || {
+                passes(whole());
+            },
+        ),
+        case_alone(&[], "the built-in reference gets the same verdicts clause by clause", || {
             let builtin = run(DECLARED);
             builtin.exits(0);
             assert!(builtin.results.problems.is_empty(), "{:?}", builtin.results.problems);
