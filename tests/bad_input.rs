@@ -59,7 +59,12 @@ fn wrong_words() -> Vec<Trial> {
             4,
             &["nothing"],
         ),
-        ("an unknown format of a report is told", &["run", "--report", "xml"], 64, &["human or json", "xml"]),
+        (
+            "an unknown format of a report is told",
+            &["run", "--report", "xml"],
+            64,
+            &["expected one of human, json, html", "xml"],
+        ),
         (
             "a report without its path is told",
             &["run", "--report", "json="],

@@ -7,6 +7,8 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -15,8 +17,8 @@ use super::SOON;
 /// What cases with a browser need.
 pub const CHROMIUM: (&str, &str) = ("chromium", "apt-get install chromium");
 
-/// No network of its own accord, and no profile of anybody's.
-const FLAGS: [&str; 9] = [
+/// No network of its own accord, no profile of anybody's, and no more shared memory than a container has.
+const FLAGS: [&str; 10] = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -25,6 +27,7 @@ const FLAGS: [&str; 9] = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--disable-dev-shm-usage",
     "--remote-debugging-pipe",
 ];
 
@@ -187,7 +190,7 @@ impl Page {
     pub fn shot(&self, name: &str) {
         let Some(dir) = std::env::var_os("HOTSPEC_SHOTS") else { return };
         let shot = self.call("Page.captureScreenshot", json!({ "format": "png" }));
-        let bytes = decoded(shot["data"].as_str().unwrap_or_default());
+        let bytes = STANDARD.decode(shot["data"].as_str().unwrap_or_default()).expect("base64");
         std::fs::write(Path::new(&dir).join(format!("{name}.png")), bytes).expect("a picture");
     }
 }
@@ -198,23 +201,4 @@ impl Drop for Page {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// From base64.
-fn decoded(text: &str) -> Vec<u8> {
-    let value = |letter: u8| match letter {
-        b'A'..=b'Z' => Some(letter - b'A'),
-        b'a'..=b'z' => Some(letter - b'a' + 26),
-        b'0'..=b'9' => Some(letter - b'0' + 52),
-        b'+' => Some(62),
-        b'/' => Some(63),
-        _ => None,
-    };
-    let letters: Vec<u32> = text.bytes().filter_map(value).map(u32::from).collect();
-    let mut bytes = Vec::new();
-    for four in letters.chunks(4) {
-        let word = four.iter().fold(0, |word, letter| word << 6 | letter) << (6 * (4 - four.len()));
-        bytes.extend(word.to_be_bytes().into_iter().skip(1).take(four.len() - 1));
-    }
-    bytes
 }
