@@ -135,13 +135,16 @@ fn open(before: Option<&ClauseResult>, now: &ClauseResult) -> Vec<Open> {
         why: why.clone(),
     };
     match now.verdict {
-        Verdict::Inconclusive => {
+        Verdict::Inconclusive if now.undecided_in.is_empty() => {
+            let still = before.is_some_and(|clause| clause.verdict == Verdict::Inconclusive);
+            if still { Vec::new() } else { vec![one(None)] }
+        }
+        Verdict::Inconclusive | Verdict::Fail => {
             let was_open = |name: &String| before.is_some_and(|clause| clause.undecided_in.contains(name));
-            if now.undecided_in.is_empty() {
-                let still = before.is_some_and(|clause| clause.verdict == Verdict::Inconclusive);
-                return if still { Vec::new() } else { vec![one(None)] };
-            }
-            now.undecided_in.iter().filter(|name| !was_open(name)).map(|name| one(Some(name))).collect()
+            // A doubt beside a breach says nothing more.
+            let is_told = |name: &String| now.violations.iter().any(|violation| violation.scenario == *name);
+            let open = now.undecided_in.iter().filter(|name| !was_open(name) && !is_told(name));
+            open.map(|name| one(Some(name))).collect()
         }
         Verdict::NoEvidence | Verdict::Unsupported => {
             let judged = |clause: &ClauseResult| {
@@ -221,6 +224,20 @@ mod tests {
         now.clauses[0].undecided_in = vec!["new-connections".to_owned()];
         assert_eq!(compared(&sample::passing(), &now).status(&now), exit::INCONCLUSIVE);
         assert_eq!(compared(&now, &now).status(&now), exit::CONFORMS);
+    }
+
+    #[test]
+    fn what_is_broken_as_before_hides_no_doubt_elsewhere() {
+        let before = sample::failing();
+        let doubtful = |scenario: &str| {
+            let mut now = sample::failing();
+            now.clauses[1].undecided_in = vec![scenario.to_owned()];
+            now
+        };
+        let elsewhere = doubtful("keep-alive-traffic");
+        assert_eq!(compared(&before, &elsewhere).status(&elsewhere), exit::INCONCLUSIVE);
+        let beside = doubtful("idle-last-request");
+        assert_eq!(compared(&before, &beside).status(&beside), exit::CONFORMS);
     }
 
     #[test]

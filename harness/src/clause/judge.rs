@@ -173,11 +173,15 @@ fn conclude(
     result.forgiven = tally.forgiven;
     let (known, violations): (Vec<Violation>, Vec<Violation>) =
         tally.violations.into_iter().partition(|violation| admitted.has(clause.id, violation));
-    result.verdict = if !violations.is_empty() {
-        Verdict::Fail
-    } else if !tally.doubts.is_empty() {
+    let in_doubt = !tally.doubts.is_empty();
+    if in_doubt {
+        // Also where it is broken elsewhere.
         result.reasons = tally.doubts;
         result.undecided_in = tally.open.into_iter().collect();
+    }
+    result.verdict = if !violations.is_empty() {
+        Verdict::Fail
+    } else if in_doubt {
         Verdict::Inconclusive
     } else if !known.is_empty() {
         Verdict::Known

@@ -88,7 +88,7 @@ pub struct ClauseResult {
     /// Scenarios that put it to the test.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub tested_in: Vec<String>,
-    /// Scenarios that left it open, where it is inconclusive.
+    /// Scenarios that left it open, where it is inconclusive or broken in others.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub undecided_in: Vec<String>,
 }
