@@ -46,7 +46,7 @@ impl Baseline {
 ///
 /// # Errors
 /// No such file, or one that is something else.
-pub(super) fn read(path: &Path) -> Result<RunResult, Failure> {
+fn read(path: &Path) -> Result<RunResult, Failure> {
     let file = if path.is_dir() { path.join(RESULTS) } else { path.to_owned() };
     let bad = |why: String| {
         let file = file.display();
@@ -69,21 +69,13 @@ pub(super) fn read(path: &Path) -> Result<RunResult, Failure> {
 /// # Errors
 /// A file that can't be read, or runs that can't be compared.
 pub(super) fn diff(args: &DiffArgs) -> Result<u8, Failure> {
-    let (before, now) = (read(&args.before)?, read(&args.now)?);
-    if before.profile != now.profile {
-        return Err(Failure::usage(format!(
-            "these were judged by two profiles, {} and {}, which ask for different things",
-            before.profile, now.profile
-        )));
-    }
-    let comparison = Comparison::of(&before, &now, args.level);
+    let now = read(&args.now)?;
+    let before = Baseline::read(&args.before, now.profile)?;
+    let comparison = Comparison::of(&before.result, &now, args.level);
     let text = match args.format {
-        DiffFormat::Table => report::compare::render(
-            &comparison,
-            &args.before.display().to_string(),
-            present::width(),
-            present::colour(),
-        ),
+        DiffFormat::Table => {
+            report::compare::render(&comparison, &before.name, present::width(), present::colour())
+        }
         DiffFormat::Json => report::json::comparison(&comparison).map_err(Failure::own)?,
     };
     present::print(&text);

@@ -1,5 +1,6 @@
 //! Judges a stored run and hands the result to whoever is to be told.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{IsTerminal, Read, Seek, SeekFrom, Write};
@@ -168,7 +169,8 @@ impl Judged {
         let evidence = self.evidence(dir, &packets);
         let against = baseline.map(|baseline| (baseline, baseline.compared(self)));
         let comparison = against.as_ref().map(|(_, comparison)| comparison);
-        let cases = Cases::of(&self.result, self.level, &evidence, comparison);
+        // Few runs are asked for in a format that needs them.
+        let cases = LazyCell::new(|| Cases::of(&self.result, self.level, &evidence, comparison));
         let human = |width, colour| {
             let mut text = Human { width, colour }.render(&self.result, &evidence);
             if let Some((baseline, comparison)) = &against {

@@ -6,27 +6,16 @@ use std::path::{Path, PathBuf};
 
 use super::super::Evidence;
 use super::super::human::causes::Cause;
+use super::super::human::clauses::VERDICTS;
 use super::super::human::recordings::lane_id;
 use super::super::human::{phases, with};
 use super::super::lane_log::LaneLog;
 use super::Packets;
 use super::axis::Axis;
-use crate::clause::result::{ClauseResult, Restart, RunResult, Verdict};
+use crate::clause::result::{ClauseResult, Restart, RunResult};
 use crate::clause::tally::Violation;
 use crate::history::event::{Owner, Phase, ProcId, What};
 use crate::history::{self, Event, Interval, Lane, LaneId, Micros, lane};
-
-/// Verdicts in the order in which they are told.
-pub(super) const VERDICTS: [Verdict; 8] = [
-    Verdict::Fail,
-    Verdict::Error,
-    Verdict::Inconclusive,
-    Verdict::Known,
-    Verdict::NoEvidence,
-    Verdict::Unsupported,
-    Verdict::Pass,
-    Verdict::Planned,
-];
 
 /// Breaches of one restart told one by one that were seen on no lane.
 pub(super) const OUTSIDE: usize = 200;

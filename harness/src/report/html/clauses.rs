@@ -3,9 +3,12 @@
 use std::fmt::Write;
 
 use super::super::escape::html;
-use super::super::human::{clauses::told_once, known_clause, with};
+use super::super::human::{
+    clauses::{VERDICTS, told_once},
+    known_clause, with,
+};
 use super::super::style::count;
-use super::book::{Book, Mark, VERDICTS};
+use super::book::{Book, Mark};
 use crate::clause::Level;
 use crate::clause::result::{ClauseResult, Verdict};
 

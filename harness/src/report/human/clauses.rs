@@ -10,7 +10,7 @@ use crate::clause::result::{ClauseResult, RunResult, Verdict};
 use crate::declaration::Known;
 
 /// In the order in which they are told.
-const VERDICTS: [Verdict; 7] = [
+pub(in crate::report) const VERDICTS: [Verdict; 8] = [
     Verdict::Fail,
     Verdict::Error,
     Verdict::Inconclusive,
@@ -18,6 +18,7 @@ const VERDICTS: [Verdict; 7] = [
     Verdict::NoEvidence,
     Verdict::Unsupported,
     Verdict::Pass,
+    Verdict::Planned,
 ];
 /// Reasons shown of each clause.
 const REASONS: usize = 4;
@@ -42,7 +43,7 @@ pub(super) fn write(page: &mut Page, run: &RunResult) {
 
 fn counts(page: &mut Page, run: &RunResult) {
     let mut table = Table::new(&[("verdict", Set::Left), ("MUST", Set::Right), ("SHOULD", Set::Right)]);
-    for verdict in VERDICTS {
+    for verdict in VERDICTS.into_iter().filter(|verdict| *verdict != Verdict::Planned) {
         let of = |level: Level| with(run, verdict).iter().filter(|clause| clause.level == level).count();
         let (must, should) = (of(Level::Must), of(Level::Should));
         if must + should > 0 {

@@ -354,6 +354,20 @@ pub(crate) fn hostile() -> RunResult {
     run
 }
 
+/// Every sample result, by name.
+pub(crate) fn all() -> Vec<(&'static str, RunResult)> {
+    vec![
+        ("passing", passing()),
+        ("failing", failing()),
+        ("inconclusive", inconclusive()),
+        ("interrupted", interrupted()),
+        ("invalid", invalid()),
+        ("erring", erring()),
+        ("stale", stale()),
+        ("hostile", hostile()),
+    ]
+}
+
 /// What lies beside a result, for as long as a closure runs.
 pub(crate) fn with_evidence<T>(output: &[u8], then: impl FnOnce(&Evidence<'_>) -> T) -> T {
     with_histories(vec![history()], output, then)

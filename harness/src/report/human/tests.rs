@@ -12,22 +12,9 @@ fn shown(run: &RunResult, width: usize, colour: bool, output: &[u8]) -> String {
     sample::with_evidence(output, |evidence| Human { width, colour }.render(run, evidence))
 }
 
-fn all() -> Vec<(&'static str, RunResult)> {
-    vec![
-        ("passing", sample::passing()),
-        ("failing", sample::failing()),
-        ("inconclusive", sample::inconclusive()),
-        ("interrupted", sample::interrupted()),
-        ("invalid", sample::invalid()),
-        ("erring", sample::erring()),
-        ("stale", sample::stale()),
-        ("hostile", sample::hostile()),
-    ]
-}
-
 #[test]
 fn no_line_is_wider_than_the_terminal() {
-    for (name, run) in all() {
+    for (name, run) in sample::all() {
         for columns in [40, 60, 80, 160] {
             for line in shown(&run, columns, false, &OUTPUT.repeat(20)).lines() {
                 // A word that is wider than its column is not broken: half a path is none.
@@ -41,7 +28,7 @@ fn no_line_is_wider_than_the_terminal() {
 
 #[test]
 fn without_colour_no_escape_byte_comes_through_whatever_the_target_sent() {
-    for (name, run) in all() {
+    for (name, run) in sample::all() {
         let text = shown(&run, 80, false, HOSTILE);
         let hostile = |c: char| c != '\n' && super::super::style::misleads(c);
         assert!(!text.contains(hostile), "{name}: {text:?}");
@@ -53,7 +40,7 @@ fn without_colour_no_escape_byte_comes_through_whatever_the_target_sent() {
 
 #[test]
 fn colour_changes_nothing_but_the_colour() {
-    for (name, run) in all() {
+    for (name, run) in sample::all() {
         let coloured = shown(&run, 80, true, HOSTILE);
         assert!(coloured.contains("\x1b["), "{name}");
         let plain = anstream::adapter::strip_str(&coloured).to_string();
@@ -63,7 +50,7 @@ fn colour_changes_nothing_but_the_colour() {
 
 #[test]
 fn no_line_ends_in_spaces_and_no_two_lines_are_empty() {
-    for (name, run) in all() {
+    for (name, run) in sample::all() {
         let text = shown(&run, 80, false, OUTPUT);
         assert!(text.lines().all(|line| line == line.trim_end()), "{name}: {text}");
         assert!(!text.contains("\n\n\n"), "{name}: {text}");
@@ -286,7 +273,7 @@ fn a_failing_run_reads_like_this() {
 fn look() {
     let look = std::env::var("LOOK").unwrap_or_else(|_| "failing".to_owned());
     let columns = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).unwrap_or(80);
-    for (name, run) in all() {
+    for (name, run) in sample::all() {
         if name == look {
             print!("{}", shown(&run, columns, std::env::var_os("NO_COLOR").is_none(), OUTPUT));
         }
