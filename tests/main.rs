@@ -33,6 +33,7 @@ fn main() -> ExitCode {
     }
     // Files whose cases take longest come first, and those that want the machine for themselves last.
     let files = [
+        ("reference", vec![reference::core()]),
         ("soak", soak::trials()),
         ("saboteurs", saboteurs::trials()),
         ("real_servers", real_servers::trials()),

@@ -36,12 +36,27 @@ pub fn run_trials(at_once: usize, trials: Vec<Trial>) -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
+/// A case that says what others say as well, or takes its time: left out of what is run after each change, unless
+/// `HOTSPEC_THOROUGH=1` asks for it, or the command line names cases. One that lacks its program stays left out.
+pub fn thorough(trial: Trial) -> Trial {
+    unless(
+        is_set("HOTSPEC_THOROUGH") || is_set("HOTSPEC_WHOLE") || Arguments::from_args().filter.is_some(),
+        trial,
+    )
+}
+
 /// A case that takes long: left out unless `HOTSPEC_WHOLE=1` asks for it. One that lacks its program stays left out.
 pub fn whole(trial: Trial) -> Trial {
-    if std::env::var_os("HOTSPEC_WHOLE").is_some_and(|value| value == "1") {
-        return trial;
-    }
-    trial.with_ignored_flag(true)
+    unless(is_set("HOTSPEC_WHOLE"), trial)
+}
+
+fn unless(asked: bool, trial: Trial) -> Trial {
+    if asked { trial } else { trial.with_ignored_flag(true) }
+}
+
+/// Whether a variable of the environment is 1.
+pub fn is_set(variable: &str) -> bool {
+    std::env::var_os(variable).is_some_and(|value| value == "1")
 }
 
 /// With others beside it.
@@ -88,7 +103,7 @@ pub fn free_case(
 ) -> Trial {
     let missing = programs.iter().find(|(program, _)| !is_in_path(program));
     let missing = missing.map(|(program, install)| format!("{program} not found in PATH ({install})"));
-    let required = std::env::var_os("HOTSPEC_REQUIRE_TARGETS").is_some_and(|value| value == "1");
+    let required = is_set("HOTSPEC_REQUIRE_TARGETS");
     let trial = match &missing {
         Some(what) if required => {
             let what = format!("{what}, and HOTSPEC_REQUIRE_TARGETS=1");
