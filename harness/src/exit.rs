@@ -1,5 +1,6 @@
 //! What the program's exit status says. Documented, and never changed.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use crate::clause::result::{RunResult, RunVerdict};
@@ -69,7 +70,12 @@ impl Failure {
 
     /// Tells it on standard error.
     pub fn tell(&self) -> ExitCode {
-        anstream::eprintln!("hotspec: {}", crate::report::style::clean(&self.message));
+        say(&format!("hotspec: {}", crate::report::style::clean(&self.message)));
         ExitCode::from(self.status)
     }
+}
+
+/// Says a line on standard error. If nobody can be told there, nobody can.
+pub fn say(line: &str) {
+    let _ = writeln!(anstream::stderr(), "{line}");
 }

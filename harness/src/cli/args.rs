@@ -99,7 +99,8 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u32).range(0..=20))]
     pub(super) again: u32,
     /// Also write a report, to a file or (default) to standard output: human, html, json, junit (XML), tap, markdown (for the
-    /// page of a job), github (annotations), gitlab (code quality)
+    /// page of a job), github (annotations), gitlab (code quality), ndjson (one line of JSON for each thing that happens, while
+    /// it happens)
     #[arg(long, value_name = "FORMAT[=PATH]")]
     pub(super) report: Vec<ReportArg>,
     /// Results of an earlier run (`--report json=FILE`, or its directory): fail only by what got worse since
@@ -351,10 +352,11 @@ pub(super) enum Format {
     Markdown,
     Github,
     Gitlab,
+    Ndjson,
 }
 
 impl Format {
-    const ALL: [(&str, Self); 8] = [
+    const ALL: [(&str, Self); 9] = [
         ("human", Self::Human),
         ("json", Self::Json),
         ("html", Self::Html),
@@ -363,6 +365,7 @@ impl Format {
         ("markdown", Self::Markdown),
         ("github", Self::Github),
         ("gitlab", Self::Gitlab),
+        ("ndjson", Self::Ndjson),
     ];
 }
 
@@ -478,7 +481,8 @@ pub(super) struct CheckArgs {
     #[arg(value_name = "RUN-DIR")]
     pub(super) run_dir: PathBuf,
     /// Also write a report, to a file or (default) to standard output: human, html, json, junit (XML), tap, markdown (for the
-    /// page of a job), github (annotations), gitlab (code quality)
+    /// page of a job), github (annotations), gitlab (code quality), ndjson (one line of JSON for each thing that happens, while
+    /// it happens)
     #[arg(long, value_name = "FORMAT[=PATH]")]
     pub(super) report: Vec<ReportArg>,
     /// Results of an earlier run (`--report json=FILE`, or its directory): fail only by what got worse since

@@ -51,7 +51,7 @@ pub(super) fn matrix(args: &MatrixArgs) -> Result<u8, Failure> {
     run.write(&table)?;
     let session = Session::begin(1)?;
     let table = run.all(waiting, table, &session)?;
-    present::print(&report::text(&table, present::width(), present::colour()));
+    present::print(&report::text(&table, present::width(), present::colour()))?;
     Ok(if session.is_broken_off() { exit::INTERRUPTED } else { status(&table) })
 }
 
@@ -262,7 +262,7 @@ impl Run<'_> {
             Err(why) => format!("no result: {}", clean(why)),
         };
         let name = clean(&pass.target.target.name);
-        anstream::eprintln!("{done}/{wanted} {name} {}/{}: {word} ({took})", pass.number, self.passes);
+        exit::say(&format!("{done}/{wanted} {name} {}/{}: {word} ({took})", pass.number, self.passes));
     }
 
     fn write(&self, table: &Matrix) -> Result<(), Failure> {

@@ -18,6 +18,7 @@ mod run_dir;
 mod select;
 mod selftest;
 mod session;
+mod sinks;
 mod soak;
 mod typed;
 

@@ -33,8 +33,14 @@ pub fn comparison(comparison: &Comparison) -> Result<String, serde_json::Error> 
 }
 
 pub(super) fn printable(value: &impl serde::Serialize) -> Result<String, serde_json::Error> {
-    let text = serde_json::to_string_pretty(value)?;
-    let mut out = String::with_capacity(text.len() + 1);
+    let mut text = harmless(&serde_json::to_string_pretty(value)?);
+    text.push('\n');
+    Ok(text)
+}
+
+/// JSON with nothing in it that steers or deceives; a parser gets all of it back.
+pub(super) fn harmless(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         // Outside of strings only line ends are such characters, and within them none is left bare.
         if c != '\n' && misleads(c) {
@@ -46,8 +52,7 @@ pub(super) fn printable(value: &impl serde::Serialize) -> Result<String, serde_j
             out.push(c);
         }
     }
-    out.push('\n');
-    Ok(out)
+    out
 }
 
 #[cfg(test)]
