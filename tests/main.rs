@@ -8,7 +8,9 @@ mod doctor;
 mod evidence;
 mod formats;
 mod gates;
+mod hostile;
 mod html;
+mod interrupted;
 mod matrix;
 mod nothing_left;
 mod plan;
@@ -38,10 +40,12 @@ fn main() -> ExitCode {
         ("real_servers", real_servers::trials()),
         ("evidence", evidence::trials()),
         ("matrix", matrix::trials()),
+        ("hostile", hostile::trials()),
         ("html", html::trials()),
         ("check", check::trials()),
         ("formats", formats::trials()),
         ("baseline", baseline::trials()),
+        ("interrupted", interrupted::trials()),
         ("gates", gates::trials()),
         ("side_by_side", side_by_side::trials()),
         ("nothing_left", nothing_left::trials()),
@@ -55,6 +59,7 @@ fn main() -> ExitCode {
     reference::end();
     check::end();
     formats::end();
+    hostile::end();
     html::end();
     saboteurs::end();
     code

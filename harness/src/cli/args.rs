@@ -38,6 +38,8 @@ pub(super) enum Verb {
     Check(CheckArgs),
     /// Say what got worse and what got better from one run to another
     Diff(DiffArgs),
+    /// Print the JSON Schema of what programs read
+    Schema(SchemaArgs),
     /// Say which witnesses work on this machine, why others don't, and what would enable them
     Doctor(DoctorArgs),
     /// See what this machine shows: put a server with one fault after another to the test
@@ -417,6 +419,21 @@ pub(super) enum ListFormat {
     Table,
     /// Markdown
     Markdown,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SchemaArgs {
+    /// Of what
+    #[arg(value_enum)]
+    pub(super) of: Described,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Described {
+    /// `--report json`, and results.json of a stored run
+    Report,
+    /// Each line of `--report ndjson`
+    Events,
 }
 
 #[derive(Debug, Args)]

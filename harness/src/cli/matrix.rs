@@ -17,8 +17,8 @@ use crate::clause::result::{RunResult, RunVerdict, Verdict};
 use crate::declaration::Span;
 use crate::exit::{self, Failure};
 use crate::manifest::Typed;
-use crate::report::matrix as report;
 use crate::report::style::clean;
+use crate::report::{json, matrix as report};
 use crate::scenario::file::Tag;
 use crate::target::builtin as targets;
 use crate::target::file::Target;
@@ -270,7 +270,7 @@ impl Run<'_> {
         let markdown = report::markdown(table, &machine);
         let at = |name: &str| self.args.out.join(name);
         let mut pages = vec![
-            (at("matrix.json"), serde_json::to_string_pretty(table).map_err(Failure::own)?),
+            (at("matrix.json"), json::matrix(table).map_err(Failure::own)?),
             (at("matrix.html"), report::html(table, &machine)),
         ];
         if let Some(path) = &self.args.markdown {

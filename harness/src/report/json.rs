@@ -2,6 +2,7 @@
 
 use super::style::misleads;
 use crate::clause::compare::Comparison;
+use crate::clause::matrix::Matrix;
 use crate::clause::result::RunResult;
 use crate::clause::sum::Sum;
 
@@ -22,6 +23,14 @@ pub fn json(run: &RunResult) -> Result<String, serde_json::Error> {
 /// As serde_json; a sum gives none.
 pub fn sum(sum: &Sum) -> Result<String, serde_json::Error> {
     printable(sum)
+}
+
+/// A table of many targets as JSON, in the same form.
+///
+/// # Errors
+/// As serde_json; a table gives none.
+pub fn matrix(table: &Matrix) -> Result<String, serde_json::Error> {
+    printable(table)
 }
 
 /// A comparison of two runs as JSON, in the same form.

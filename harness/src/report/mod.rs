@@ -5,6 +5,7 @@
 //! - [`human`]: for those who read it in a terminal
 //! - [`mod@html`]: for those who want to see it, in a browser
 //! - [`json`]: for programs
+//! - [`schema`]: what these find there
 //! - [`events`]: for programs that watch a run
 //! - [`gate`]: for pipelines: JUnit, TAP, Markdown, annotations, code quality
 //! - [`catalogue`]: what there is: clauses, scenarios, targets
@@ -38,6 +39,7 @@ pub mod matrix;
 pub mod packets;
 mod page;
 pub mod plan;
+pub mod schema;
 pub mod selftest;
 pub mod soak;
 pub mod style;
