@@ -11,10 +11,13 @@ use serde_json::Value;
 
 use crate::support::{PYTHON, Run, case_with, hotspec, run, schema, tempdir};
 
+/// What a format has to be besides harmless.
+type Check = fn(&str);
+
 pub fn trials() -> Vec<Trial> {
     let python = [PYTHON];
     let mut trials = Vec::new();
-    let formats: [(&str, fn(&str)); 9] = [
+    let formats: [(&str, Check); 9] = [
         ("human", |text| assert!(text.contains("FAIL"), "{text}")),
         ("json", json),
         ("ndjson", ndjson),

@@ -20,6 +20,7 @@ mod saboteurs;
 mod selftest;
 mod side_by_side;
 mod soak;
+mod stability;
 mod support;
 
 use std::process::ExitCode;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         ("nothing_left", nothing_left::trials()),
         ("bad_input", bad_input::trials()),
         ("plan", plan::trials()),
+        ("stability", stability::trials()),
         ("doctor", doctor::trials()),
         ("selftest", selftest::trials()),
         ("reference", reference::trials()),

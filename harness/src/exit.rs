@@ -24,6 +24,19 @@ pub const OWN_FAULT: u8 = 70;
 /// The user broke the run off.
 pub const INTERRUPTED: u8 = 130;
 
+/// All of them, with the names by which STABILITY.md promises them.
+pub const ALL: [(u8, &str); 9] = [
+    (CONFORMS, "conforms"),
+    (BREAKS, "breaks"),
+    (INCONCLUSIVE, "inconclusive"),
+    (INVALID, "invalid"),
+    (NOTHING_SELECTED, "nothing selected"),
+    (USAGE, "usage"),
+    (BAD_FILE, "bad file"),
+    (OWN_FAULT, "own fault"),
+    (INTERRUPTED, "interrupted"),
+];
+
 /// The exit status for a run.
 pub fn of_run(result: &RunResult) -> u8 {
     if result.interrupted {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::{Format, ReportArg};
 use super::{present, run_dir};
+use crate::clause::result::RunResult;
 use crate::exit::Failure;
 use crate::manifest::Manifest;
 use crate::report::events::{self, Begun, Ended, Line, Of};
@@ -146,7 +147,7 @@ impl Sinks {
     ///
     /// # Errors
     /// Something could not be written; all but the last of it was told.
-    pub(super) fn end(mut self, run: &crate::clause::result::RunResult, status: u8) -> Result<u8, Failure> {
+    pub(super) fn end(mut self, run: &RunResult, status: u8) -> Result<u8, Failure> {
         events::clauses(run).for_each(|line| self.line(&line));
         let status = self.troubles.status(status);
         self.line(&events::over(run, status));
