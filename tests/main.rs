@@ -8,7 +8,9 @@ mod doctor;
 mod evidence;
 mod formats;
 mod gates;
+mod hostile;
 mod html;
+mod interrupted;
 mod matrix;
 mod nothing_left;
 mod plan;
@@ -18,6 +20,7 @@ mod saboteurs;
 mod selftest;
 mod side_by_side;
 mod soak;
+mod stability;
 mod support;
 
 use std::process::ExitCode;
@@ -39,15 +42,18 @@ fn main() -> ExitCode {
         ("real_servers", real_servers::trials()),
         ("evidence", evidence::trials()),
         ("matrix", matrix::trials()),
+        ("hostile", hostile::trials()),
         ("html", html::trials()),
         ("check", check::trials()),
         ("formats", formats::trials()),
         ("baseline", baseline::trials()),
+        ("interrupted", interrupted::trials()),
         ("gates", gates::trials()),
         ("side_by_side", side_by_side::trials()),
         ("nothing_left", nothing_left::trials()),
         ("bad_input", bad_input::trials()),
         ("plan", plan::trials()),
+        ("stability", stability::trials()),
         ("doctor", doctor::trials()),
         ("selftest", selftest::trials()),
         ("reference", reference::trials()),
@@ -56,6 +62,7 @@ fn main() -> ExitCode {
     reference::end();
     check::end();
     formats::end();
+    hostile::end();
     html::end();
     saboteurs::end();
     code

@@ -5,6 +5,7 @@
 pub mod chromium;
 pub mod permission;
 pub mod processes;
+pub mod schema;
 pub mod targets;
 
 use std::collections::BTreeMap;
@@ -164,7 +165,7 @@ pub struct Run {
 /// `hotspec run` with these arguments, up to its end, with a run directory of its own.
 ///
 /// # Panics
-/// It wrote no report.
+/// It wrote no report, or one that is not as the published schema says.
 pub fn run<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> Run {
     let temp = tempdir();
     let (dir, report) = (temp.path().join("run"), temp.path().join("report.json"));
@@ -177,6 +178,7 @@ pub fn run<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) ->
     let results = serde_json::from_str(&json).unwrap_or_else(|error| {
         panic!("no report after {:?}: {error}; {}\n{stdout}\n{stderr}", begun.elapsed(), output.status)
     });
+    schema::report().holds(&json);
     Run { status: output.status.code(), stdout, stderr, json, results, dir, temp }
 }
 

@@ -38,6 +38,8 @@ pub(super) enum Verb {
     Check(CheckArgs),
     /// Say what got worse and what got better from one run to another
     Diff(DiffArgs),
+    /// Print the JSON Schema of what programs read
+    Schema(SchemaArgs),
     /// Say which witnesses work on this machine, why others don't, and what would enable them
     Doctor(DoctorArgs),
     /// See what this machine shows: put a server with one fault after another to the test
@@ -99,7 +101,8 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u32).range(0..=20))]
     pub(super) again: u32,
     /// Also write a report, to a file or (default) to standard output: human, html, json, junit (XML), tap, markdown (for the
-    /// page of a job), github (annotations), gitlab (code quality)
+    /// page of a job), github (annotations), gitlab (code quality), ndjson (one line of JSON for each thing that happens, while
+    /// it happens)
     #[arg(long, value_name = "FORMAT[=PATH]")]
     pub(super) report: Vec<ReportArg>,
     /// Results of an earlier run (`--report json=FILE`, or its directory): fail only by what got worse since
@@ -351,10 +354,11 @@ pub(super) enum Format {
     Markdown,
     Github,
     Gitlab,
+    Ndjson,
 }
 
 impl Format {
-    const ALL: [(&str, Self); 8] = [
+    const ALL: [(&str, Self); 9] = [
         ("human", Self::Human),
         ("json", Self::Json),
         ("html", Self::Html),
@@ -363,6 +367,7 @@ impl Format {
         ("markdown", Self::Markdown),
         ("github", Self::Github),
         ("gitlab", Self::Gitlab),
+        ("ndjson", Self::Ndjson),
     ];
 }
 
@@ -414,6 +419,21 @@ pub(super) enum ListFormat {
     Table,
     /// Markdown
     Markdown,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SchemaArgs {
+    /// Of what
+    #[arg(value_enum)]
+    pub(super) of: Described,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Described {
+    /// `--report json`, and results.json of a stored run
+    Report,
+    /// Each line of `--report ndjson`
+    Events,
 }
 
 #[derive(Debug, Args)]
@@ -478,7 +498,8 @@ pub(super) struct CheckArgs {
     #[arg(value_name = "RUN-DIR")]
     pub(super) run_dir: PathBuf,
     /// Also write a report, to a file or (default) to standard output: human, html, json, junit (XML), tap, markdown (for the
-    /// page of a job), github (annotations), gitlab (code quality)
+    /// page of a job), github (annotations), gitlab (code quality), ndjson (one line of JSON for each thing that happens, while
+    /// it happens)
     #[arg(long, value_name = "FORMAT[=PATH]")]
     pub(super) report: Vec<ReportArg>,
     /// Results of an earlier run (`--report json=FILE`, or its directory): fail only by what got worse since

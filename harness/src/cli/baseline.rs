@@ -78,6 +78,6 @@ pub(super) fn diff(args: &DiffArgs) -> Result<u8, Failure> {
         }
         DiffFormat::Json => report::json::comparison(&comparison).map_err(Failure::own)?,
     };
-    present::print(&text);
+    present::print(&text)?;
     Ok(comparison.status(&now))
 }

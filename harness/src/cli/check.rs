@@ -3,7 +3,9 @@
 use super::args::CheckArgs;
 use super::baseline::Baseline;
 use super::present;
-use crate::exit::Failure;
+use super::sinks::Sinks;
+use crate::exit::{self, Failure};
+use crate::manifest::Manifest;
 
 /// Judges a stored run.
 ///
@@ -13,6 +15,8 @@ pub(super) fn check(args: &CheckArgs) -> Result<u8, Failure> {
     let judged = present::judge(&args.run_dir)?;
     let baseline =
         args.baseline.as_deref().map(|path| Baseline::read(path, judged.result.profile)).transpose()?;
-    let sinks = present::open(&args.report)?;
+    let mut sinks = Sinks::open(&args.report)?;
+    let manifest = Manifest::read(&args.run_dir.join("manifest.json"));
+    sinks.begin(&manifest.map_err(|error| Failure::new(exit::BAD_FILE, error))?, &args.run_dir);
     judged.tell(&args.run_dir, sinks, baseline.as_ref())
 }

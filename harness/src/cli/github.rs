@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::present::print;
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
 use crate::report::gate::{Cases, annotations, summary};
 
 /// Whether hotspec runs in a step of a workflow.
@@ -23,10 +23,11 @@ pub(super) fn tell(cases: &Cases<'_>, human: Option<String>) -> Result<(), Failu
     match human {
         Some(human) => {
             let token = format!("{:032x}", rand::random::<u128>());
-            print(&annotations::inert(&human, &token));
-            print(&annotations);
+            print(&annotations::inert(&human, &token))?;
+            print(&annotations)?;
         }
-        None => anstream::eprint!("{annotations}"),
+        None if annotations.is_empty() => {}
+        None => exit::say(annotations.trim_end()),
     }
     let Some(page) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else {
         return Ok(());

@@ -17,8 +17,8 @@ use crate::clause::result::{RunResult, RunVerdict, Verdict};
 use crate::declaration::Span;
 use crate::exit::{self, Failure};
 use crate::manifest::Typed;
-use crate::report::matrix as report;
 use crate::report::style::clean;
+use crate::report::{json, matrix as report};
 use crate::scenario::file::Tag;
 use crate::target::builtin as targets;
 use crate::target::file::Target;
@@ -51,7 +51,7 @@ pub(super) fn matrix(args: &MatrixArgs) -> Result<u8, Failure> {
     run.write(&table)?;
     let session = Session::begin(1)?;
     let table = run.all(waiting, table, &session)?;
-    present::print(&report::text(&table, present::width(), present::colour()));
+    present::print(&report::text(&table, present::width(), present::colour()))?;
     Ok(if session.is_broken_off() { exit::INTERRUPTED } else { status(&table) })
 }
 
@@ -262,7 +262,7 @@ impl Run<'_> {
             Err(why) => format!("no result: {}", clean(why)),
         };
         let name = clean(&pass.target.target.name);
-        anstream::eprintln!("{done}/{wanted} {name} {}/{}: {word} ({took})", pass.number, self.passes);
+        exit::say(&format!("{done}/{wanted} {name} {}/{}: {word} ({took})", pass.number, self.passes));
     }
 
     fn write(&self, table: &Matrix) -> Result<(), Failure> {
@@ -270,7 +270,7 @@ impl Run<'_> {
         let markdown = report::markdown(table, &machine);
         let at = |name: &str| self.args.out.join(name);
         let mut pages = vec![
-            (at("matrix.json"), serde_json::to_string_pretty(table).map_err(Failure::own)?),
+            (at("matrix.json"), json::matrix(table).map_err(Failure::own)?),
             (at("matrix.html"), report::html(table, &machine)),
         ];
         if let Some(path) = &self.args.markdown {

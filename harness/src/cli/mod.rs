@@ -15,9 +15,11 @@ mod pool;
 mod present;
 mod run;
 mod run_dir;
+mod schema;
 mod select;
 mod selftest;
 mod session;
+mod sinks;
 mod soak;
 mod typed;
 
@@ -57,6 +59,7 @@ pub fn main() -> ExitCode {
         Verb::Explain(args) => explain::explain(&args),
         Verb::Check(args) => check::check(&args),
         Verb::Diff(args) => baseline::diff(&args),
+        Verb::Schema(args) => schema::schema(&args),
         Verb::Doctor(args) => doctor::doctor(&args),
         Verb::Selftest(args) => selftest::selftest(&args),
         // Reached only with options before the verb, of which there are none.

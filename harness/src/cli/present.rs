@@ -3,16 +3,17 @@
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::{IsTerminal, Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, IsTerminal, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::args::{Format, ReportArg};
+use super::args::Format;
 use super::baseline::Baseline;
 use super::github;
-use super::run_dir::Files;
+use super::run_dir::{self, Files};
+use super::sinks::Sinks;
 use crate::clause::Level;
 use crate::clause::judge::{self, Recorded};
-use crate::clause::result::{ClauseResult, RunResult, RunVerdict};
+use crate::clause::result::{ClauseResult, Problem, RunResult, RunVerdict};
 use crate::exit::{self, Failure};
 use crate::history::event::Stop;
 use crate::history::{Event, file};
@@ -48,9 +49,17 @@ pub(super) fn judge(dir: &Path) -> Result<Judged, Failure> {
     for entry in manifest.scenarios.iter().filter(|entry| entry.unsupported.is_none()) {
         // No history if the run was broken off before this scenario began.
         for files in Files::made(dir, &entry.name) {
+            if fs::metadata(&files.history).is_ok_and(|history| history.len() == 0) {
+                let history = files.history.display().to_string();
+                exit::say(&format!(
+                    "hotspec: {}: nothing is in it; it was left out",
+                    report::style::clean(&history)
+                ));
+                continue;
+            }
             let stored = file::read(&files.history).map_err(bad_file)?;
             if let Some(cut) = stored.cut {
-                anstream::eprintln!("hotspec: {}", report::style::clean(&cut));
+                exit::say(&format!("hotspec: {}", report::style::clean(&cut)));
             }
             recorded.push(Recorded { entry, events: stored.events });
             outputs.insert(entry.name.clone(), tail(&files.output));
@@ -77,53 +86,6 @@ fn tail(path: &Path) -> Vec<u8> {
         Ok(bytes)
     };
     read().unwrap_or_default()
-}
-
-/// Opened before the run, so that a report that can't be written is told before an hour is spent.
-pub(super) struct Sink {
-    format: Format,
-    file: Option<(File, PathBuf)>,
-}
-
-/// Opens what the reports go to.
-///
-/// # Errors
-/// A file that can't be written.
-pub(super) fn open(reports: &[ReportArg]) -> Result<Vec<Sink>, Failure> {
-    let open = |report: &ReportArg| {
-        let file = match &report.path {
-            None => None,
-            Some(path) => {
-                let file = File::create(path).map_err(|error| {
-                    Failure::usage(format!("failed to write the report {}: {error}", path.display()))
-                })?;
-                Some((file, path.clone()))
-            }
-        };
-        Ok(Sink { format: report.format, file })
-    };
-    reports.iter().map(open).collect()
-}
-
-/// Writes each report, in the words for its format; returns whether standard output is taken.
-///
-/// # Errors
-/// A file can't be written.
-pub(super) fn write(
-    sinks: Vec<Sink>,
-    text: impl Fn(Format) -> Result<String, Failure>,
-) -> Result<bool, Failure> {
-    let taken = sinks.iter().any(|sink| sink.file.is_none());
-    for sink in sinks {
-        let text = text(sink.format)?;
-        match sink.file {
-            Some((mut file, path)) => file
-                .write_all(text.as_bytes())
-                .map_err(|error| Failure::own(format!("failed to write {}: {error}", path.display())))?,
-            None => print(&text),
-        }
-    }
-    Ok(taken)
 }
 
 impl Judged {
@@ -161,10 +123,11 @@ impl Judged {
     pub(super) fn tell(
         &self,
         dir: &Path,
-        sinks: Vec<Sink>,
+        mut sinks: Sinks,
         baseline: Option<&Baseline>,
     ) -> Result<u8, Failure> {
-        let json = self.store(dir)?;
+        let json = self.json()?;
+        sinks.troubles.note(store(dir, &json));
         let packets = packets(dir, &self.histories);
         let evidence = self.evidence(dir, &packets);
         let against = baseline.map(|baseline| (baseline, baseline.compared(self)));
@@ -189,37 +152,53 @@ impl Judged {
                 Format::Markdown => gate::summary::summary(&cases),
                 Format::Github => gate::annotations::annotations(&cases),
                 Format::Gitlab => gate::quality::quality(&cases).map_err(Failure::own)?,
+                // Written line by line.
+                Format::Ndjson => String::new(),
             })
         };
-        let taken = write(sinks, text)?;
-        let shown = (!taken).then(|| human(width(), colour()));
-        if github::is_there() {
-            github::tell(&cases, shown)?;
-        } else if let Some(shown) = shown {
-            print(&shown);
-        }
-        Ok(comparison
-            .map_or_else(|| exit::of_run(&self.result), |comparison| comparison.status(&self.result)))
+        let shown = (!sinks.take_stdout()).then(|| human(width(), colour()));
+        sinks.write(text);
+        let told = match shown {
+            shown if github::is_there() => github::tell(&cases, shown),
+            Some(shown) => print(&shown),
+            None => Ok(()),
+        };
+        sinks.troubles.note(told);
+        let status = comparison
+            .map_or_else(|| exit::of_run(&self.result), |comparison| comparison.status(&self.result));
+        sinks.end(&self.result, status)
     }
 
-    /// Stores the results; returns them as JSON.
+    /// Stores the results.
     ///
     /// # Errors
     /// They can't be written.
-    pub(super) fn store(&self, dir: &Path) -> Result<String, Failure> {
-        let json = report::json::json(&self.result).map_err(Failure::own)?;
-        let results = dir.join(RESULTS);
-        fs::write(&results, &json)
-            .map_err(|error| Failure::own(format!("failed to write {}: {error}", results.display())))?;
-        Ok(json)
+    pub(super) fn store(&self, dir: &Path) -> Result<(), Failure> {
+        store(dir, &self.json()?)
+    }
+
+    fn json(&self) -> Result<String, Failure> {
+        report::json::json(&self.result).map_err(Failure::own)
+    }
+
+    /// Adds what kept scenarios from being stored, so that they could not be judged by all that they showed.
+    pub(super) fn add_problems(&mut self, problems: Vec<Problem>, broken_off: bool) {
+        if problems.is_empty() {
+            return;
+        }
+        self.result.verdict = RunVerdict::Error;
+        // Those that were not begun any more were left out for that, and nobody broke the run off.
+        self.result.interrupted = broken_off;
+        self.result.problems.extend(problems);
     }
 
     /// Tells a person.
-    pub(super) fn print(&self, dir: &Path) {
+    ///
+    /// # Errors
+    /// Standard output can't be written.
+    pub(super) fn print(&self, dir: &Path) -> Result<(), Failure> {
         let packets = packets(dir, &self.histories);
-        print(
-            &Human { width: width(), colour: colour() }.render(&self.result, &self.evidence(dir, &packets)),
-        );
+        print(&Human { width: width(), colour: colour() }.render(&self.result, &self.evidence(dir, &packets)))
     }
 
     fn evidence<'a>(&'a self, dir: &'a Path, packets: &'a Packets) -> Evidence<'a> {
@@ -246,9 +225,26 @@ fn packets(dir: &Path, histories: &BTreeMap<String, Vec<Vec<Event>>>) -> Packets
     histories.keys().map(of).collect()
 }
 
+fn store(dir: &Path, json: &str) -> Result<(), Failure> {
+    let results = dir.join(RESULTS);
+    run_dir::replace(&results, json).map_err(|error| {
+        let todo = "make room there, or name another place by --run-dir";
+        Failure::own(format!("failed to write {}: {error}; {todo}", results.display()))
+    })
+}
+
 /// Prints to standard output; a reader that has gone away is no error.
-pub(super) fn print(text: &str) {
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+///
+/// # Errors
+/// It can't be written.
+pub(super) fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::own(format!("failed to write to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether standard output shows colours.

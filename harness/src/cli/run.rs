@@ -9,6 +9,7 @@ use super::present::{self, Judged};
 use super::run_dir::{Files, RunDir};
 use super::select::{Selection, select};
 use super::session::Session;
+use super::sinks::Sinks;
 use super::{isolation, known, packets, typed};
 use crate::client::http1::Request;
 use crate::declaration::Documented;
@@ -46,13 +47,14 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
     let prepared = Prepared::of(args)?;
     if args.dry_run {
         let plan = manifest(&prepared, prepared.seed);
-        present::print(&report::plan::render(&plan, present::width(), present::colour()));
+        present::print(&report::plan::render(&plan, present::width(), present::colour()))?;
         return Ok(exit::CONFORMS);
     }
-    let sinks = present::open(&args.report)?;
+    let mut sinks = Sinks::open(&args.report)?;
     let run_dir = RunDir::create(args.run_dir.as_deref())?;
     let session = Session::begin(args.beside)?;
-    let judged = prepared.make(&session, &run_dir, prepared.seed)?;
+    let made = prepared.make(&session, &run_dir, prepared.seed, &mut sinks);
+    let judged = made.inspect_err(|failure| sinks.fail(failure))?;
     judged.tell(&run_dir.path, sinks, prepared.baseline.as_ref())
 }
 
@@ -115,13 +117,24 @@ impl<'a> Prepared<'a> {
     ///
     /// # Errors
     /// Something can't be written or read; what happens within the run is told by its result.
-    pub(super) fn make(&self, session: &Session, run_dir: &RunDir, seed: u64) -> Result<Judged, Failure> {
+    pub(super) fn make(
+        &self,
+        session: &Session,
+        run_dir: &RunDir,
+        seed: u64,
+        sinks: &mut Sinks,
+    ) -> Result<Judged, Failure> {
         let Self { args, target, selection, isolation, .. } = self;
         let manifest = manifest(self, seed);
         let text = serde_json::to_string_pretty(&manifest).map_err(Failure::own)?;
         let path = run_dir.path.join("manifest.json");
-        fs::write(&path, text)
-            .map_err(|error| Failure::own(format!("failed to write {}: {error}", path.display())))?;
+        fs::write(&path, text).map_err(|error| {
+            Failure::own(format!(
+                "failed to write {}: {error}; --run-dir names another place",
+                path.display()
+            ))
+        })?;
+        sinks.begin(&manifest, &run_dir.path);
         let jobs = Jobs {
             target,
             selection,
@@ -132,18 +145,20 @@ impl<'a> Prepared<'a> {
             descriptor_limit: self.descriptor_limit,
         };
         let at_once = at_once(args, target, *isolation);
-        session.run_all(jobs.of(|_| true)?, at_once)?;
+        let mut problems = session.run_all(jobs.of(|_| true)?, at_once, &mut |news| sinks.hear(news))?;
         let mut judged = present::judge(&run_dir.path)?;
         for _ in 0..args.again {
             let undecided = judged.undecided(self.baseline.as_ref());
-            if undecided.is_empty() || session.is_broken_off() {
+            if undecided.is_empty() || session.is_broken_off() || !problems.is_empty() {
                 break;
             }
             let few = at_once.min(AT_ONCE_AGAIN * processors::available());
-            session.run_all(jobs.of(|name| undecided.contains(name))?, few)?;
+            let again = jobs.of(|name| undecided.contains(name))?;
+            problems = session.run_all(again, few, &mut |news| sinks.hear(news))?;
             judged = present::judge(&run_dir.path)?;
         }
-        packets::keep_failed(&run_dir.path, &judged)?;
+        sinks.troubles.note(packets::keep_failed(&run_dir.path, &judged));
+        judged.add_problems(problems, session.is_broken_off());
         Ok(judged)
     }
 }
@@ -339,6 +354,7 @@ impl Jobs<'_> {
             .map_err(|error| Failure::own(format!("failed to make {}: {error}", files.target.display())))?;
         Ok(Job {
             target: self.target.clone(),
+            attempt: files.attempt,
             plan: Plan::new(scenario, &self.target.endpoints, &limits, self.manifest.seed),
             limits,
             model: self.target.model,

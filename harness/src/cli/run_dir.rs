@@ -29,6 +29,8 @@ pub(super) struct RunDir {
 
 /// Where an attempt at a scenario is stored.
 pub(super) struct Files {
+    /// Which attempt it is, counted from 1.
+    pub(super) attempt: u32,
     /// What was seen.
     pub(super) history: PathBuf,
     /// What the target wrote.
@@ -47,14 +49,15 @@ impl Files {
 
     /// Of the next attempt: a scenario's are numbered without a gap, whichever it was left out of.
     pub(super) fn next(run: &Path, scenario: &str) -> Self {
-        let made = Self::made(run, scenario).count();
+        let made = Self::made(run, scenario).last().map_or(0, |files| files.attempt);
         Self::of(run, scenario, made + 1)
     }
 
     /// Attempts are counted from 1.
-    fn of(run: &Path, scenario: &str, attempt: usize) -> Self {
+    fn of(run: &Path, scenario: &str, attempt: u32) -> Self {
         let name = if attempt == 1 { scenario.to_owned() } else { format!("{scenario}.{attempt}") };
         Self {
+            attempt,
             history: run.join("history").join(format!("{name}.ndjson")),
             output: run.join("output").join(format!("{name}.log")),
             packets: run.join("packets").join(format!("{name}.pcapng")),
@@ -162,7 +165,17 @@ fn fresh_name(prefix: &str) -> String {
 pub(super) fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let beside = path.with_file_name(format!(".{name}.part"));
-    fs::write(&beside, text).and_then(|()| fs::rename(&beside, path))
+    let written = fs::write(&beside, text).and_then(|()| {
+        // Who may read what is there may read what takes its place.
+        if let Ok(there) = fs::metadata(path) {
+            fs::set_permissions(&beside, there.permissions())?;
+        }
+        fs::rename(&beside, path)
+    });
+    if written.is_err() {
+        let _ = fs::remove_file(&beside);
+    }
+    written
 }
 
 /// The link is made beside its place and renamed, so that it is never absent.

@@ -1,6 +1,6 @@
 //! Runs scenarios, several at a time, each on a thread of its own.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::IsTerminal;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -9,8 +9,12 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::watch;
 
+use crate::clause::result::Problem;
 use crate::exit::{self, Failure};
-use crate::scenario::runner::{self, Job, Progress};
+use crate::history::event::Stop;
+use crate::report::style;
+use crate::scenario::progress::{Doing, News, Progress};
+use crate::scenario::runner::{self, Job};
 use crate::witness::processors::{self, Processors};
 
 /// So many scenarios for each processor run however busy the machine is, those of all the runs that share it: a run has to come to
@@ -44,12 +48,18 @@ impl Session {
         *self.interrupt.borrow()
     }
 
-    /// Runs all jobs, at most `at_once` at a time.
+    /// Runs all jobs, at most `at_once` at a time. Whatever they tell meanwhile goes to `hear`. Returns those whose history could not
+    /// be written; after one of them none is begun any more.
     ///
     /// # Errors
-    /// A history could not be written, or a thread could not be had.
-    pub(super) fn run_all(&self, jobs: Vec<Job>, at_once: usize) -> Result<(), Failure> {
-        run_all(jobs, at_once, Pace::new(self.runs), &self.interrupt)
+    /// A thread could not be had.
+    pub(super) fn run_all(
+        &self,
+        jobs: Vec<Job>,
+        at_once: usize,
+        hear: &mut dyn FnMut(&Progress),
+    ) -> Result<Vec<Problem>, Failure> {
+        run_all(jobs, at_once, Pace::new(self.runs), &self.interrupt, hear)
     }
 }
 
@@ -58,12 +68,13 @@ fn run_all(
     at_once: usize,
     mut pace: Pace,
     interrupt: &watch::Receiver<bool>,
-) -> Result<(), Failure> {
+    hear: &mut dyn FnMut(&Progress),
+) -> Result<Vec<Problem>, Failure> {
     let (sender, progress) = mpsc::channel();
     let mut waiting: VecDeque<Job> = jobs.into();
     let mut bar = Bar::new(waiting.len());
-    let mut running: Vec<JoinHandle<std::io::Result<()>>> = Vec::new();
-    let mut trouble = None;
+    let mut running: Vec<JoinHandle<Result<(), Problem>>> = Vec::new();
+    let mut problems: Vec<Problem> = Vec::new();
     while !waiting.is_empty() || !running.is_empty() {
         let room = at_once.saturating_sub(running.len()).min(waiting.len());
         // What is left over is of no matter where nothing could begin.
@@ -71,26 +82,39 @@ fn run_all(
         for job in waiting.drain(..more) {
             running.push(start(job, interrupt.clone(), sender.clone())?);
         }
-        if *interrupt.borrow() {
+        if *interrupt.borrow() || !problems.is_empty() {
             waiting.clear();
         }
-        if let Ok(news) = progress.recv_timeout(LOOK_EVERY) {
+        let news = progress.recv_timeout(LOOK_EVERY);
+        news.iter().cloned().chain(progress.try_iter()).for_each(|news| {
             bar.show(&news);
-        }
+            hear(&news);
+        });
         let (ended, going): (Vec<_>, Vec<_>) = running.into_iter().partition(JoinHandle::is_finished);
         running = going;
-        for thread in ended {
-            match thread.join() {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => trouble = Some(format!("failed to write the history: {error}")),
-                Err(_) => {
-                    trouble = Some("a scenario's thread panicked; this is a fault of hotspec".to_owned())
-                }
+        for problem in ended.into_iter().filter_map(problem) {
+            if problems.is_empty() {
+                bar.clear();
+                let why = style::clean(&problem.message);
+                exit::say(&format!("hotspec: {why}; no other scenario is begun"));
             }
+            problems.push(problem);
         }
     }
+    progress.try_iter().for_each(|news| hear(&news));
     bar.clear();
-    trouble.map_or(Ok(()), |why| Err(Failure::own(why)))
+    Ok(problems)
+}
+
+/// What a scenario's thread came to, if it left no history.
+fn problem(thread: JoinHandle<Result<(), Problem>>) -> Option<Problem> {
+    let scenario = thread.thread().name().unwrap_or_default().to_owned();
+    let panicked = || Problem {
+        scenario,
+        stage: Stop::Harness,
+        message: "a scenario's thread panicked; this is a fault of hotspec".to_owned(),
+    };
+    thread.join().unwrap_or_else(|_| Err(panicked())).err()
 }
 
 /// Begins scenarios only as fast as the machine has processors for them: a server that has to share one with forty that all
@@ -128,10 +152,21 @@ fn start(
     job: Job,
     interrupt: watch::Receiver<bool>,
     progress: mpsc::Sender<Progress>,
-) -> Result<JoinHandle<std::io::Result<()>>, Failure> {
+) -> Result<JoinHandle<Result<(), Problem>>, Failure> {
+    let name = job.plan.name.clone();
+    let run = move || {
+        runner::run(&job, interrupt, &progress).map_err(|error| Problem {
+            scenario: job.plan.name.clone(),
+            stage: Stop::Harness,
+            message: format!(
+                "{}; make room there, or name another place by --run-dir",
+                runner::unwritten(&job, &error)
+            ),
+        })
+    };
     std::thread::Builder::new()
-        .name(job.plan.name.clone())
-        .spawn(move || runner::run(&job, interrupt, &progress))
+        .name(name)
+        .spawn(run)
         .map_err(|error| Failure::own(format!("failed to start a thread: {error}")))
 }
 
@@ -155,12 +190,11 @@ fn watch_signals() -> Result<watch::Receiver<bool>, Failure> {
                     _ = term.recv() => {}
                 }
                 if sender.send_replace(true) {
+                    exit::say("hotspec: ended at once; nothing more is judged or written");
                     // The wardens notice that we are gone, and take their trees down.
                     std::process::exit(i32::from(exit::INTERRUPTED));
                 }
-                anstream::eprintln!(
-                    "hotspec: breaking off; what was recorded is still reported (again: at once)"
-                );
+                exit::say("hotspec: breaking off; what was recorded is still reported (again: at once)");
             }
         });
     };
@@ -172,7 +206,7 @@ fn watch_signals() -> Result<watch::Receiver<bool>, Failure> {
 /// One line on a terminal that says what goes on; nothing elsewhere.
 struct Bar {
     bar: Option<ProgressBar>,
-    doing: std::collections::BTreeMap<String, &'static str>,
+    doing: BTreeMap<String, Doing>,
 }
 
 impl Bar {
@@ -185,20 +219,24 @@ impl Bar {
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         });
-        Self { bar, doing: std::collections::BTreeMap::new() }
+        Self { bar, doing: BTreeMap::new() }
     }
 
     fn show(&mut self, news: &Progress) {
         let Some(bar) = &self.bar else { return };
-        if news.done {
-            self.doing.remove(&news.scenario);
-            bar.inc(1);
-        } else {
-            self.doing.insert(news.scenario.clone(), news.doing);
+        match &news.news {
+            News::Doing(doing) => {
+                self.doing.insert(news.scenario.clone(), *doing);
+            }
+            News::Instant { .. } => return,
+            News::Over { .. } => {
+                self.doing.remove(&news.scenario);
+                bar.inc(1);
+            }
         }
-        let mut count: std::collections::BTreeMap<&str, usize> = std::collections::BTreeMap::new();
+        let mut count: BTreeMap<&str, usize> = BTreeMap::new();
         for doing in self.doing.values() {
-            *count.entry(doing).or_default() += 1;
+            *count.entry(doing.as_str()).or_default() += 1;
         }
         let message: Vec<String> = count.iter().map(|(doing, many)| format!("{many} {doing}")).collect();
         bar.set_message(message.join(", "));

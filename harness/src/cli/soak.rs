@@ -9,8 +9,9 @@ use super::present::{self, Judged};
 use super::run::Prepared;
 use super::run_dir::{self, RunDir, SOAK};
 use super::session::Session;
+use super::sinks::Sinks;
 use crate::clause::sum::Sum;
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
 use crate::report;
 
 /// Restarts that are judged unless the command line says otherwise: fewer than 1 % lose anything then, at 95 %.
@@ -37,7 +38,7 @@ pub(super) fn soak(args: &SoakArgs) -> Result<u8, Failure> {
         ));
     }
     let prepared = Prepared::of(&args.run)?;
-    let sinks = present::open(&args.run.report)?;
+    let mut sinks = Sinks::open(&args.run.report)?;
     let dir = RunDir::create_for_many(args.run.run_dir.as_deref())?;
     let session = Session::begin(args.run.beside)?;
     let target = prepared.target();
@@ -54,10 +55,14 @@ pub(super) fn soak(args: &SoakArgs) -> Result<u8, Failure> {
             _ => report::soak::render(&sum, &shown, 100, false),
         })
     };
-    if !present::write(sinks, text)? {
-        present::print(&report::soak::render(&sum, &shown, present::width(), present::colour()));
+    let taken = sinks.take_stdout();
+    sinks.write(text);
+    if !taken {
+        let page = report::soak::render(&sum, &shown, present::width(), present::colour());
+        sinks.troubles.note(present::print(&page));
     }
-    ended.map(|()| sum.status())
+    sinks.troubles.note(ended);
+    sinks.troubles.end(sum.status())
 }
 
 struct Soak<'a> {
@@ -101,26 +106,29 @@ impl Soak<'_> {
         let number = self.sum.passes + 1;
         let run_dir = self.dir.within(&format!("pass-{number:05}"))?;
         let seed = self.sum.seed.wrapping_add(number - 1);
-        let judged = self.prepared.make(session, &run_dir, seed)?;
+        let mut quiet = Sinks::default();
+        let judged = self.prepared.make(session, &run_dir, seed, &mut quiet)?;
+        quiet.troubles.end(exit::CONFORMS)?;
         judged.store(&run_dir.path)?;
         let before = self.sum.restarts;
         let failed = self.sum.add(&judged.result);
         self.keep(&run_dir.path, failed);
         self.store()?;
         if failed {
-            self.tell(&judged, &run_dir.path);
+            self.tell(&judged, &run_dir.path)?;
         }
         let added = self.sum.restarts.saturating_sub(before);
-        anstream::eprintln!("{}", report::soak::progress(&self.sum, added, self.wanted()));
+        exit::say(&report::soak::progress(&self.sum, added, self.wanted()));
         Ok(failed)
     }
 
     /// The report of a pass that failed goes where the sum goes, unless that is for programs.
-    fn tell(&self, judged: &Judged, dir: &Path) {
+    fn tell(&self, judged: &Judged, dir: &Path) -> Result<(), Failure> {
         if self.args.run.report.iter().all(|report| report.path.is_some()) {
-            judged.print(dir);
-            present::print("\n");
+            judged.print(dir)?;
+            present::print("\n")?;
         }
+        Ok(())
     }
 
     /// Removes the directory of the pass before, unless that failed.
