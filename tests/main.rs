@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod baseline;
+mod cargo_test;
 mod check;
 mod doctor;
 mod evidence;
@@ -37,6 +38,8 @@ fn main() -> ExitCode {
     // Files whose cases take longest come first, and those that want the machine for themselves last.
     let files = [
         ("reference", vec![reference::core()]),
+        // It builds first, while the others wait most of the time.
+        ("cargo_test", cargo_test::trials()),
         ("soak", soak::trials()),
         ("saboteurs", saboteurs::trials()),
         ("real_servers", real_servers::trials()),

@@ -7,6 +7,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::clause::Level;
 use crate::declaration::{DeclaredLimits, Profile, Span};
+use crate::run::asked::AGAIN;
+use crate::run::format::Format;
+use crate::run::isolation::IsolationWanted;
 use crate::target::file::AsPid1;
 use crate::target::listen::ListenKind;
 
@@ -98,7 +101,7 @@ pub(super) struct RunArgs {
     #[arg(long, hide = true, default_value = "1", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) beside: u16,
     /// How often a scenario that left something undecided is attempted again, with few at the same time
-    #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u32).range(0..=20))]
+    #[arg(long, value_name = "N", default_value_t = AGAIN, value_parser = clap::value_parser!(u32).range(0..=20))]
     pub(super) again: u32,
     /// Also write a report, to a file or (default) to standard output: human, html, json, junit (XML), tap, markdown (for the
     /// page of a job), github (annotations), gitlab (code quality), ndjson (one line of JSON for each thing that happens, while
@@ -116,7 +119,7 @@ pub(super) struct RunArgs {
     pub(super) run_dir: Option<PathBuf>,
     /// The network that each scenario gets
     #[arg(long, value_enum, default_value = "auto")]
-    pub(super) isolation: IsolationArg,
+    pub(super) isolation: IsolationWanted,
     /// The value of net.ipv4.tcp_migrate_req in the target's network: whether the kernel hands queued connections of a closed
     /// SO_REUSEPORT listener on to another [default: the kernel's, 0]
     #[arg(long, value_name = "0|1", value_parser = clap::value_parser!(u8).range(0..=1))]
@@ -208,7 +211,7 @@ impl LimitArgs {
     }
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Paths of the target by what they do")]
 pub(super) struct EndpointArgs {
     /// Answers at once [default: /]
@@ -235,7 +238,7 @@ pub(super) struct EndpointArgs {
     pub(super) not_modified_path: Option<String>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "What else the target declares")]
 pub(super) struct DeclarationArgs {
     /// The flag by which a successor is told the listener's descriptor: its number follows
@@ -313,62 +316,26 @@ impl From<ModelArg> for crate::history::Model {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum IsolationArg {
-    /// The best that this machine permits of net and none
-    Auto,
-    /// Two network namespaces, one for the server and one for its clients, joined by a veth pair, or an error
-    Full,
-    /// A network namespace, or an error
-    Net,
-    /// None: ports are shared with everything else on this machine
-    None,
-}
-
-impl IsolationArg {
-    /// As it is typed.
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Full => "full",
-            Self::Net => "net",
-            Self::None => "none",
-        }
-    }
-}
-
 /// A report that was asked for.
 #[derive(Clone, Debug)]
 pub(super) struct ReportArg {
-    pub(super) format: Format,
+    pub(super) format: ReportFormat,
     pub(super) path: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
-    Human,
-    Json,
-    Html,
-    Junit,
-    Tap,
-    Markdown,
-    Github,
-    Gitlab,
+pub(super) enum ReportFormat {
+    /// Written once, at the end.
+    Whole(Format),
+    /// Written line by line, while the run goes on.
     Ndjson,
 }
 
-impl Format {
-    const ALL: [(&str, Self); 9] = [
-        ("human", Self::Human),
-        ("json", Self::Json),
-        ("html", Self::Html),
-        ("junit", Self::Junit),
-        ("tap", Self::Tap),
-        ("markdown", Self::Markdown),
-        ("github", Self::Github),
-        ("gitlab", Self::Gitlab),
-        ("ndjson", Self::Ndjson),
-    ];
+impl ReportFormat {
+    fn all() -> impl Iterator<Item = (&'static str, Self)> {
+        let whole = Format::ALL.into_iter().map(|(name, format)| (name, Self::Whole(format)));
+        whole.chain([("ndjson", Self::Ndjson)])
+    }
 }
 
 impl std::str::FromStr for ReportArg {
@@ -379,8 +346,8 @@ impl std::str::FromStr for ReportArg {
             Some((format, path)) => (format, Some(PathBuf::from(path))),
             None => (text, None),
         };
-        let Some((_, format)) = Format::ALL.into_iter().find(|(name, _)| *name == format) else {
-            let names = Format::ALL.map(|(name, _)| name).join(", ");
+        let Some((_, format)) = ReportFormat::all().find(|(name, _)| *name == format) else {
+            let names = ReportFormat::all().map(|(name, _)| name).collect::<Vec<_>>().join(", ");
             return Err(format!("expected one of {names}, found `{format}`"));
         };
         if path.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
@@ -489,7 +456,7 @@ pub(super) struct SelftestArgs {
     pub(super) faults: Vec<String>,
     /// The network that each scenario gets
     #[arg(long, value_enum, default_value = "auto")]
-    pub(super) isolation: IsolationArg,
+    pub(super) isolation: IsolationWanted,
 }
 
 #[derive(Debug, Args)]

@@ -9,9 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use super::args::MatrixArgs;
-use super::present::{self, RESULTS};
-use super::session::Session;
-use super::{pool, run_dir, typed};
+use super::{interrupt, pool, present, typed};
 use crate::clause::matrix::{Matrix, Row};
 use crate::clause::result::{RunResult, RunVerdict, Verdict};
 use crate::declaration::Span;
@@ -19,6 +17,9 @@ use crate::exit::{self, Failure};
 use crate::manifest::Typed;
 use crate::report::style::clean;
 use crate::report::{json, matrix as report};
+use crate::run::judged::RESULTS;
+use crate::run::run_dir;
+use crate::run::session::Session;
 use crate::scenario::file::Tag;
 use crate::target::builtin as targets;
 use crate::target::file::Target;
@@ -49,7 +50,7 @@ pub(super) fn matrix(args: &MatrixArgs) -> Result<u8, Failure> {
     let (table, waiting) = run.stored(&chosen);
     // It can be written: told before an hour is spent.
     run.write(&table)?;
-    let session = Session::begin(1)?;
+    let session = interrupt::session(1)?;
     let table = run.all(waiting, table, &session)?;
     present::print(&report::text(&table, present::width(), present::colour()))?;
     Ok(if session.is_broken_off() { exit::INTERRUPTED } else { status(&table) })

@@ -1,236 +1,57 @@
-//! Judges a stored run and hands the result to whoever is to be told.
+//! Tells what a run came to: to a person, to files, to GitHub.
 
-use std::cell::LazyCell;
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::io::{ErrorKind, IsTerminal, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::path::Path;
 
-use super::args::Format;
-use super::baseline::Baseline;
 use super::github;
-use super::run_dir::{self, Files};
 use super::sinks::Sinks;
-use crate::clause::Level;
-use crate::clause::judge::{self, Recorded};
-use crate::clause::result::{ClauseResult, Problem, RunResult, RunVerdict};
 use crate::exit::{self, Failure};
-use crate::history::event::Stop;
-use crate::history::{Event, file};
-use crate::manifest::Manifest;
-use crate::report::gate::{self, Cases};
-use crate::report::{self, Evidence, Human};
-use crate::witness::packets::pcapng;
+use crate::run;
+use crate::run::baseline::Baseline;
+use crate::run::format::Format;
+use crate::run::judged::Judged;
 
-/// The end of a target's output that is shown.
-const TAIL_BYTES: u64 = 8 << 10;
-/// Results are stored under this name.
-pub(super) const RESULTS: &str = "results.json";
+/// Columns of a report that no terminal shows.
+const WIDTH: usize = 100;
 
-/// A stored run, judged.
-pub(super) struct Judged {
-    pub(super) result: RunResult,
-    // By scenario, one for each attempt. The output is that of the last.
-    histories: BTreeMap<String, Vec<Vec<Event>>>,
-    outputs: BTreeMap<String, Vec<u8>>,
-    /// SHOULD counts as well.
-    pub(super) level: Level,
-}
-
-/// Reads a run directory and judges what is in it.
+/// Says which histories were cut off, stores the results, writes every report that was asked for, and tells a person unless standard output is taken. Returns the exit
+/// status: with a baseline it is by what got worse.
 ///
 /// # Errors
-/// A file that can't be read or is of another schema.
-pub(super) fn judge(dir: &Path) -> Result<Judged, Failure> {
-    let manifest = Manifest::read(&dir.join("manifest.json")).map_err(bad_file)?;
-    let mut histories: BTreeMap<String, Vec<Vec<Event>>> = BTreeMap::new();
-    let mut outputs = BTreeMap::new();
-    let mut recorded = Vec::new();
-    for entry in manifest.scenarios.iter().filter(|entry| entry.unsupported.is_none()) {
-        // No history if the run was broken off before this scenario began.
-        for files in Files::made(dir, &entry.name) {
-            if fs::metadata(&files.history).is_ok_and(|history| history.len() == 0) {
-                let history = files.history.display().to_string();
-                exit::say(&format!(
-                    "hotspec: {}: nothing is in it; it was left out",
-                    report::style::clean(&history)
-                ));
-                continue;
-            }
-            let stored = file::read(&files.history).map_err(bad_file)?;
-            if let Some(cut) = stored.cut {
-                exit::say(&format!("hotspec: {}", report::style::clean(&cut)));
-            }
-            recorded.push(Recorded { entry, events: stored.events });
-            outputs.insert(entry.name.clone(), tail(&files.output));
-        }
+/// Something can't be written.
+pub(super) fn tell(
+    judged: &Judged,
+    dir: &Path,
+    mut sinks: Sinks,
+    baseline: Option<&Baseline>,
+) -> Result<u8, Failure> {
+    for notice in &judged.notices {
+        exit::say(&format!("hotspec: {notice}"));
     }
-    let result = judge::judge(&manifest, &recorded);
-    for one in recorded {
-        histories.entry(one.entry.name.clone()).or_default().push(one.events);
-    }
-    Ok(Judged { result, histories, outputs, level: manifest.level })
-}
-
-fn bad_file(error: impl std::fmt::Display) -> Failure {
-    Failure::new(exit::BAD_FILE, error)
-}
-
-fn tail(path: &Path) -> Vec<u8> {
-    let read = || -> std::io::Result<Vec<u8>> {
-        let mut file = File::open(path)?;
-        let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
-        let mut bytes = Vec::new();
-        file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
-        Ok(bytes)
+    sinks.troubles.note(judged.store(dir));
+    let told = judged.told(dir, baseline);
+    let shown = (!sinks.take_stdout()).then(|| told.text(Format::Human, (width(), colour()))).transpose()?;
+    sinks.write(|format| told.text(format, (WIDTH, false)));
+    let done = match shown {
+        shown if run::github::is_there() => github::tell(
+            shown,
+            &told.text(Format::Github, (WIDTH, false))?,
+            &told.text(Format::Markdown, (WIDTH, false))?,
+        ),
+        Some(shown) => print(&shown),
+        None => Ok(()),
     };
-    read().unwrap_or_default()
+    sinks.troubles.note(done);
+    let status = told.status();
+    sinks.end(&judged.result, status)
 }
 
-impl Judged {
-    /// The histories of each scenario, one for each attempt.
-    pub(super) fn histories(&self) -> &BTreeMap<String, Vec<Vec<Event>>> {
-        &self.histories
-    }
-
-    /// Scenarios on which the verdict still hangs: none if it is no longer open. A target that did start in others may have
-    /// been too slow in one, or found its port taken.
-    pub(super) fn undecided(&self, baseline: Option<&Baseline>) -> BTreeSet<String> {
-        let problems = &self.result.problems;
-        if problems.len() < self.result.scenarios.len()
-            && problems.iter().all(|problem| problem.stage == Stop::Start)
-            && !problems.is_empty()
-        {
-            return problems.iter().map(|problem| problem.scenario.clone()).collect();
-        }
-        if let Some(baseline) = baseline {
-            let comparison = baseline.compared(self);
-            let open = comparison.open.into_iter().filter(|_| comparison.worse.is_empty());
-            return open.filter_map(|open| open.scenario).collect();
-        }
-        let open = self.result.verdict == RunVerdict::Inconclusive;
-        let counts = |clause: &&ClauseResult| clause.level <= self.level;
-        let clauses = self.result.clauses.iter().filter(|_| open).filter(counts);
-        clauses.flat_map(|clause| &clause.undecided_in).cloned().collect()
-    }
-
-    /// Stores the results, writes every report that was asked for, and tells a person unless standard output is taken. With a
-    /// baseline the status is by what got worse.
-    ///
-    /// # Errors
-    /// Something can't be written.
-    pub(super) fn tell(
-        &self,
-        dir: &Path,
-        mut sinks: Sinks,
-        baseline: Option<&Baseline>,
-    ) -> Result<u8, Failure> {
-        let json = self.json()?;
-        sinks.troubles.note(store(dir, &json));
-        let packets = packets(dir, &self.histories);
-        let evidence = self.evidence(dir, &packets);
-        let against = baseline.map(|baseline| (baseline, baseline.compared(self)));
-        let comparison = against.as_ref().map(|(_, comparison)| comparison);
-        // Few runs are asked for in a format that needs them.
-        let cases = LazyCell::new(|| Cases::of(&self.result, self.level, &evidence, comparison));
-        let human = |width, colour| {
-            let mut text = Human { width, colour }.render(&self.result, &evidence);
-            if let Some((baseline, comparison)) = &against {
-                text.push('\n');
-                text.push_str(&report::compare::render(comparison, &baseline.name, width, colour));
-            }
-            text
-        };
-        let text = |format| {
-            Ok(match format {
-                Format::Json => json.clone(),
-                Format::Human => human(100, false),
-                Format::Html => report::html::html(&self.result, &evidence, &read(&packets)),
-                Format::Junit => gate::junit::junit(&cases),
-                Format::Tap => gate::tap::tap(&cases),
-                Format::Markdown => gate::summary::summary(&cases),
-                Format::Github => gate::annotations::annotations(&cases),
-                Format::Gitlab => gate::quality::quality(&cases).map_err(Failure::own)?,
-                // Written line by line.
-                Format::Ndjson => String::new(),
-            })
-        };
-        let shown = (!sinks.take_stdout()).then(|| human(width(), colour()));
-        sinks.write(text);
-        let told = match shown {
-            shown if github::is_there() => github::tell(&cases, shown),
-            Some(shown) => print(&shown),
-            None => Ok(()),
-        };
-        sinks.troubles.note(told);
-        let status = comparison
-            .map_or_else(|| exit::of_run(&self.result), |comparison| comparison.status(&self.result));
-        sinks.end(&self.result, status)
-    }
-
-    /// Stores the results.
-    ///
-    /// # Errors
-    /// They can't be written.
-    pub(super) fn store(&self, dir: &Path) -> Result<(), Failure> {
-        store(dir, &self.json()?)
-    }
-
-    fn json(&self) -> Result<String, Failure> {
-        report::json::json(&self.result).map_err(Failure::own)
-    }
-
-    /// Adds what kept scenarios from being stored, so that they could not be judged by all that they showed.
-    pub(super) fn add_problems(&mut self, problems: Vec<Problem>, broken_off: bool) {
-        if problems.is_empty() {
-            return;
-        }
-        self.result.verdict = RunVerdict::Error;
-        // Those that were not begun any more were left out for that, and nobody broke the run off.
-        self.result.interrupted = broken_off;
-        self.result.problems.extend(problems);
-    }
-
-    /// Tells a person.
-    ///
-    /// # Errors
-    /// Standard output can't be written.
-    pub(super) fn print(&self, dir: &Path) -> Result<(), Failure> {
-        let packets = packets(dir, &self.histories);
-        print(&Human { width: width(), colour: colour() }.render(&self.result, &self.evidence(dir, &packets)))
-    }
-
-    fn evidence<'a>(&'a self, dir: &'a Path, packets: &'a Packets) -> Evidence<'a> {
-        Evidence { histories: &self.histories, outputs: &self.outputs, packets, run_dir: dir }
-    }
-}
-
-/// The packets themselves; a file that can't be read has none.
-fn read(files: &Packets) -> report::html::Packets {
-    let packets = |file: &Option<PathBuf>| {
-        let bytes = file.as_ref().and_then(|file| fs::read(file).ok()).unwrap_or_default();
-        pcapng::read(&bytes)
-    };
-    files.iter().map(|(name, files)| (name.clone(), files.iter().map(packets).collect())).collect()
-}
-
-/// Files of packets by scenario and attempt.
-type Packets = BTreeMap<String, Vec<Option<PathBuf>>>;
-
-/// The packets that there are.
-fn packets(dir: &Path, histories: &BTreeMap<String, Vec<Vec<Event>>>) -> Packets {
-    let there = |files: Files| Some(files.packets).filter(|path| path.exists());
-    let of = |name: &String| (name.clone(), Files::made(dir, name).map(there).collect());
-    histories.keys().map(of).collect()
-}
-
-fn store(dir: &Path, json: &str) -> Result<(), Failure> {
-    let results = dir.join(RESULTS);
-    run_dir::replace(&results, json).map_err(|error| {
-        let todo = "make room there, or name another place by --run-dir";
-        Failure::own(format!("failed to write {}: {error}; {todo}", results.display()))
-    })
+/// Tells a person.
+///
+/// # Errors
+/// Standard output can't be written.
+pub(super) fn print_human(judged: &Judged, dir: &Path) -> Result<(), Failure> {
+    print(&judged.told(dir, None).text(Format::Human, (width(), colour()))?)
 }
 
 /// Prints to standard output; a reader that has gone away is no error.

@@ -5,19 +5,21 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::args::{Format, ReportArg};
-use super::{present, run_dir};
+use super::args::{ReportArg, ReportFormat};
+use super::present;
 use crate::clause::result::RunResult;
 use crate::exit::Failure;
 use crate::manifest::Manifest;
 use crate::report::events::{self, Begun, Ended, Line, Of};
+use crate::run::format::Format;
+use crate::run::run_dir;
 use crate::scenario::progress::{Doing, News, Progress, Stopped};
 
 /// Everything that was asked for by `--report`.
 #[derive(Default)]
 pub(super) struct Sinks {
     /// Written once, at the end.
-    whole: Vec<Sink>,
+    whole: Vec<(Format, Sink)>,
     /// Written line by line, while the run goes on.
     live: Vec<Sink>,
     /// What could not be written. The first is told by the exit status, all are told.
@@ -53,7 +55,6 @@ impl Troubles {
 }
 
 struct Sink {
-    format: Format,
     /// None: standard output.
     to: Option<To>,
     is_begun: bool,
@@ -77,26 +78,30 @@ impl Sinks {
         let mut sinks = Self::default();
         for report in reports {
             let to = report.path.as_deref().map(To::open).transpose()?;
-            if let Some(twice) = to.as_ref().and_then(|to| sinks.all().find(|other| other.is_same(to))) {
+            if let Some(twice) = to.as_ref().and_then(|to| {
+                sinks.all().filter_map(|sink| sink.to.as_ref()).find(|other| other.is_same(to))
+            }) {
                 return Err(Failure::usage(format!(
                     "two reports go to {}; name another file for one of them",
                     twice.path.display()
                 )));
             }
-            let sink = Sink { format: report.format, to, is_begun: false, is_broken: false };
-            let kind = if report.format == Format::Ndjson { &mut sinks.live } else { &mut sinks.whole };
-            kind.push(sink);
+            let sink = Sink { to, is_begun: false, is_broken: false };
+            match report.format {
+                ReportFormat::Whole(format) => sinks.whole.push((format, sink)),
+                ReportFormat::Ndjson => sinks.live.push(sink),
+            }
         }
         Ok(sinks)
     }
 
-    fn all(&self) -> impl Iterator<Item = &To> {
-        self.whole.iter().chain(&self.live).filter_map(|sink| sink.to.as_ref())
+    fn all(&self) -> impl Iterator<Item = &Sink> {
+        self.whole.iter().map(|(_, sink)| sink).chain(&self.live)
     }
 
     /// Whether standard output is taken.
     pub(super) fn take_stdout(&self) -> bool {
-        self.whole.iter().chain(&self.live).any(|sink| sink.to.is_none())
+        self.all().any(|sink| sink.to.is_none())
     }
 
     /// What will be run.
@@ -137,8 +142,8 @@ impl Sinks {
 
     /// Writes each report, in the words for its format. One that can't be written keeps none of the others from it.
     pub(super) fn write(&mut self, text: impl Fn(Format) -> Result<String, Failure>) {
-        for mut sink in std::mem::take(&mut self.whole) {
-            let written = text(sink.format).and_then(|text| sink.put(&text));
+        for (format, mut sink) in std::mem::take(&mut self.whole) {
+            let written = text(format).and_then(|text| sink.put(&text));
             self.troubles.note(written);
         }
     }

@@ -4,15 +4,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::args::{Format, SoakArgs};
-use super::present::{self, Judged};
-use super::run::Prepared;
-use super::run_dir::{self, RunDir, SOAK};
-use super::session::Session;
+use super::args::{ReportFormat, SoakArgs};
 use super::sinks::Sinks;
+use super::watching::Watching;
+use super::{interrupt, present, run};
 use crate::clause::sum::Sum;
 use crate::exit::{self, Failure};
 use crate::report;
+use crate::run::format::Format;
+use crate::run::judged::Judged;
+use crate::run::prepared::Prepared;
+use crate::run::run_dir::{self, RunDir, SOAK};
+use crate::run::session::Session;
 
 /// Restarts that are judged unless the command line says otherwise: fewer than 1 % lose anything then, at 95 %.
 const RESTARTS: u64 = 300;
@@ -24,7 +27,12 @@ const KEPT_MAX: usize = 20;
 /// # Errors
 /// Whatever keeps runs from being made; what happens within them is told by the sum.
 pub(super) fn soak(args: &SoakArgs) -> Result<u8, Failure> {
-    if args.run.report.iter().any(|report| !matches!(report.format, Format::Human | Format::Json)) {
+    if args
+        .run
+        .report
+        .iter()
+        .any(|report| !matches!(report.format, ReportFormat::Whole(Format::Human | Format::Json)))
+    {
         return Err(Failure::usage(
             "a soak is reported as human or json; `hotspec check DIR --report FORMAT` tells one of its passes",
         ));
@@ -37,10 +45,10 @@ pub(super) fn soak(args: &SoakArgs) -> Result<u8, Failure> {
             "one run is held against a baseline, not the sum of many; see `hotspec diff`",
         ));
     }
-    let prepared = Prepared::of(&args.run)?;
+    let prepared = run::prepare(&args.run)?;
     let mut sinks = Sinks::open(&args.run.report)?;
     let dir = RunDir::create_for_many(args.run.run_dir.as_deref())?;
-    let session = Session::begin(args.run.beside)?;
+    let session = interrupt::session(args.run.beside)?;
     let target = prepared.target();
     let sum = Sum::new(&target.name, target.profile, args.run.level, prepared.seed);
     let mut soak = Soak { args, prepared: &prepared, dir: &dir, sum, begun: Instant::now(), last: None };
@@ -67,7 +75,7 @@ pub(super) fn soak(args: &SoakArgs) -> Result<u8, Failure> {
 
 struct Soak<'a> {
     args: &'a SoakArgs,
-    prepared: &'a Prepared<'a>,
+    prepared: &'a Prepared,
     dir: &'a RunDir,
     sum: Sum,
     begun: Instant,
@@ -107,7 +115,7 @@ impl Soak<'_> {
         let run_dir = self.dir.within(&format!("pass-{number:05}"))?;
         let seed = self.sum.seed.wrapping_add(number - 1);
         let mut quiet = Sinks::default();
-        let judged = self.prepared.make(session, &run_dir, seed, &mut quiet)?;
+        let judged = self.prepared.make(session, &run_dir, seed, &mut Watching::of(&mut quiet))?;
         quiet.troubles.end(exit::CONFORMS)?;
         judged.store(&run_dir.path)?;
         let before = self.sum.restarts;
@@ -125,7 +133,7 @@ impl Soak<'_> {
     /// The report of a pass that failed goes where the sum goes, unless that is for programs.
     fn tell(&self, judged: &Judged, dir: &Path) -> Result<(), Failure> {
         if self.args.run.report.iter().all(|report| report.path.is_some()) {
-            judged.print(dir)?;
+            present::print_human(judged, dir)?;
             present::print("\n")?;
         }
         Ok(())
