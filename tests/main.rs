@@ -23,6 +23,7 @@ mod side_by_side;
 mod soak;
 mod stability;
 mod support;
+mod url;
 
 use std::process::ExitCode;
 
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         ("soak", soak::trials()),
         ("saboteurs", saboteurs::trials()),
         ("real_servers", real_servers::trials()),
+        ("url", url::trials()),
         ("evidence", evidence::trials()),
         ("matrix", matrix::trials()),
         ("hostile", hostile::trials()),

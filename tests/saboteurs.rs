@@ -6,7 +6,7 @@
 //! `HOTSPEC_WRITE_TABLE=add` ordinary runs are added to these rows. `HOTSPEC_SABOTEUR_RUNS=20` runs each so often.
 
 #[path = "support/saboteur.rs"]
-mod saboteur;
+pub mod saboteur;
 #[path = "support/saboteur_table.rs"]
 mod table;
 

@@ -146,6 +146,8 @@ fn played(steps: Vec<Do>, deeds: Vec<Deed>) -> Option<(Vec<Event>, bool)> {
         recorder: Rc::clone(&recorder),
         anchors,
         addresses: Rc::new(vec![address.clone()]),
+        host: address.http_host().into(),
+        marker_header: None,
         address,
         owner: None,
         patience: PATIENCE,

@@ -325,3 +325,32 @@ async fn a_look_at_ten_processes_costs_less_than_a_millisecond() {
     assert!(remembered < Duration::from_millis(5), "{remembered:?}");
     warden.end().await.unwrap();
 }
+
+/// Who was adopted stays with those that descend from it, also when it is gone itself.
+#[test]
+fn a_family_keeps_those_whose_parent_has_ended() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    let mut parent = Command::new("sh")
+        .args(["-c", "sleep 1000 & echo $!; read line"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("sh starts");
+    let mut line = String::new();
+    BufReader::new(parent.stdout.take().expect("its output")).read_line(&mut line).expect("a line");
+    let child: i32 = line.trim().parse().expect("a process id");
+    let mut tree = Tree::of_family().expect("/proc can be read");
+    assert!(tree.descendants().expect("a look").is_empty(), "nobody was adopted");
+    let id = i32::try_from(parent.id()).expect("a process id");
+    tree.adopt(&Stat::read(id).expect("it lives"));
+    let pids = |tree: &mut Tree| -> Vec<i32> {
+        tree.descendants().expect("a look").iter().map(|stat| stat.epoch.pid).collect()
+    };
+    assert_eq!(pids(&mut tree), [id, child]);
+    drop(parent.stdin.take());
+    parent.wait().expect("it ends");
+    assert_eq!(pids(&mut tree), [child]);
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(child), nix::sys::signal::Signal::SIGKILL)
+        .expect("it lives");
+}

@@ -60,6 +60,11 @@ pub fn below(root: i32) -> BTreeSet<Process> {
     all.into_iter().filter(|process| found.contains(&process.pid) && !process.ended).collect()
 }
 
+/// Whether it runs.
+pub fn lives(pid: i32) -> bool {
+    read(pid).is_some_and(|process| !process.ended)
+}
+
 /// All that runs and has the variable with this value.
 pub fn marked(value: &str) -> BTreeSet<Process> {
     let wanted = format!("{MARK}={value}");

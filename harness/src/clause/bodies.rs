@@ -180,7 +180,8 @@ fn no_body(case: &Case<'_>, tally: &mut Tally) {
             tally.break_on(case, lane, at, "body", "the response ends with its head", seen);
             continue;
         }
-        if case.generations.model == Model::InPlace {
+        // When it would have to be announced is not seen then.
+        if case.generations.model == Model::InPlace || case.clients_only() {
             tally.exercise();
             continue;
         }
@@ -209,10 +210,11 @@ fn server_sent_events(case: &Case<'_>, tally: &mut Tally) {
         tally.rule_out("control shows that the target does not send its streams in chunks");
         return;
     }
-    let drain_until = case.td_last().map_or(Micros::MAX, |td| td.lo.saturating_add(case.limits.drain_max));
+    let last = case.td_last().map(|td| td.lo.saturating_add(case.limits.drain_max));
     for (lane, _, exchange) in case.exchanges().filter(|(lane, ..)| lane.role == "events") {
         let Some(head) = exchange.head.as_ref().filter(|head| head.at < t0.lo) else { continue };
         let over = exchange.body.as_ref().map(|body| body.at).or(lane.end.map(|end| end.at));
+        let drain_until = last.or_else(|| case.drain_over(lane)).unwrap_or(Micros::MAX);
         let under_way = over.is_none_or(|over| over >= t0.lo && over <= drain_until);
         if !under_way || !chunked(exchange) {
             continue;

@@ -64,6 +64,10 @@ pub struct Case<'a> {
     pub withheld: Vec<String>,
     /// The scenario was broken off, or its history breaks off: hotspec itself was killed.
     pub interrupted: bool,
+    /// The server was up already: whether somebody said where its processes are.
+    pub beside: Option<bool>,
+    /// When the restart's command ended.
+    pub command_over: Option<Micros>,
     /// Identities of requests that the origin finished.
     pub executed: Vec<(Micros, String)>,
     /// What was seen of the pid file and heard on the notify socket.
@@ -206,6 +210,8 @@ impl<'a> Case<'a> {
             sample_gap: None,
             withheld: Vec::new(),
             interrupted: true,
+            beside: None,
+            command_over: None,
             executed: Vec::new(),
             told: Vec::new(),
             marker: None,
@@ -253,12 +259,15 @@ impl<'a> Case<'a> {
                 self.wire.begin_anew();
                 self.counted.begin_anew();
                 self.settled = None;
+                self.command_over = None;
                 self.held = None;
                 self.killed = None;
             }
             What::Listeners { rows, from } => self.listeners.push((*from, event.t, rows.clone())),
             What::Sampled { longest_gap } => self.sample_gap = Some(*longest_gap),
             What::Withheld { why } => self.withheld.push(why.clone()),
+            What::Beside { processes, .. } => self.beside = Some(*processes),
+            What::CommandEnded { .. } => self.command_over = Some(event.t),
             What::Executed { id } => self.executed.push((event.t, id.clone())),
             What::PidFile { .. } | What::Notified { .. } => self.told.push(event.clone()),
             What::Marker { value } => self.marker = Some(value.clone()),
@@ -335,10 +344,24 @@ impl<'a> Case<'a> {
     /// it is not before T0.
     pub fn td_or_later(&self, lane: &Lane) -> Option<Interval> {
         let unseen = || {
-            let t0 = self.t0().filter(|_| self.generations.model == Model::InPlace)?;
+            let in_place = self.generations.model == Model::InPlace || self.clients_only();
+            let t0 = self.t0().filter(|_| in_place)?;
             Some(Interval::new(t0.lo, self.end.max(t0.lo)))
         };
         self.td_of(lane).or_else(|| self.td_last()).or_else(unseen)
+    }
+
+    /// The server was up already, and nobody said where its processes are: what clients see is all that there is.
+    pub fn clients_only(&self) -> bool {
+        self.beside == Some(false)
+    }
+
+    /// The earliest that whoever has this lane, or else the old generation, may cut what is under way by its right. Where clients
+    /// alone are asked it may have begun to drain at T0.
+    pub fn drain_over(&self, lane: &Lane) -> Option<Micros> {
+        let unseen = || self.t0().filter(|_| self.clients_only());
+        let td = self.td_of(lane).or_else(unseen)?;
+        Some(td.lo.saturating_add(self.limits.drain_max))
     }
 
     /// Td of the old process that may have begun to drain first.

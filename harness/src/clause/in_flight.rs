@@ -106,7 +106,7 @@ fn in_flight<'a>(case: &'a Case<'_>, t0: Interval) -> impl Iterator<Item = (&'a 
 /// An old process may cut what is still under way drain_max after it began to drain: then the client was not quick enough. One
 /// that had ended before has cut it before, whenever the client comes to where it breaks off.
 pub(super) fn doubt_past_limit(case: &Case<'_>, lane: &Lane, exchange: &Exchange, tally: &mut Tally) -> bool {
-    let limit = case.td_of(lane).map(|td| td.lo.saturating_add(case.limits.drain_max));
+    let limit = case.drain_over(lane);
     let cut = lane.end.filter(|end| cut_by_server(end) && exchange.head.is_some() && !exchange.answered());
     let gone = case.old_owner(lane).and_then(|owner| owner.gone);
     let past = cut
@@ -141,8 +141,8 @@ fn slow_response(case: &Case<'_>, tally: &mut Tally) {
             continue;
         }
         let ended = exchange.body.as_ref().map(|body| body.at).or_else(|| lane.end.map(|end| end.at));
-        let drain_until =
-            case.td_last().map_or(Micros::MAX, |td| td.lo.saturating_add(case.limits.drain_max));
+        let last = case.td_last().map(|td| td.lo.saturating_add(case.limits.drain_max));
+        let drain_until = last.or_else(|| case.drain_over(lane)).unwrap_or(Micros::MAX);
         if ended.is_some_and(|at| at > drain_until) {
             continue;
         }

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::accounts;
 use super::attempts::{self, Judged, Unjudged};
+use super::beside;
 use super::cause::Causes;
 use super::result::UNREACHED;
 use super::result::{ClauseResult, LimitsShown, Problem, Restart, RunResult, RunVerdict, Verdict};
@@ -14,7 +15,7 @@ use crate::declaration::known::Applies;
 use crate::declaration::version::Version;
 use crate::declaration::{Frequency, Known};
 use crate::history::event::{Event, Stop, What};
-use crate::history::{Interval, Micros};
+use crate::history::{Interval, Micros, Model};
 use crate::manifest::{Manifest, ScenarioEntry};
 
 /// The history of one scenario of a run. One that was attempted again has several, in their order.
@@ -50,8 +51,10 @@ pub fn judge(manifest: &Manifest, recorded: &[Recorded<'_>]) -> RunResult {
             Some(result)
         })
         .collect();
-    let interrupted =
-        cases.iter().any(|one| one.case.interrupted) || not_run(manifest, recorded).next().is_some();
+    // Where a server that was up already can't be restarted, the scenarios that are left are not tried.
+    let given_up = manifest.command.is_empty() && !unjudged.problems.is_empty();
+    let interrupted = cases.iter().any(|one| one.case.interrupted)
+        || !given_up && not_run(manifest, recorded).next().is_some();
     let verdict = run_verdict(&clauses, &unjudged.problems, &stale, manifest.level, interrupted);
     let mut notes = notes(manifest, recorded, &unjudged);
     notes.extend(clauses.iter().filter_map(forgiven));
@@ -106,9 +109,15 @@ fn tally(
         cases.iter().filter(|one| exercises(one.entry)).map(|one| &one.case).filter(|one| concerns(one))
     {
         let mut one = Tally::default();
+        if let Some(why) = beside::out_of_sight(case, clause) {
+            one.rule_out(why);
+            said.push((case, one));
+            continue;
+        }
         let check = || {
             judge(case, &mut one);
             explain(case, &mut one.violations);
+            beside::insist_on_restart(case, &mut one);
         };
         catch_unwind(AssertUnwindSafe(check))
             .map_err(|_| format!("the checker of {} panicked on {}", clause.id, case.scenario))?;
@@ -278,7 +287,8 @@ fn restart(case: &Case<'_>) -> Restart {
         tr_us: case.timeline.tr(),
         td_us: case.td_last(),
         tx_us: case.timeline.tx(),
-        model: case.generations.model,
+        // Who saw no process can't tell.
+        model: if case.clients_only() { Model::Auto } else { case.generations.model },
         lanes: case.restart_lanes().filter(|lane| lane.opened >= since).count() as u64,
         requests: case.exchanges().filter(|(.., exchange)| exchange.begun >= since).count() as u64,
         unprobed_us: unprobed(case, t0),

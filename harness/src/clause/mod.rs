@@ -15,6 +15,7 @@
 //!   what packets decide
 //! - descriptors: `common` (what generations have in common), `shared_listener`, `unix_path`, `dropped`; `growth` over many
 //!   generations, of memory too; `output`: what the target writes of its own failures; [`held`]: what the history says of these
+//! - `beside`: what can be judged of a server that was up already
 //! - [`planned`]: what is in the catalogue and not built yet
 //! - [`advice`]: by which witness each is seen, what usually breaks it, and how that is mended
 
@@ -23,6 +24,7 @@ pub mod advice;
 pub mod aftermath;
 mod attempts;
 pub mod availability;
+mod beside;
 pub mod bodies;
 pub mod case;
 pub mod cause;

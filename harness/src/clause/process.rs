@@ -3,8 +3,12 @@
 use super::tally::STOOD_STILL;
 use super::{Case, Clause, Tally};
 use crate::declaration::{Profile, Span};
-use crate::history::Model;
 use crate::history::event::Owner;
+use crate::history::{Lane, Model};
+
+/// Why clients alone can't tell who answers.
+const NO_NEW_VALUE: &str =
+    "no answer showed a value of the field (--marker-header) that it had not shown before the trigger";
 
 /// The clauses of this group that are built.
 pub const CLAUSES: &[Clause] = &[
@@ -53,7 +57,9 @@ fn new_generation(case: &Case<'_>, tally: &mut Tally) {
         }
         return;
     }
-    if let Some(why) = case.owners_withheld() {
+    if case.clients_only() {
+        tally.doubt(case, NO_NEW_VALUE);
+    } else if let Some(why) = case.owners_withheld() {
         tally.withhold(why);
     } else if let Some(why) = case.had_no_time_to_serve(t0.hi) {
         tally.doubt(case, why);
@@ -65,6 +71,19 @@ fn new_generation(case: &Case<'_>, tally: &mut Tally) {
             Span(case.end.saturating_sub(t0.hi))
         );
         tally.break_by(case, "none".to_owned(), case.end, "none", &expected, seen);
+    }
+}
+
+/// A field of answers is the marker: whether it still has a value from before the trigger.
+fn still_old(case: &Case<'_>, lane: &Lane, shown: &str, excused: impl Fn() -> bool, tally: &mut Tally) {
+    let old = case.timeline.had_marker(shown);
+    if old && excused() {
+        return tally.doubt(case, STOOD_STILL);
+    }
+    tally.exercise();
+    if old {
+        let seen = format!("`{shown}`, as before the trigger");
+        tally.break_on(case, lane, lane.opened, "old-marker", "the new generation answers", seen);
     }
 }
 
@@ -85,7 +104,9 @@ fn same_program(case: &Case<'_>, tally: &mut Tally) {
 
 fn effective(case: &Case<'_>, tally: &mut Tally) {
     let Some(tr) = case.timeline.tr() else {
-        if let Some(why) = case.owners_withheld().filter(|_| case.marker.is_none()) {
+        if case.clients_only() {
+            tally.doubt(case, NO_NEW_VALUE);
+        } else if let Some(why) = case.owners_withheld().filter(|_| case.marker.is_none()) {
             tally.withhold(why);
         } else {
             tally.doubt(case, "neither a new process nor a new marker was seen");
@@ -93,12 +114,16 @@ fn effective(case: &Case<'_>, tally: &mut Tally) {
         return;
     };
     let step = case.timeline.drain_step.map_or(0, |step| step.hi);
+    // A roll-out is over when its command is.
+    let step = step.max(case.command_over.filter(|_| case.beside.is_some()).unwrap_or(0));
     let since = tr.hi.max(step).saturating_add(case.limits.drain_start_max).saturating_add(case.delta);
     let fresh = case.restart_lanes().filter(|lane| lane.opened > since);
     for lane in fresh {
         let excused = || case.is_excused(tr.hi.max(step), since, lane.opened);
         let shown = lane.exchanges.iter().find_map(|exchange| exchange.marker());
-        if let (Some(marker), Some(shown)) = (&case.marker, shown) {
+        if let Some(shown) = shown.filter(|_| case.timeline.has_header()) {
+            still_old(case, lane, shown, excused, tally);
+        } else if let (Some(marker), Some(shown)) = (&case.marker, shown) {
             if shown != marker && excused() {
                 tally.doubt(case, STOOD_STILL);
                 continue;

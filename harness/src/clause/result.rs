@@ -241,6 +241,11 @@ pub struct RunResult {
 }
 
 impl RunResult {
+    /// The server was up already: nothing was started.
+    pub fn was_up(&self) -> bool {
+        self.command.is_empty()
+    }
+
     /// Whether a restart says how rare losses are. One that brought nobody up is none that could have lost anything, and one
     /// that left something undecided, or was attempted again, none that is known not to have.
     pub fn is_decided(&self, restart: &Restart) -> bool {

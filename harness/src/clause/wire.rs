@@ -98,7 +98,7 @@ impl Wire {
 
     /// No RST of the target's can have been missed.
     pub fn is_proof(&self) -> bool {
-        self.deaf.is_none() && self.heard.is_some_and(|(_, lost)| lost == 0)
+        self.deaf.is_none() && self.heard.is_some_and(|(segments, lost)| segments > 0 && lost == 0)
     }
 }
 
@@ -116,6 +116,11 @@ fn no_wire_reset(case: &Case<'_>, tally: &mut Tally) {
         } else {
             tally.withhold("this run recorded no packets")
         };
+    }
+    if heard.is_some_and(|(segments, _)| segments == 0) && lanes().next().is_some() {
+        return tally.withhold(
+            "packets: not one segment of any connection came by the interface that was listened to",
+        );
     }
     tally.exercised += lanes().filter(lasted).count() as u64;
     // In the order of their numbers, as the lanes are.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::running::RunningArgs;
 use crate::clause::Level;
 use crate::declaration::{DeclaredLimits, Profile, Span};
 use crate::run::asked::AGAIN;
@@ -85,6 +86,8 @@ pub(super) struct RunArgs {
     /// Whether SHOULD counts as well
     #[arg(long, value_enum, default_value = "must")]
     pub(super) level: Level,
+    #[command(flatten)]
+    pub(super) running: RunningArgs,
     #[command(flatten)]
     pub(super) limits: LimitArgs,
     #[command(flatten)]
@@ -247,7 +250,7 @@ pub(super) struct DeclarationArgs {
     /// A variable that a generation may add or change for the next one; any number of times
     #[arg(long, value_name = "NAME")]
     pub(super) successor_variable: Vec<String>,
-    /// Its pid file; {dir} is filled in
+    /// Its pid file; {dir} is filled in. With --url: the file that names its main process
     #[arg(long, value_name = "FILE")]
     pub(super) pid_file: Option<String>,
     /// What {address} becomes where the listener is of another kind, as in unix='unix:{socket}': {host}, {port} and {socket}

@@ -12,6 +12,7 @@ mod matrix;
 mod pool;
 mod present;
 mod run;
+mod running;
 mod schema;
 mod selftest;
 mod sinks;

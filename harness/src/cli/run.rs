@@ -3,7 +3,7 @@
 use super::args::RunArgs;
 use super::sinks::Sinks;
 use super::watching::Watching;
-use super::{interrupt, present, typed};
+use super::{interrupt, present, running, typed};
 use crate::exit::{self, Failure};
 use crate::report;
 use crate::run::asked::Asked;
@@ -24,6 +24,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
         present::print(&report::plan::render(&plan, present::width(), present::colour()))?;
         return Ok(exit::CONFORMS);
     }
+    running::is_there(prepared.target())?;
     let mut sinks = Sinks::open(&args.report)?;
     let run_dir = RunDir::create(args.run_dir.as_deref())?;
     let session = interrupt::session(args.beside)?;
@@ -58,6 +59,9 @@ pub(super) fn prepare(args: &RunArgs) -> Result<Prepared, Failure> {
 /// The target, with what the command line says on top.
 fn target(args: &RunArgs) -> Result<Target, Failure> {
     let mut target = match (&args.target, args.command.is_empty()) {
+        _ if args.running.url.is_some() => {
+            running::target(args.running.url.as_deref().unwrap_or_default(), args)?
+        }
         (Some(name), _) => declared::find(name)?,
         (None, true) => declared::find(targets::REFERENCE)?,
         (None, false) => declared::command(args.command.clone()),
@@ -81,7 +85,8 @@ fn target(args: &RunArgs) -> Result<Target, Failure> {
         },
         socket_flag: more.socket_flag,
         successor_variables: more.successor_variable,
-        pid_file: more.pid_file,
+        // With a URL it says where the main process is, and is not put to the test.
+        pid_file: more.pid_file.filter(|_| args.running.url.is_none()),
         listen_on: more.listen_on.into_iter().map(|arg| (arg.kind, arg.template)).collect(),
         each_listener: more.each_listener,
         config: more.config,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::args::{ReportFormat, SoakArgs};
 use super::sinks::Sinks;
 use super::watching::Watching;
-use super::{interrupt, present, run};
+use super::{interrupt, present, run, running};
 use crate::clause::sum::Sum;
 use crate::exit::{self, Failure};
 use crate::report;
@@ -46,6 +46,7 @@ pub(super) fn soak(args: &SoakArgs) -> Result<u8, Failure> {
         ));
     }
     let prepared = run::prepare(&args.run)?;
+    running::is_there(prepared.target())?;
     let mut sinks = Sinks::open(&args.run.report)?;
     let dir = RunDir::create_for_many(args.run.run_dir.as_deref())?;
     let session = interrupt::session(args.run.beside)?;

@@ -55,6 +55,10 @@ pub struct Context {
     pub patience: Duration,
     /// Values of the target's marker, to be looked for in answers.
     pub markers: Rc<Vec<String>>,
+    /// The field of answers whose value is the marker, whatever it is.
+    pub marker_header: Option<Rc<str>>,
+    /// What requests carry in their `Host` field.
+    pub host: Rc<str>,
     /// Shared by all that is still open: as long as anybody has it, a connection may be.
     pub presence: Rc<()>,
 }

@@ -16,7 +16,7 @@ pub async fn run(context: &Context, plan: &LanePlan, ask: &Ask, every: Micros, u
     let recorder = &context.recorder;
     let lane = recorder.new_lane();
     recorder.record(What::Open { lane, role: plan.role.clone(), address: context.address.to_string() });
-    let client = match PooledClient::new(&context.address, Timeouts::default()) {
+    let client = match PooledClient::new(&context.address, &context.host, Timeouts::default()) {
         Ok(client) => client,
         Err(trouble) => {
             recorder.record(What::Note { text: format!("the pooled client could not be made: {trouble}") });

@@ -8,6 +8,7 @@ use std::fmt;
 use std::io;
 use std::time::{Duration, Instant};
 
+use reqwest::header::{HOST, HeaderMap, HeaderValue};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::address::Address;
@@ -101,7 +102,7 @@ impl PooledClient {
     /// # Errors
     ///
     /// [`NoPooledClient`] for an abstract unix socket.
-    pub fn new(address: &Address, timeouts: Timeouts) -> Result<Self, NoPooledClient> {
+    pub fn new(address: &Address, host: &str, timeouts: Timeouts) -> Result<Self, NoPooledClient> {
         let fail = |reason: String| NoPooledClient { address: address.clone(), reason };
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("hotspec/", env!("CARGO_PKG_VERSION"), " (pooled)"))
@@ -111,6 +112,9 @@ impl PooledClient {
             .http1_only()
             .connect_timeout(timeouts.connect)
             .timeout(timeouts.total);
+        if let Ok(host) = HeaderValue::from_str(host) {
+            builder = builder.default_headers(HeaderMap::from_iter([(HOST, host)]));
+        }
         match address {
             Address::Tcp(_) => {}
             Address::Unix(path) => builder = builder.unix_socket(path.clone()),
@@ -218,7 +222,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = Address::Tcp(listener.local_addr().unwrap());
         let timeouts = Timeouts { connect: Duration::from_secs(5), total: Duration::from_secs(1) };
-        let client = PooledClient::new(&address, timeouts).unwrap();
+        let client = PooledClient::new(&address, "localhost", timeouts).unwrap();
         (client, std::thread::spawn(move || run(listener)))
     }
 
@@ -332,10 +336,10 @@ mod tests {
             assert!(stream.read(&mut [0; 1024]).unwrap() > 0);
             stream.write_all(OK).unwrap();
         });
-        let client = PooledClient::new(&Address::Unix(path), Timeouts::default()).unwrap();
+        let client = PooledClient::new(&Address::Unix(path), "localhost", Timeouts::default()).unwrap();
         assert_eq!(client.get("/").await.unwrap().length, 5);
         join(thread).await;
-        let error = PooledClient::new(&Address::Abstract(b"x".to_vec()), Timeouts::default());
+        let error = PooledClient::new(&Address::Abstract(b"x".to_vec()), "localhost", Timeouts::default());
         assert!(error.unwrap_err().to_string().contains("unix:@x"));
     }
 }

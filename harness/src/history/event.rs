@@ -449,6 +449,13 @@ pub enum What {
         /// Why.
         why: String,
     },
+    /// The server was up already: it is not the harness's, and is not stopped.
+    Beside {
+        /// Somebody said where its processes are.
+        processes: bool,
+        /// The field of its answers whose value is another one after a restart.
+        header: Option<String>,
+    },
     /// The machine withholds a witness.
     Withheld {
         /// Which, and why.

@@ -1,10 +1,13 @@
 //! The instants T0, Tr, Td and Tx: one fold over the events, used live to
 //! steer lanes and afterwards to judge, so that the two can't disagree.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::{Ending, Event, Interval, LaneId, Micros, Owner, Phase, ProcId, Stage, What};
 use super::generation::{Model, Proc};
+
+/// A field of answers that has had so many values before a restart is no marker.
+const MARKERS_MAX: usize = 64;
 
 /// A time during which processes were stopped.
 #[derive(Clone, Debug)]
@@ -41,6 +44,8 @@ pub struct Timeline {
     /// Around the step after which the old generation is to drain.
     pub drain_step: Option<Interval>,
     marker: Option<String>,
+    /// A field of answers is the marker: what it was before T0, of any restart.
+    markers_before: Option<BTreeSet<String>>,
     marker_seen: Option<Micros>,
     /// Every process epoch, by number.
     pub procs: BTreeMap<ProcId, Proc>,
@@ -115,6 +120,7 @@ impl Timeline {
                 }
             }
             What::Marker { value } => self.marker = Some(value.clone()),
+            What::Beside { header: Some(_), .. } => self.markers_before = Some(BTreeSet::new()),
             What::Frozen { procs, on: true, listening } => {
                 let interval = Interval { lo: t, hi: Micros::MAX };
                 self.frozen.push(Frozen { interval, procs: procs.clone(), listening: *listening });
@@ -137,6 +143,9 @@ impl Timeline {
         }
         self.drain_step = None;
         self.marker_seen = None;
+        if self.markers_before.is_some() {
+            self.marker = None;
+        }
         self.gaps = 0;
         self.frozen.clear();
         self.lanes.clear();
@@ -267,6 +276,18 @@ impl Timeline {
     }
 
     fn note_marker(&mut self, marker: String, at: Micros) {
+        if let Some(before) = &mut self.markers_before {
+            if self.t0.is_none() {
+                // One that differs in every answer tells nothing.
+                if before.len() < MARKERS_MAX {
+                    before.insert(marker);
+                }
+                return;
+            }
+            if self.marker_seen.is_none() && before.len() < MARKERS_MAX && !before.contains(&marker) {
+                self.marker = Some(marker.clone());
+            }
+        }
         if self.t0.is_some() && self.marker.as_ref() == Some(&marker) {
             self.marker_seen.get_or_insert(at);
         }
@@ -309,6 +330,21 @@ impl Timeline {
             // Of requests that were sent together the last one's answer announces the close.
             known.last_open = known.last_open.max(sent);
         }
+    }
+
+    /// The value of the marker after the trigger, if it is known.
+    pub fn marker(&self) -> Option<&str> {
+        self.marker.as_deref()
+    }
+
+    /// Whether a field of answers is the marker.
+    pub fn has_header(&self) -> bool {
+        self.markers_before.is_some()
+    }
+
+    /// Whether a field of answers is the marker, and had this value before the trigger.
+    pub fn had_marker(&self, value: &str) -> bool {
+        self.markers_before.as_ref().is_some_and(|before| before.contains(value))
     }
 
     /// How many canaries stand on each process.

@@ -12,7 +12,12 @@ pub fn render(manifest: &Manifest, width: usize, colour: bool) -> String {
     let mut page = Page::new(width, colour);
     let field = |page: &mut Page, label: &str, text: &str| page.field(0, label, 9, &clean(text));
     field(&mut page, "target", &manifest.target);
-    field(&mut page, "start", &manifest.command.join(" "));
+    let is_up = manifest.command.is_empty();
+    field(
+        &mut page,
+        "start",
+        &if is_up { "it is up already".to_owned() } else { manifest.command.join(" ") },
+    );
     field(&mut page, "restart", &manifest.restart.join("; "));
     let judged = count(manifest.clauses.len(), "clause", "clauses");
     field(&mut page, "profile", &format!("{}: {judged}", manifest.profile));
@@ -47,8 +52,9 @@ pub fn render(manifest: &Manifest, width: usize, colour: bool) -> String {
     page.text(
         0,
         &format!(
-            "{} would be run, several at a time; the longest waits {longest} at least. Nothing was started.",
-            count(run.len(), "scenario", "scenarios")
+            "{} would be run, {}; the longest waits {longest} at least. Nothing was started.",
+            count(run.len(), "scenario", "scenarios"),
+            if is_up { "one after another" } else { "several at a time" }
         ),
     );
     page.finish()

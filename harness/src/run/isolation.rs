@@ -46,6 +46,9 @@ pub(crate) fn choose(
     target: &Target,
     is_own: bool,
 ) -> Result<(Isolation, Option<String>), Failure> {
+    if target.running.is_some() {
+        return Ok((Isolation::None, Some("the server is up already, in whatever network it is".to_owned())));
+    }
     if asked == IsolationWanted::None {
         return Ok((Isolation::None, Some("switched off by --isolation none".to_owned())));
     }

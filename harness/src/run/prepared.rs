@@ -299,7 +299,8 @@ fn raise_descriptor_limit() -> Option<DescriptorLimit> {
 
 /// How many scenarios at a time. Without a network of their own, targets that choose their own port would collide.
 fn at_once(prepared: &Prepared) -> usize {
-    if prepared.isolation == Isolation::None && !prepared.target().names_address() {
+    let is_up = prepared.target().running.is_some();
+    if is_up || prepared.isolation == Isolation::None && !prepared.target().names_address() {
         return 1;
     }
     prepared.asked.jobs.map_or_else(usual_at_once, usize::from)

@@ -92,7 +92,8 @@ fn run_all(
     let mut running: Vec<Running<'_>> = Vec::new();
     let mut problems: Vec<Problem> = Vec::new();
     while !waiting.is_empty() || !running.is_empty() {
-        if *interrupt.borrow() || !problems.is_empty() {
+        let hopeless = waiting.front().is_some_and(Job::is_hopeless);
+        if *interrupt.borrow() || !problems.is_empty() || hopeless {
             waiting.clear();
         }
         for place in gate.enter(at_once, waiting.len()) {

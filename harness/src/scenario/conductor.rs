@@ -13,9 +13,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::aftermath;
+use super::beside::{self, Finder};
+use super::keeper::Keeper;
 use super::ledger::Ledger;
 use super::lookout::Lookout;
-use super::monitor::Monitor;
+use super::monitor::{Monitor, Watched};
 use super::output::{Output, SocketPath};
 use super::progress::{Doing, News, Progress, instant, tell};
 use super::repeat::Repeated;
@@ -32,7 +34,7 @@ use crate::history::{Interval, ProcId, Recorder};
 use crate::target::launch::{Circumstances, Launch};
 use crate::target::network::Network;
 use crate::target::warden::{Event as WardenEvent, Step, Warden, WardenError, WardenSpec};
-use crate::witness::process::{Exit, Frozen, Redaction};
+use crate::witness::process::{Exit, Frozen, Redaction, Tree};
 
 /// From one look at processes and listening sockets to the next.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -49,7 +51,8 @@ pub struct Conductor<'a> {
     pub(super) network: Network,
     pub(super) recorder: Rc<Recorder>,
     pub(super) monitor: Rc<Monitor>,
-    pub(super) warden: Warden,
+    /// Who runs commands.
+    pub(super) keeper: Keeper,
     pub(super) launch: Launch,
     pub(super) main: i32,
     /// How the command that started the target ended, if it has.
@@ -74,6 +77,10 @@ pub struct Conductor<'a> {
     pub(super) to_stop: Vec<ProcId>,
     /// The old generation still listened when it was stopped.
     pub(super) stopped_in_time: bool,
+    /// When the last step of the trigger was over.
+    pub(super) triggered: Option<Micros>,
+    /// Asks which process of a server that was up already is the main one.
+    pub(super) finder: Option<Finder>,
     /// What is done to the successor's start.
     pub(super) arranged: Arranged,
     /// What the target writes, in scenarios in which restarts have to fail.
@@ -122,29 +129,41 @@ impl<'a> Conductor<'a> {
             descriptor_limit: job.descriptor_limit,
             inherited: None,
         };
-        let (mut arranged, warden, monitor) = network
-            .at_server(|| -> Result<_, Halt> {
-                let mut arranged = successor::arrange(job, &launch, &mut spec)?;
-                if job.target.origin {
-                    super::origin::start(launch.origin, Rc::clone(&recorder)).map_err(Halt::harness)?;
-                }
-                let warden = Warden::start(&spec).map_err(|error| match error {
-                    WardenError::Setup { .. } => Halt::harness(error),
-                    error => not_started(error),
-                })?;
-                arranged.hand_over();
-                let monitor = Monitor::new(Rc::clone(&recorder), warden.pid()).map_err(Halt::harness)?;
-                Ok((arranged, warden, Rc::new(monitor)))
-            })
-            .map_err(Halt::harness)??;
-        let mut warden = warden;
+        let (mut arranged, mut keeper, monitor) = match &job.target.running {
+            Some(running) => {
+                let (keeper, monitor) = beside::prepare(running, &spec, &recorder)?;
+                (Arranged::default(), keeper, Rc::new(monitor))
+            }
+            None => network
+                .at_server(|| -> Result<_, Halt> {
+                    let mut arranged = successor::arrange(job, &launch, &mut spec)?;
+                    if job.target.origin {
+                        super::origin::start(launch.origin, Rc::clone(&recorder)).map_err(Halt::harness)?;
+                    }
+                    let warden = Warden::start(&spec).map_err(|error| match error {
+                        WardenError::Setup { .. } => Halt::harness(error),
+                        error => not_started(error),
+                    })?;
+                    arranged.hand_over();
+                    let tree = Tree::new(warden.pid()).map_err(Halt::harness)?;
+                    let monitor = Monitor::new(Rc::clone(&recorder), Watched::These(tree));
+                    Ok((arranged, Keeper::Warden(warden), Rc::new(monitor)))
+                })
+                .map_err(Halt::harness)??,
+        };
         monitor.set_flag(job.target.successor.flag.as_deref());
-        told.listen(warden.pid()).map_err(Halt::harness)?;
-        let started = warden.start_command(0).await.map_err(not_started)?;
+        told.listen(keeper.pid()).map_err(Halt::harness)?;
         let command = spec.commands.first().ok_or_else(|| Halt::harness("no command starts the target"))?;
         let redaction = aftermath::redaction(command);
-        let given = aftermath::given(command, spec.descriptor_limit, warden.pid(), started.pid, &redaction);
-        recorder.record(given);
+        let main = if job.target.running.is_some() {
+            0
+        } else {
+            let started = keeper.start_command(0).await.map_err(not_started)?;
+            let given =
+                aftermath::given(command, spec.descriptor_limit, keeper.pid(), started.pid, &redaction);
+            recorder.record(given);
+            started.pid
+        };
         if let Some(had) = arranged.first_process.take() {
             recorder.record(What::FirstProcess { why: had.err() });
         }
@@ -155,9 +174,9 @@ impl<'a> Conductor<'a> {
             network,
             recorder,
             monitor,
-            warden,
+            keeper,
             launch,
-            main: started.pid,
+            main,
             main_exit: Cell::new(None),
             address: Address::Tcp(([127, 0, 0, 1], 0).into()),
             interrupt,
@@ -169,6 +188,8 @@ impl<'a> Conductor<'a> {
             lookout: None,
             to_stop: Vec::new(),
             stopped_in_time: true,
+            triggered: None,
+            finder: None,
             arranged,
             said: None,
             has_said: false,
@@ -199,15 +220,28 @@ impl<'a> Conductor<'a> {
             }
         };
         conductor.monitor.set_address(&conductor.address);
-        let Self { wire, address, recorder, network, .. } = &mut conductor;
-        network
-            .at_server(|| wire.begin(address, network.interface(), recorder, &job.packets))
-            .map_err(Halt::harness)?;
-        conductor.ledger = Ledger::of(&conductor.address, conductor.warden.pid(), conductor.network.is_own());
-        conductor.ledger.read(&conductor.recorder);
+        if let Some(running) = &job.target.running {
+            conductor.find_processes(running)?;
+        }
+        conductor.listen_to_the_kernel()?;
         conductor.monitor.set_extra(conductor.launch.extra);
         conductor.socket_path.watch(&conductor.address, &conductor.recorder);
         Ok(conductor)
+    }
+
+    /// From now on the wire is heard, and the kernel's counters are read, where they are this machine's.
+    fn listen_to_the_kernel(&mut self) -> Result<(), Halt> {
+        if self.job.target.running.as_ref().is_some_and(|running| !running.local) {
+            Wire::deaf(&self.recorder, "the server is not on this machine");
+            return Ok(());
+        }
+        let Self { wire, address, recorder, network, job, .. } = self;
+        network
+            .at_server(|| wire.begin(address, network.interface(), recorder, &job.packets))
+            .map_err(Halt::harness)?;
+        self.ledger = Ledger::of(&self.address, self.keeper.pid(), self.network.is_own());
+        self.ledger.read(&self.recorder);
+        Ok(())
     }
 
     /// Waits until a condition holds, or until `deadline` on the run's clock; meanwhile looks at processes and listening
@@ -229,7 +263,7 @@ impl<'a> Conductor<'a> {
                 return Ok(false);
             }
             let event = tokio::select! {
-                event = self.warden.next_event() => Some(event),
+                event = self.keeper.next_event() => Some(event),
                 () = tokio::time::sleep(CHECK_EVERY) => None,
             };
             if let Some(event) = event {
@@ -245,6 +279,7 @@ impl<'a> Conductor<'a> {
 
     pub(super) fn look_if_due(&mut self) {
         if self.looked.elapsed() >= LOOK_EVERY {
+            self.find_again();
             self.monitor.look();
             if self.wire.hear(&self.recorder) {
                 self.ledger.read(&self.recorder);
@@ -274,6 +309,7 @@ impl<'a> Conductor<'a> {
             .recorder
             .timeline(|timeline| (timeline.tr(), timeline.td_last(drain_start_max), timeline.tx()));
         let td = td.or_else(|| self.drain_in_place(tr, now));
+        let (tr, td, tx) = self.or_supposed(tr, td, tx);
         for (anchor, instant) in [(Anchor::Tr, tr), (Anchor::Td, td), (Anchor::Tx, tx)] {
             if let Some(instant) = instant.filter(|instant| instant.hi <= now) {
                 self.reach(anchor, instant.hi);
@@ -363,13 +399,16 @@ impl<'a> Conductor<'a> {
     pub async fn end(&mut self) -> Result<(), Halt> {
         self.lookout = None;
         self.frozen = None;
+        if let Some(running) = &self.job.target.running {
+            running.kept.keep_family(self.monitor.family());
+        }
         self.wire.tell(&self.recorder);
         self.ledger.read(&self.recorder);
         self.feed();
         self.told.end(&self.recorder, &self.monitor);
         self.socket_path.end(&self.recorder);
         self.output.end(&self.recorder);
-        self.warden.end().await.map_err(Halt::harness)
+        self.keeper.end().await.map_err(Halt::harness)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What we do: scenario files, the concrete plan, and the runner that drives a target through it.
 
 mod aftermath;
+mod beside;
 pub mod builtin;
 mod conductor;
 mod door;
@@ -8,6 +9,7 @@ pub mod endpoint;
 mod exits;
 pub mod file;
 mod holdings;
+mod keeper;
 mod lanes;
 mod ledger;
 pub mod length;

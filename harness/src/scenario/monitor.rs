@@ -66,21 +66,39 @@ struct Known {
     looked: Option<Micros>,
 }
 
+/// Whom a monitor watches.
+pub enum Watched {
+    /// The processes of this tree.
+    These(Tree),
+    /// Nobody, for this reason; the tree is an empty one.
+    Nobody(Tree, &'static str),
+}
+
 impl Monitor {
-    /// Watches the processes below the warden.
-    ///
-    /// # Errors
-    /// /proc can't be read.
-    pub fn new(recorder: Rc<Recorder>, warden: i32) -> std::io::Result<Self> {
-        let (table, withheld) = match SocketTable::open() {
-            Ok(table) => (Some(table), None),
-            Err(error) => (None, Some(format!("socket table: {error}"))),
+    /// This process, if it is alive, and all that descends from it are watched too. Only where the server was up already.
+    pub fn adopt(&self, pid: i32) {
+        if let Some(stat) = Stat::read(pid).filter(|stat| !stat.ended()) {
+            self.inner.borrow_mut().tree.adopt(&stat);
+        }
+    }
+
+    /// The processes of a server that was up already, by pid and start.
+    pub fn family(&self) -> BTreeSet<(i32, u64)> {
+        self.inner.borrow().tree.family()
+    }
+
+    /// Watches these processes. Where there are none, as nobody said where they are, nothing is watched at all.
+    pub fn new(recorder: Rc<Recorder>, watched: Watched) -> Self {
+        let (tree, table, withheld) = match (watched, SocketTable::open()) {
+            (Watched::Nobody(tree, why), _) => (tree, None, Some(why.to_owned())),
+            (Watched::These(tree), Ok(table)) => (tree, Some(table), None),
+            (Watched::These(tree), Err(error)) => (tree, None, Some(format!("socket table: {error}"))),
         };
         if let Some(why) = &withheld {
             recorder.record(What::Withheld { why: why.clone() });
         }
         let inner = Inner {
-            tree: Tree::new(warden)?,
+            tree,
             table,
             owners: Owners::new(),
             door: None,
@@ -100,7 +118,7 @@ impl Monitor {
             flag: None,
             queues: BTreeMap::new(),
         };
-        Ok(Self { recorder, inner: RefCell::new(inner) })
+        Self { recorder, inner: RefCell::new(inner) }
     }
 
     /// From now on the listening sockets on this address are watched.
@@ -126,6 +144,11 @@ impl Monitor {
     /// Whether the machine lets owners be looked up.
     pub fn sees_owners(&self) -> bool {
         self.inner.borrow().table.is_some()
+    }
+
+    /// Whether nothing was withheld so far.
+    pub fn sees_all(&self) -> bool {
+        self.inner.borrow().withheld.is_none()
     }
 
     /// Looks once at everything.

@@ -25,6 +25,10 @@ pub(super) struct Output {
 impl Output {
     /// Nothing is read yet.
     pub(super) fn of(launch: &Launch) -> Self {
+        // What a server writes that was up already is not ours to read.
+        if launch.target.running.is_some() {
+            return Self { readers: Vec::new(), looked: 0, told: 0 };
+        }
         let logs = launch.target.logs.iter().map(|log| launch.dir.join(launch.fill(log)));
         let readers = std::iter::once(launch.output.clone()).chain(logs);
         Self { readers: readers.map(|path| OutputReader::new(&path)).collect(), looked: 0, told: 0 }
@@ -49,6 +53,9 @@ impl Output {
     /// Reads the rest, and writes down how much it was.
     pub(super) fn end(&mut self, recorder: &Recorder) {
         self.look(recorder);
+        if self.readers.is_empty() {
+            return;
+        }
         let bytes = self.readers.iter().map(OutputReader::bytes).sum();
         recorder.record(What::OutputRead { bytes });
     }

@@ -3,6 +3,7 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::beside;
 use super::endpoint::{EndpointName, ask, path_of};
 use super::file::{
     Again, AmidSpec, Declared, LaneSpec, Scenario, Step, Stop, SuccessorStart, WaitSpec, Whom,
@@ -101,6 +102,10 @@ impl Plan {
     /// Why the target can't be put through this scenario, if so.
     pub fn unsupported(scenario: &Scenario, target: &Target) -> Option<String> {
         let endpoints = &target.endpoints;
+        let beside = target.running.as_ref().and_then(|running| beside::out_of_reach(scenario, running));
+        if let Some(why) = beside {
+            return Some(format!("scenario {}: {why}", scenario.name));
+        }
         let undeclared = scenario.declares.iter().find_map(|declared| undeclared(*declared, target));
         if let Some(what) = undeclared {
             return Some(format!("scenario {}: the target declares no {what}", scenario.name));
@@ -112,7 +117,8 @@ impl Plan {
             return Some(format!("scenario {}: {why}", scenario.name));
         }
         let kind = scenario.listener;
-        if kind != ListenKind::Ipv4 && !target.listen.contains_key(&kind) {
+        let same = target.running.is_some();
+        if kind != ListenKind::Ipv4 && !same && !target.listen.contains_key(&kind) {
             let kind = kind.as_str();
             return Some(format!(
                 "scenario {}: the target declares no listener of kind {kind} ([listen] {kind}, --listen-on {kind}=…)",

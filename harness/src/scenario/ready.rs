@@ -27,7 +27,7 @@ impl Conductor<'_> {
         loop {
             self.monitor.look();
             self.until(self.recorder.now() + 2_000, |_| false).await?;
-            if self.nobody_is_left() {
+            if self.job.target.running.is_none() && self.nobody_is_left() {
                 return Err(Halt::start(self.exited_at_once().await));
             }
             let found = || self.monitor.addresses().first().copied();
@@ -76,7 +76,7 @@ impl Conductor<'_> {
     async fn exited_at_once(&mut self) -> String {
         while self.main_exit.get().is_none()
             && let Ok(Ok(Some(event))) =
-                tokio::time::timeout(Duration::from_millis(100), self.warden.next_event()).await
+                tokio::time::timeout(Duration::from_millis(100), self.keeper.next_event()).await
         {
             self.note_warden(&event);
         }

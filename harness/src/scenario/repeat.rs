@@ -294,7 +294,7 @@ impl Conductor<'_> {
 
     async fn command_again(&mut self, index: usize, number: u32, step: &TriggerStep) -> Result<(), Halt> {
         let from = self.recorder.now();
-        let started = self.warden.start_command(index).await;
+        let started = self.keeper.start_command(index).await;
         let sent = started.as_ref().map(|_| ()).map_err(ToString::to_string);
         self.note_again(&step.describe(), None, from, sent);
         match started {
@@ -324,7 +324,7 @@ impl Conductor<'_> {
         // SAFETY: these take a number and return one.
         let (group, session) = unsafe { (libc::getpgid(epoch.pid), libc::getsid(epoch.pid)) };
         // SAFETY: as above.
-        let others = unsafe { [libc::getsid(0), libc::getsid(self.warden.pid())] };
+        let others = unsafe { [libc::getsid(0), libc::getsid(self.keeper.pid())] };
         // A session that a process of the target's began has no processes but the target's.
         if group <= 1 || session <= 1 || others.contains(&session) {
             return Err(format!("process {} is in a group that is not the target's own", epoch.pid));

@@ -62,6 +62,13 @@ pub struct Job {
     pub descriptor_limit: Option<DescriptorLimit>,
 }
 
+impl Job {
+    /// Whether it need not be tried, as nothing brings a restart about any more.
+    pub fn is_hopeless(&self) -> bool {
+        self.target.running.as_ref().is_some_and(|running| running.kept.broken().is_some())
+    }
+}
+
 /// Why a scenario stopped before its end.
 #[derive(Debug)]
 pub enum Halt {
@@ -104,6 +111,9 @@ pub fn run(
             Some(Stopped::Interrupted)
         }
         Err(Halt::Failed(stage, message)) => {
+            if let Some(running) = &job.target.running {
+                running.kept.break_off(&message);
+            }
             recorder.record(What::Failed { stage, message: message.clone() });
             Some(Stopped::Failed(stage, message))
         }

@@ -46,7 +46,7 @@ impl Conductor<'_> {
         self.starve()?;
         tell(&self.progress, self.job, News::Doing(Doing::Control));
         self.control().await?;
-        self.told.watch_pid_file(&self.launch, self.warden.pid(), &self.recorder);
+        self.told.watch_pid_file(&self.launch, self.keeper.pid(), &self.recorder);
         if self.job.plan.failing.is_empty() { self.restarts().await } else { self.trials().await }
     }
 
@@ -135,7 +135,9 @@ impl Conductor<'_> {
             self.reach(Anchor::Stopped, self.recorder.now());
             self.until(self.recorder.now() + LOAD_WITHIN, |_| lanes.all_loaded()).await?;
         }
-        self.send_lookout().await?;
+        if !self.sees_clients_only() {
+            self.send_lookout().await?;
+        }
         self.close_road()?;
         self.replace_program()?;
         let met = self.trigger(&lanes).await;
@@ -220,6 +222,16 @@ impl Conductor<'_> {
             owner: self.monitor.sees_owners().then_some(find),
             patience: Duration::from_micros(self.job.limits.patience()),
             markers: Rc::new(self.launch.markers.clone()),
+            marker_header: self
+                .launch
+                .target
+                .running
+                .as_ref()
+                .and_then(|running| running.marker_header.as_deref().map(Rc::from)),
+            host: match &self.launch.target.running {
+                Some(running) => running.host.as_str().into(),
+                None => self.address.http_host().into(),
+            },
             presence: Rc::clone(&self.presence),
         };
         Lanes::new(context)
@@ -237,6 +249,7 @@ impl Conductor<'_> {
                 if stage.job.plan.probes { 0 } else { stage.recorder.timeline(|timeline| timeline.gaps) };
             let nobody_came = nobody_came + gaps.min(UNASKED_GAPS_MAX);
             let watched = td.map_or(nobody_came, |td| td.hi + limits.drain_watch());
+            let watched = watched.max(stage.supposed().map_or(0, |supposed| supposed.tx));
             // What was triggered again may have begun anew.
             let again = stage.job.plan.again.is_some() && !stage.may_be_ignored();
             if again && td.is_some() { watched.max(nobody_came + limits.drain_watch()) } else { watched }

@@ -49,7 +49,7 @@ impl Starvation {
 impl Conductor<'_> {
     /// From now on, until it is taken down, the target is starved, if the scenario says so.
     pub(super) fn starve(&mut self) -> Result<(), Halt> {
-        let warden = self.warden.pid();
+        let warden = self.keeper.pid();
         let how = match &mut self.arranged.starvation {
             None => return Ok(()),
             Some(Starvation::Quota(quota)) => {

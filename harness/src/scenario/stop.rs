@@ -80,7 +80,7 @@ impl Conductor<'_> {
         let orders = Orders {
             address: self.address.clone(),
             further: self.further_addresses(),
-            parents: std::iter::once(self.warden.pid())
+            parents: std::iter::once(self.keeper.pid())
                 .chain(alive.iter().map(|(_, epoch)| epoch.pid))
                 .collect(),
             known: self.monitor.below().iter().map(|stat| stat.epoch.pid).collect(),

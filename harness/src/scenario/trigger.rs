@@ -18,6 +18,9 @@ use crate::witness::process::{Epoch, Exit, Pidfd, Stat};
 
 /// A step that is a command gets this long, unless it says otherwise.
 const STEP_WITHIN: Span = Span(30_000_000);
+/// So much is told of what a command wrote.
+const WRITTEN_LINES: usize = 5;
+const WRITTEN_MAX: usize = 500;
 
 impl Conductor<'_> {
     /// Carries out all steps. T0 is around the first. A stop of the old generation is seen to in between: one at the
@@ -32,6 +35,7 @@ impl Conductor<'_> {
             self.recorder.record(What::Marker { value });
         }
         self.monitor.look();
+        self.triggered = None;
         let (mut commands, mut standing) = (0, self.job.plan.stop);
         let (mut drained, mut missed) = (false, false);
         for (number, step) in (0_u32..).zip(&steps) {
@@ -58,6 +62,7 @@ impl Conductor<'_> {
                 break;
             }
         }
+        self.triggered = Some(self.recorder.now());
         if missed { Err(Halt::Missed) } else { Ok(()) }
     }
 
@@ -165,9 +170,10 @@ impl Conductor<'_> {
 
     /// The process that a step is for.
     pub(super) fn receiver_of(&self, step: &TriggerStep) -> Result<Epoch, Halt> {
-        match &step.pid_file {
-            Some(file) => self.pid_in_file(&self.launch.fill(file)),
-            None => self.main_process(),
+        match (&step.pid_file, &self.job.target.running) {
+            (_, Some(running)) => self.told_main(running),
+            (Some(file), None) => self.pid_in_file(&self.launch.fill(file)),
+            (None, None) => self.main_process(),
         }
     }
 
@@ -211,7 +217,7 @@ impl Conductor<'_> {
         step: &TriggerStep,
     ) -> Result<(), Halt> {
         let (from, what) = (self.recorder.now(), step.describe());
-        let started = self.warden.start_command(index).await.map_err(not_started)?;
+        let started = self.keeper.start_command(index).await.map_err(not_started)?;
         self.recorder.record(What::Trigger { step: number, what, from, drain });
         if number == 0 {
             self.reach(Anchor::T0, self.recorder.now());
@@ -228,7 +234,11 @@ impl Conductor<'_> {
         from: u64,
     ) -> Result<(), Halt> {
         let what = step.describe();
-        let within = Duration::from_micros(step.timeout.unwrap_or(STEP_WITHIN).0);
+        let beside = self.job.target.running.is_some();
+        // A roll-out takes its time: its command may wait until the successor serves.
+        let allowed =
+            if beside { STEP_WITHIN.0.saturating_add(self.job.limits.ready_max) } else { STEP_WITHIN.0 };
+        let within = Duration::from_micros(step.timeout.map_or(allowed, |timeout| timeout.0));
         let deadline = self.recorder.now() + within.as_micros() as u64;
         let ended = tokio::time::timeout(within, self.exit_of(pid, from, deadline)).await;
         let (code, signal) = match ended {
@@ -247,8 +257,28 @@ impl Conductor<'_> {
             Ok(Err(halt)) => return Err(halt),
             Ok(Ok(None)) | Err(_) => format!("{what} did not end within {}", Span(within.as_micros() as u64)),
         };
+        if beside {
+            return Err(Halt::start(format!(
+                "the restart could not be brought about: {text}{}",
+                self.written()
+            )));
+        }
         self.recorder.record(What::Note { text });
         Ok(())
+    }
+
+    /// The last lines that commands have written.
+    fn written(&self) -> String {
+        let text = std::fs::read(&self.job.output).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<&str> = text.lines().rev().take(WRITTEN_LINES).map(str::trim_end).collect();
+        let lines: Vec<&str> = lines.into_iter().rev().filter(|line| !line.is_empty()).collect();
+        match lines.is_empty() {
+            true => ", and wrote nothing".to_owned(),
+            false => {
+                format!(", and wrote: {}", lines.join(" / ").chars().take(WRITTEN_MAX).collect::<String>())
+            }
+        }
     }
 
     /// Waits until a process that the warden started ends.
@@ -259,7 +289,7 @@ impl Conductor<'_> {
             if *self.interrupt.borrow() {
                 return Err(Halt::Interrupted);
             }
-            let event = tokio::time::timeout(Duration::from_millis(5), self.warden.next_event()).await;
+            let event = tokio::time::timeout(Duration::from_millis(5), self.keeper.next_event()).await;
             match event {
                 Ok(Ok(Some(event))) => {
                     self.note_warden(&event);

@@ -62,6 +62,11 @@ impl Wire {
         self.target = Some(*target);
     }
 
+    /// Nobody hears anything, for this reason.
+    pub(super) fn deaf(recorder: &Recorder, why: &str) {
+        recorder.record(What::Deaf { why: format!("packets: {why}") });
+    }
+
     fn keep(&mut self, interface: &str, recorder: &Recorder, file: &Path) {
         match Capture::create(file, interface) {
             Ok(capture) => {

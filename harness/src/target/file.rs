@@ -105,6 +105,9 @@ pub struct Target {
     /// and not at all if it has: what a variant admits stands in its own file.
     #[serde(default)]
     pub known: Vec<Known>,
+    /// It is up already: nothing is started, and this is where it is.
+    #[serde(skip)]
+    pub running: Option<super::running::Running>,
     /// Where it is started; the run's own directory if it is not said.
     #[serde(skip)]
     pub directory: Option<PathBuf>,

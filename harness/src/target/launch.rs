@@ -144,7 +144,9 @@ impl Launch {
         let told = target.listen.get(&kind).map(|text| fill(text, &values));
         values.insert("address", told.unwrap_or_else(|| place.address.to_string()));
         let address = match &target.address {
-            Some(text) if kind == ListenKind::Ipv4 => Some(fill(text, &values).parse()?),
+            Some(text) if kind == ListenKind::Ipv4 || target.running.is_some() => {
+                Some(fill(text, &values).parse()?)
+            }
             None if kind == ListenKind::Ipv4 && !target.names_address() => None,
             _ => Some(place.address.clone()),
         };

@@ -13,6 +13,7 @@ pub mod program_copy;
 pub mod program_path;
 pub mod quota;
 pub mod refusal;
+pub mod running;
 mod values;
 pub mod version;
 mod veth;

@@ -2,11 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::http1::{self, Body, Framing, Progress, Version};
+use super::super::http1::{self, Body, Framing, Head, Progress, Version};
 use super::super::socket::{End, Received};
 use super::super::step::Slowly;
 use super::{Broken, CLOSE_WATCH, Flow, Lane, READ_MAX, has_come};
 use crate::history::event::{Ending, Stage, What};
+
+/// So much of a marker is kept: a value is the target's, and may be long.
+const MARKER_MAX: usize = 100;
 
 impl Lane {
     /// Waits, for ever if need be, until the server ends the connection; what it says is recorded.
@@ -134,7 +137,7 @@ impl Lane {
                     close: head.announces_close_explicitly || implied,
                     last: head.close,
                     keep_alive: head.keep_alive,
-                    marker: head.fields().find_map(|(_, value)| self.marker_in(value)),
+                    marker: self.marker_of(&head),
                 };
                 self.record_at(at, what);
             }
@@ -155,6 +158,14 @@ impl Lane {
         self.first_byte = None;
         self.in_body = false;
         self.announced = self.closing;
+    }
+
+    fn marker_of(&self, head: &Head) -> Option<String> {
+        let Some(wanted) = &self.context.marker_header else {
+            return head.fields().find_map(|(_, value)| self.marker_in(value));
+        };
+        let value = head.field(wanted)?;
+        Some(value.chars().take(MARKER_MAX).collect())
     }
 
     fn marker_in(&self, text: &str) -> Option<String> {

@@ -59,7 +59,6 @@ impl Lane {
 
     /// The bytes of a request, and how many of them are its head.
     fn encode(&self, ask: &Ask) -> (Vec<u8>, usize) {
-        let host = self.context.address.http_host();
         let body = match ask.body {
             0 => RequestBody::None,
             length if ask.chunked => RequestBody::Chunked { length, chunk: CHUNK_BYTES },
@@ -67,7 +66,7 @@ impl Lane {
         };
         let version = if ask.http10 { Version::Http10 } else { Version::Http11 };
         let id = format!("{}-{}", self.id, self.next);
-        let request = Request::new(ask.method, &ask.path, &host).version(version);
+        let request = Request::new(ask.method, &ask.path, &self.context.host).version(version);
         let mut request = request.connection(ask.connection).body(body);
         if ask.expect {
             request = request.field("Expect", "100-continue");

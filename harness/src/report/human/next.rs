@@ -24,6 +24,7 @@ pub(super) fn write(page: &mut Page, run: &RunResult, causes: &[Cause<'_>], evid
         page.text(
             2,
             &match problem.stage {
+                Stop::Start if run.was_up() => format!("Mend what is said above; then {again}"),
                 Stop::Start => {
                     format!("Start the target by hand with the command above and mend it; then {again}")
                 }

@@ -21,7 +21,8 @@ pub(super) fn write(page: &mut Page, run: &RunResult, evidence: &Evidence<'_>) {
         if groups.is_empty() {
             continue;
         }
-        page.heading(title);
+        let was_up = run.was_up() && stage == Stop::Start;
+        page.heading(if was_up { "The server could not be put through this" } else { title });
         for (message, scenarios) in groups {
             page.blank();
             let style = page.styles.fault;
@@ -29,6 +30,10 @@ pub(super) fn write(page: &mut Page, run: &RunResult, evidence: &Evidence<'_>) {
             page.lead(0, 2, style, &number, &format!(": {}", scenarios.join(", ")));
             for line in message.lines() {
                 page.text(2, line);
+            }
+            // What was written is a command's, and told.
+            if was_up {
+                continue;
             }
             let with_output = scenarios.iter().find(|scenario| output::is_there(evidence, scenario));
             if let Some(scenario) = with_output.or(scenarios.first()) {

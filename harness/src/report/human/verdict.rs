@@ -59,7 +59,12 @@ pub(in crate::report) fn how(run: &RunResult) -> String {
             .unwrap_or_default()
     };
     let declared = name(run.model);
-    let told: BTreeSet<String> = run.restarts.iter().map(|restart| name(restart.model)).collect();
+    let told: BTreeSet<String> = run
+        .restarts
+        .iter()
+        .filter(|restart| restart.model != Model::Auto)
+        .map(|restart| name(restart.model))
+        .collect();
     let told = told.into_iter().collect::<Vec<_>>().join(" or ");
     let model = match run.model {
         Model::Auto if told.is_empty() => "model not told".to_owned(),
@@ -230,7 +235,8 @@ fn faulty(run: &RunResult) -> String {
     if run.verdict == RunVerdict::Invalid {
         let (start, control) = (of(Stop::Start), of(Stop::Control));
         return if start > 0 {
-            format!("{} did not start as a server in {}.", run.target, scenarios(start))
+            let what = if run.was_up() { "could not be put through" } else { "did not start as a server in" };
+            format!("{} {what} {}.", run.target, scenarios(start))
         } else {
             let scenarios = scenarios(control);
             format!(

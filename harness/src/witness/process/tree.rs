@@ -4,7 +4,7 @@
 //! is only reliable for stopped processes. A scan of /proc is exact enough (see [`Tree::descendants`]) and, with
 //! the strangers remembered, as fast.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::{fs, io};
 
@@ -53,7 +53,12 @@ pub struct Tree {
     root: i32,
     dir: OwnedFd,
     strangers: HashMap<i32, u64>,
+    /// Processes by pid and start that belong to it whoever is above them; none for a tree below a root.
+    family: Option<BTreeSet<(i32, u64)>>,
 }
+
+/// The root of a family: nobody's parent.
+const NOBODY: i32 = -1;
 
 impl Tree {
     /// A tree below `root`; nothing is read yet.
@@ -62,7 +67,31 @@ impl Tree {
     /// /proc can't be opened.
     pub fn new(root: i32) -> io::Result<Self> {
         // A descriptor of its own, since listing moves the offset.
-        Ok(Self { root, dir: fs::File::open("/proc")?.into(), strangers: HashMap::new() })
+        Ok(Self { root, dir: fs::File::open("/proc")?.into(), strangers: HashMap::new(), family: None })
+    }
+
+    /// Processes that are adopted, and all that descend from them: whoever was seen to belong to them still does when its
+    /// parent has ended. They may have any parents, so there has to be nobody above them all.
+    ///
+    /// # Errors
+    /// /proc can't be opened.
+    pub fn of_family() -> io::Result<Self> {
+        Ok(Self { family: Some(BTreeSet::new()), ..Self::new(NOBODY)? })
+    }
+
+    /// From now on this process belongs to the family too.
+    pub fn adopt(&mut self, stat: &Stat) {
+        let Some(family) = &mut self.family else { return };
+        if family.insert((stat.epoch.pid, stat.epoch.start)) {
+            // It, and those below it, may have been strangers.
+            self.strangers.clear();
+        }
+    }
+
+    /// Who belongs to the family, as far as it was seen.
+    #[must_use]
+    pub fn family(&self) -> BTreeSet<(i32, u64)> {
+        self.family.clone().unwrap_or_default()
     }
 
     /// The processes below the root now, without the root, ordered by start and pid.
@@ -73,6 +102,9 @@ impl Tree {
     /// # Errors
     /// /proc can't be listed.
     pub fn descendants(&mut self) -> io::Result<Vec<Stat>> {
+        if self.family.as_ref().is_some_and(BTreeSet::is_empty) {
+            return Ok(Vec::new());
+        }
         let mut candidates = self.candidates()?;
         let mut below = HashSet::from([self.root]);
         let mut found = Vec::new();
@@ -80,7 +112,7 @@ impl Tree {
         loop {
             let before = found.len();
             candidates.retain(|_, (stat, _)| {
-                let ours = below.contains(&stat.ppid);
+                let ours = below.contains(&stat.ppid) || self.is_of_family(stat);
                 if ours {
                     below.insert(stat.epoch.pid);
                     found.push(stat.clone());
@@ -96,8 +128,15 @@ impl Tree {
             retried = true;
         }
         self.remember_strangers(candidates);
+        if let Some(family) = &mut self.family {
+            *family = found.iter().map(|stat| (stat.epoch.pid, stat.epoch.start)).collect();
+        }
         found.sort_by_key(|stat| (stat.epoch.start, stat.epoch.pid));
         Ok(found)
+    }
+
+    fn is_of_family(&self, stat: &Stat) -> bool {
+        self.family.as_ref().is_some_and(|family| family.contains(&(stat.epoch.pid, stat.epoch.start)))
     }
 
     /// Reads every process that is not a remembered stranger, and forgets strangers that are gone.
