@@ -201,7 +201,8 @@ fn fresh_name(prefix: &str) -> String {
 /// It can't be written there.
 pub(crate) fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let beside = path.with_file_name(format!(".{name}.part"));
+    // Others may replace it at the same time.
+    let beside = path.with_file_name(format!(".{name}.{}.part", std::process::id()));
     let written = fs::write(&beside, text).and_then(|()| {
         // Who may read what is there may read what takes its place.
         if let Ok(there) = fs::metadata(path) {
