@@ -11,7 +11,7 @@ use crate::support::{HOTSPEC, built, case, tempdir, thorough};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        case("a project lets the reference through and stops a saboteur", third_party),
+        thorough(case("a project lets the reference through and stops a saboteur", third_party)),
         thorough(case("a project judges a server of its own", own_server)),
     ]
 }

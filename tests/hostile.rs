@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use libtest_mimic::Trial;
 use serde_json::Value;
 
-use crate::support::{PYTHON, Run, case_with, hotspec, run, schema, tempdir};
+use crate::support::{PYTHON, Run, case_with, hotspec, run, schema, tempdir, thorough};
 
 /// What a format has to be besides harmless.
 type Check = fn(&str);
@@ -40,7 +40,7 @@ pub fn trials() -> Vec<Trial> {
     trials.push(case_with(&python, "what a server writes is text on a terminal's two outputs", outputs));
     trials.push(case_with(&python, "what a server writes is no command in a workflow", workflow));
     trials.push(case_with(&python, "what a server writes is text in a comparison", comparison));
-    trials.push(case_with(&python, "what a server writes is text in a matrix", matrix));
+    trials.push(thorough(case_with(&python, "what a server writes is text in a matrix", matrix)));
     trials
 }
 

@@ -16,8 +16,9 @@ pub fn trials() -> Vec<Trial> {
     let sentence = |isolation: &str| {
         format!("two runs at once break nothing of each other and are stored apart (--isolation {isolation})")
     };
-    let network = case(sentence("auto"), || side_by_side("auto"));
-    vec![thorough(network), case(sentence("none"), || side_by_side("none"))]
+    let cases =
+        [case(sentence("auto"), || side_by_side("auto")), case(sentence("none"), || side_by_side("none"))];
+    cases.map(thorough).into()
 }
 
 fn side_by_side(isolation: &'static str) {

@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::saboteurs::saboteur;
 use crate::support::processes::{self, MARK};
-use crate::support::{HOTSPEC, Run, SOON, built, case, case_with, eventually, hotspec, run, tempdir};
+use crate::support::{
+    HOTSPEC, Run, SOON, built, case, case_with, eventually, hotspec, run, tempdir, thorough,
+};
 use hotspec::clause::registry;
 use libtest_mimic::Trial;
 use nix::sys::signal::{Signal, kill};
@@ -28,16 +30,18 @@ const STATES: [&str; 5] =
     ["new-connections", "idle-last-request", "in-flight-slow", "in-flight-upload", "half-sent-head"];
 
 pub fn trials() -> Vec<Trial> {
+    let unit = "a unit of systemd's tells which process it is, and a pid file whom to signal";
+    let by_hand = case_with(
+        &[NGINX],
+        "an nginx that was started by hand gets the verdicts of the one that hotspec starts",
+        nginx_by_hand,
+    );
     let mut trials = vec![
-        case_with(
-            &[NGINX],
-            "an nginx that was started by hand gets the verdicts of the one that hotspec starts",
-            nginx_by_hand,
-        ),
-        case("the reference, up already and restarted by HUP, passes", reference_passes),
-        case("a unit of systemd's tells which process it is, and a pid file whom to signal", unit_and_signal),
-        case("a command that restarts nothing is no pass", no_restart),
-        case("a server that its command stops and starts again fails, and lives on", cold),
+        thorough(by_hand),
+        thorough(case("the reference, up already and restarted by HUP, passes", reference_passes)),
+        thorough(case(unit, unit_and_signal)),
+        thorough(case("a command that restarts nothing is no pass", no_restart)),
+        thorough(case("a server that its command stops and starts again fails, and lives on", cold)),
         case("a restart command that fails is told with its status and its words, and once", failing_command),
         case("a process that is not behind the URL is told", another_process),
         case("what a dry run says starts and asks nothing", dry_run),
