@@ -9,12 +9,12 @@ use super::present::{self, Judged};
 use super::run_dir::{Files, RunDir};
 use super::select::{Selection, select};
 use super::session::Session;
-use super::{isolation, known, packets, typed};
+use super::{init, isolation, known, packets, shard, typed};
 use crate::client::http1::Request;
 use crate::declaration::Documented;
 use crate::exit::{self, Failure};
 use crate::history::recorder::Origin;
-use crate::manifest::{self, Manifest, ScenarioEntry, Waits};
+use crate::manifest::{self, Manifest, ScenarioEntry, Shard, Waits};
 use crate::report;
 use crate::scenario::builtin;
 use crate::scenario::endpoint::{EndpointName, ask};
@@ -61,6 +61,7 @@ pub(super) struct Prepared<'a> {
     args: &'a RunArgs,
     target: Target,
     selection: Selection,
+    shard: Option<Shard>,
     isolation: Isolation,
     isolation_why: Option<String>,
     descriptor_limit: Option<DescriptorLimit>,
@@ -86,7 +87,13 @@ impl<'a> Prepared<'a> {
         known::check(&target, &scenarios)?;
         let baseline =
             args.baseline.as_deref().map(|path| Baseline::read(path, target.profile)).transpose()?;
-        let selection = select(&args.selectors, &args.exclude, args.all, target.profile, scenarios)?;
+        let mut selection = select(&args.selectors, &args.exclude, args.all, target.profile, scenarios)?;
+        if args.shard.is_some() && args.baseline.is_some() {
+            return Err(Failure::usage(
+                "a part of a run is not held against a baseline; `hotspec merge … --baseline FILE` holds the whole against one",
+            ));
+        }
+        let shard = args.shard.map(|asked| shard::keep_part(asked, &mut selection, &target)).transpose()?;
         let (isolation, isolation_why) = isolation::choose(args.isolation, &target)?;
         if isolation == Isolation::None && args.migrate_req.is_some() {
             let why = isolation_why.unwrap_or_default();
@@ -98,11 +105,13 @@ impl<'a> Prepared<'a> {
             args,
             target,
             selection,
+            shard,
             isolation,
             isolation_why,
             descriptor_limit: raise_descriptor_limit(),
             baseline,
-            seed: args.seed.unwrap_or_else(rand::random),
+            // Parts of one run have one seed, and each is made by a program that knows nothing of the others.
+            seed: args.seed.unwrap_or_else(|| if args.shard.is_some() { 1 } else { rand::random() }),
         })
     }
 
@@ -158,6 +167,9 @@ fn target(args: &RunArgs) -> Result<Target, Failure> {
             };
             Failure::new(status, error)
         })?,
+        (None, true) if init::is_there() => {
+            targets::find(init::FILE).map_err(|error| Failure::new(exit::BAD_FILE, error))?
+        }
         (None, true) => targets::find(targets::REFERENCE).map_err(Failure::own)?,
         (None, false) => Target {
             name: "command".to_owned(),
@@ -292,6 +304,9 @@ fn manifest(prepared: &Prepared<'_>, seed: u64) -> Manifest {
         },
         kernel: kernel(),
         typed: Some(typed::take_apart(std::env::args_os())),
+        found: (target.path.as_deref() == Some(Path::new(init::FILE)) && args.target.is_none())
+            .then(|| init::FILE.to_owned()),
+        shard: prepared.shard.clone(),
     }
 }
 
