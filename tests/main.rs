@@ -4,6 +4,7 @@
 mod bad_input;
 mod baseline;
 mod check;
+mod comfort;
 mod doctor;
 mod evidence;
 mod formats;
@@ -16,6 +17,7 @@ mod real_servers;
 mod reference;
 mod saboteurs;
 mod selftest;
+mod shards;
 mod side_by_side;
 mod soak;
 mod support;
@@ -40,12 +42,14 @@ fn main() -> ExitCode {
         ("matrix", matrix::trials()),
         ("html", html::trials()),
         ("check", check::trials()),
+        ("shards", shards::trials()),
         ("formats", formats::trials()),
         ("baseline", baseline::trials()),
         ("gates", gates::trials()),
         ("side_by_side", side_by_side::trials()),
         ("nothing_left", nothing_left::trials()),
         ("bad_input", bad_input::trials()),
+        ("comfort", comfort::trials()),
         ("plan", plan::trials()),
         ("doctor", doctor::trials()),
         ("selftest", selftest::trials()),
@@ -55,6 +59,7 @@ fn main() -> ExitCode {
     reference::end();
     check::end();
     formats::end();
+    shards::end();
     html::end();
     saboteurs::end();
     code

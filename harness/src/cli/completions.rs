@@ -49,6 +49,8 @@ fn command() -> Result<Command, Failure> {
             .mut_arg("selectors", |arg| arg.value_parser(selectors()))
             .mut_arg("exclude", |arg| arg.value_parser(selectors()))
             .mut_arg("target", |arg| arg.value_parser(PossibleValuesParser::new(names.clone())))
+            // What is changed goes to the end, and this one has to stay behind the selectors.
+            .mut_arg("command", |arg| arg)
     };
     Ok(Cli::command()
         .mut_subcommand("run", runs)

@@ -76,6 +76,11 @@ impl<'a> Prepared<'a> {
     /// # Errors
     /// Whatever keeps a run from being made.
     pub(super) fn of(args: &'a RunArgs) -> Result<Self, Failure> {
+        if args.shard.is_some() && args.baseline.is_some() {
+            return Err(Failure::usage(
+                "a part of a run is not held against a baseline; `hotspec merge … --baseline FILE` holds the whole against one",
+            ));
+        }
         let target = target(args)?;
         if let Some(missing) = targets::missing(&target) {
             return Err(Failure::new(
@@ -88,11 +93,6 @@ impl<'a> Prepared<'a> {
         let baseline =
             args.baseline.as_deref().map(|path| Baseline::read(path, target.profile)).transpose()?;
         let mut selection = select(&args.selectors, &args.exclude, args.all, target.profile, scenarios)?;
-        if args.shard.is_some() && args.baseline.is_some() {
-            return Err(Failure::usage(
-                "a part of a run is not held against a baseline; `hotspec merge … --baseline FILE` holds the whole against one",
-            ));
-        }
         let shard = args.shard.map(|asked| shard::keep_part(asked, &mut selection, &target)).transpose()?;
         let (isolation, isolation_why) = isolation::choose(args.isolation, &target)?;
         if isolation == Isolation::None && args.migrate_req.is_some() {

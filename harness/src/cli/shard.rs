@@ -122,14 +122,14 @@ mod tests {
             let all = whole(target.profile);
             let names: Vec<String> =
                 all.scenarios.iter().map(|(scenario, _)| scenario.name.clone()).collect();
-            for of in 1..=24 {
+            for of in [1, 2, 3, 5, 24] {
                 let (mut seen, mut clauses) = (Vec::new(), BTreeSet::new());
                 for number in 1..=of {
                     let mut selection = whole(target.profile);
                     let shard = keep_part(ShardArg { number, of }, &mut selection, &target).expect("a part");
                     assert_eq!((&shard.scenarios, &shard.clauses), (&names, &all.clauses));
                     assert!(!selection.scenarios.is_empty(), "{name} {number}/{of}");
-                    assert_eq!(of > 1 || shard.shared.is_empty(), true);
+                    assert!(of > 1 || shard.shared.is_empty());
                     clauses.extend(selection.clauses);
                     seen.extend(selection.scenarios.into_iter().map(|(scenario, _)| scenario.name));
                 }
