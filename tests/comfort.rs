@@ -16,7 +16,7 @@ const GROFF: (&str, &str) = ("groff", "apt-get install groff");
 const SCRIPT: (&str, &str) = ("script", "apt-get install bsdutils");
 
 /// Each with a page of its own.
-const VERBS: [&str; 14] = [
+const VERBS: [&str; 15] = [
     "check",
     "completions",
     "diff",
@@ -28,6 +28,7 @@ const VERBS: [&str; 14] = [
     "matrix",
     "merge",
     "run",
+    "schema",
     "selftest",
     "serve",
     "soak",

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use libtest_mimic::Trial;
 
-use crate::support::{HOTSPEC, Run, SOON, case, case_with, hotspec, run};
+use crate::support::{HOTSPEC, Run, SOON, case, case_with, hotspec, run, thorough};
 
 /// A server by SO_REUSEPORT that loses its queue, in the scenario that shows it.
 const QUEUE_LOST: [&str; 10] = [
@@ -26,11 +26,11 @@ const TSHARK: (&str, &str) = ("tshark", "apt-get install tshark");
 pub fn trials() -> Vec<Trial> {
     vec![
         case("the packets of lanes that failed are kept, and the report names them", packets_are_kept),
-        case_with(&[TSHARK], "tshark opens them and finds the lane", tshark_opens_them),
+        thorough(case_with(&[TSHARK], "tshark opens them and finds the lane", tshark_opens_them)),
         case("a run without failures keeps none", none_are_kept),
-        case("tcp_migrate_req decides whether a queue by SO_REUSEPORT is lost", migrate_req),
+        thorough(case("tcp_migrate_req decides whether a queue by SO_REUSEPORT is lost", migrate_req)),
         case("a setting of a network of its own needs one", no_network_to_set),
-        case("server and clients in two networks fail and hold alike", two_networks),
+        thorough(case("server and clients in two networks fail and hold alike", two_networks)),
     ]
 }
 

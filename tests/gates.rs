@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use libtest_mimic::Trial;
 use tempfile::TempDir;
 
-use crate::support::{HOTSPEC, built, case, case_with, tempdir};
+use crate::support::{HOTSPEC, built, case, case_with, tempdir, thorough};
 
 /// What lints scripts.
 const SHELLCHECK: (&str, &str) = ("shellcheck", "apt-get install shellcheck");
@@ -18,8 +18,12 @@ const ARGUMENTS: &str = "in-flight-slow --idle-max 1s --slow-path '/slow?ms={ms}
 pub fn trials() -> Vec<Trial> {
     vec![
         case("the plain script lets the reference through and stops a saboteur", || both(plain)),
-        case("the action of GitHub's lets the reference through and stops a saboteur", || both(github)),
-        case("the job of GitLab's lets the reference through and stops a saboteur", || both(gitlab)),
+        thorough(case("the action of GitHub's lets the reference through and stops a saboteur", || {
+            both(github)
+        })),
+        thorough(case("the job of GitLab's lets the reference through and stops a saboteur", || {
+            both(gitlab)
+        })),
         case("the plain script says what it lacks", nothing_there),
         case("the action is given a command or a target", two_servers),
         case_with(&[SHELLCHECK], "shellcheck finds nothing in the scripts", linted),

@@ -3,13 +3,16 @@
 
 mod bad_input;
 mod baseline;
+mod cargo_test;
 mod check;
 mod comfort;
 mod doctor;
 mod evidence;
 mod formats;
 mod gates;
+mod hostile;
 mod html;
+mod interrupted;
 mod matrix;
 mod nothing_left;
 mod plan;
@@ -20,6 +23,7 @@ mod selftest;
 mod shards;
 mod side_by_side;
 mod soak;
+mod stability;
 mod support;
 
 use std::process::ExitCode;
@@ -35,22 +39,28 @@ fn main() -> ExitCode {
     }
     // Files whose cases take longest come first, and those that want the machine for themselves last.
     let files = [
+        ("reference", vec![reference::core()]),
+        // It builds first, while the others wait most of the time.
+        ("cargo_test", cargo_test::trials()),
         ("soak", soak::trials()),
         ("saboteurs", saboteurs::trials()),
         ("real_servers", real_servers::trials()),
         ("evidence", evidence::trials()),
         ("matrix", matrix::trials()),
+        ("hostile", hostile::trials()),
         ("html", html::trials()),
         ("check", check::trials()),
         ("shards", shards::trials()),
         ("formats", formats::trials()),
         ("baseline", baseline::trials()),
+        ("interrupted", interrupted::trials()),
         ("gates", gates::trials()),
         ("side_by_side", side_by_side::trials()),
         ("nothing_left", nothing_left::trials()),
         ("bad_input", bad_input::trials()),
         ("comfort", comfort::trials()),
         ("plan", plan::trials()),
+        ("stability", stability::trials()),
         ("doctor", doctor::trials()),
         ("selftest", selftest::trials()),
         ("reference", reference::trials()),
@@ -60,6 +70,7 @@ fn main() -> ExitCode {
     check::end();
     formats::end();
     shards::end();
+    hostile::end();
     html::end();
     saboteurs::end();
     code

@@ -3,14 +3,14 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::{case, hotspec, tempdir};
+use crate::support::{case, hotspec, tempdir, thorough};
 use libtest_mimic::Trial;
 use serde_json::Value;
 
 pub fn trials() -> Vec<Trial> {
     vec![
         case("targets that can't be judged stop nobody, and what is stored is not run again", resumed),
-        case("a target whose file was changed is run again", changed),
+        thorough(case("a target whose file was changed is run again", changed)),
     ]
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use crate::support::{PYTHON, Run, built, case_alone, case_with, run};
+use crate::support::{PYTHON, Run, built, case, case_alone, case_with, run, thorough};
 use hotspec::clause::registry;
 use hotspec::declaration::Profile;
 use libtest_mimic::Trial;
@@ -28,31 +28,41 @@ const DECLARED: [&str; 14] = [
     "many-listeners",
 ];
 
+/// By itself, as it may have others beside it and need not come last.
+pub fn core() -> Trial {
+    case("the built-in reference passes the core of its profile", || {
+        let core = run(["core"]);
+        core.exits(0);
+        let passed = core.results.verdicts().into_values().filter(|verdict| *verdict == "pass").count();
+        assert!(passed > 40, "{:?}", core.results.verdicts());
+    })
+}
+
 pub fn trials() -> Vec<Trial> {
     // Alone: each is dozens of scenarios at once.
+    let whole_profile = case_alone(
+        &[],
+        "the reference, started as anyone's command, passes the whole falcore profile",
+        || passes(whole()),
+    );
+    let same = case_alone(&[], "the built-in reference gets the same verdicts clause by clause", || {
+        let builtin = run(DECLARED);
+        builtin.exits(0);
+        assert!(builtin.results.problems.is_empty(), "{:?}", builtin.results.problems);
+        let (builtin, whole) = (builtin.results.verdicts(), whole().results.verdicts());
+        assert!(builtin.len() > 40, "only {builtin:?}");
+        for (id, verdict) in builtin {
+            assert_eq!(whole.get(id), Some(&verdict), "{id}");
+        }
+    });
     vec![
-        case_alone(
-            &[],
-            "the reference, started as anyone's command, passes the whole falcore profile",
-            || {
-                passes(whole());
-            },
-        ),
-        case_alone(&[], "the built-in reference gets the same verdicts clause by clause", || {
-            let builtin = run(DECLARED);
-            builtin.exits(0);
-            assert!(builtin.results.problems.is_empty(), "{:?}", builtin.results.problems);
-            let (builtin, whole) = (builtin.results.verdicts(), whole().results.verdicts());
-            assert!(builtin.len() > 40, "only {builtin:?}");
-            for (id, verdict) in builtin {
-                assert_eq!(whole.get(id), Some(&verdict), "{id}");
-            }
-        }),
-        case_with(
+        thorough(whole_profile),
+        thorough(same),
+        thorough(case_with(
             &[PYTHON],
             "what can't be decided is attempted again, as often as was asked for",
             attempted_again,
-        ),
+        )),
     ]
 }
 

@@ -1,9 +1,9 @@
 //! Every saboteur fails by its own clause, and by no other MUST than those that fall with it.
 //!
-//! An ordinary run puts each through the quickest scenario that shows its fault, and through all that exercise its clause if
-//! it was not shown. With `HOTSPEC_WRITE_TABLE=1` it goes through all at once, and what it failed by is written to
-//! `tests/saboteurs/TABLE.md`, in place of the rows of those that were run. With `HOTSPEC_WRITE_TABLE=add` ordinary runs are added
-//! to these rows. `HOTSPEC_SABOTEUR_RUNS=20` runs each so often.
+//! After each change one of each group of clauses is run, with `HOTSPEC_THOROUGH=1` all are. Each is put through the quickest scenario
+//! that shows its fault, and through all that exercise its clause if it was not shown. With `HOTSPEC_WRITE_TABLE=1` it goes through
+//! all at once, and what it failed by is written to `tests/saboteurs/TABLE.md`, in place of the rows of those that were run. With
+//! `HOTSPEC_WRITE_TABLE=add` ordinary runs are added to these rows. `HOTSPEC_SABOTEUR_RUNS=20` runs each so often.
 
 #[path = "support/saboteur.rs"]
 mod saboteur;
@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use crate::support::{self, PYTHON, Run, alone, beside_others, built, case, free_case};
+use crate::support::{self, PYTHON, Run, alone, beside_others, built, case, free_case, is_set, thorough};
 use hotspec::scenario::file::Scenario;
 use libtest_mimic::Trial;
 use saboteur::Saboteur;
@@ -55,13 +55,25 @@ pub fn trials() -> Vec<Trial> {
     if Page::asked() == Page::Stays {
         trials.push(case("the table says what the heads say", table_is_fresh));
     }
-    let mut runs = vec![free_case(&[], "what saboteurs have in common passes falcore", common_passes)];
+    trials.push(thorough(free_case(&[], "what saboteurs have in common passes falcore", common_passes)));
+    let after_each_change = one_a_group(&saboteurs);
     for saboteur in &saboteurs {
-        runs.push(fails(saboteur.clone()));
-        runs.extend(saboteur.passes.clone().map(|profile| passes(saboteur.clone(), profile)));
+        let fails = fails(saboteur.clone());
+        trials.push(if after_each_change.contains(&saboteur.name) { fails } else { thorough(fails) });
+        trials.extend(saboteur.passes.clone().map(|profile| thorough(passes(saboteur.clone(), profile))));
     }
-    trials.extend(runs);
     trials
+}
+
+/// The first of each group of clauses that one scenario shows, if that does not take long.
+fn one_a_group(saboteurs: &[Saboteur]) -> BTreeSet<String> {
+    let mut quick = hotspec::scenario::builtin::scenarios().expect("scenario files parse");
+    quick.retain(|scenario| !scenario.is_slow());
+    let is_quick = |names: &[String]| matches!(names, [name] if quick.iter().any(|one| one.name == *name));
+    let shown = saboteurs.iter().filter(|saboteur| is_quick(&saboteur.shown_by));
+    let by_group = shown.map(|saboteur| (saboteur.clause.split('.').next(), &saboteur.name));
+    // The last one that is put in for a group stays in.
+    by_group.rev().collect::<BTreeMap<_, _>>().into_values().cloned().collect()
 }
 
 /// Leaves out the rows of saboteurs that there are no more, if the page is to be written.
@@ -69,10 +81,6 @@ pub fn end() {
     if Page::asked() != Page::Stays {
         write_table(|_| {});
     }
-}
-
-fn is_set(variable: &str) -> bool {
-    std::env::var_os(variable).is_some_and(|value| value == "1")
 }
 
 fn times() -> u32 {

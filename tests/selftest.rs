@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{SOON, case, case_alone, hotspec};
+use crate::support::{SOON, case, case_alone, hotspec, thorough};
 use libtest_mimic::Trial;
 use predicates::prelude::*;
 
@@ -14,12 +14,12 @@ pub fn trials() -> Vec<Trial> {
         format!("every fault is seen with --isolation {isolation}, and nothing where there is none")
     };
     vec![
-        case_alone(&[], name("auto"), || {
+        thorough(case_alone(&[], name("auto"), || {
             let begun = Instant::now();
             sees_all("auto");
             assert!(begun.elapsed() < TWO_MINUTES, "it took {:?}", begun.elapsed());
-        }),
-        case(name("none"), || sees_all("none")),
+        })),
+        thorough(case(name("none"), || sees_all("none"))),
         case("one fault can be asked for", one_fault),
         case("a fault that there is not is told with those that there are", unknown_fault),
         case("the server by itself tells what it expects", server_by_itself),

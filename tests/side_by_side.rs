@@ -7,7 +7,7 @@ use std::thread;
 
 use libtest_mimic::Trial;
 
-use crate::support::{Results, case, hotspec, tempdir};
+use crate::support::{Results, case, hotspec, tempdir, thorough};
 
 /// Short, and with traffic that a stranger's server on the same port would not answer.
 const SCENARIO: &str = "new-connections";
@@ -16,7 +16,8 @@ pub fn trials() -> Vec<Trial> {
     let sentence = |isolation: &str| {
         format!("two runs at once break nothing of each other and are stored apart (--isolation {isolation})")
     };
-    vec![case(sentence("auto"), || side_by_side("auto")), case(sentence("none"), || side_by_side("none"))]
+    let network = case(sentence("auto"), || side_by_side("auto"));
+    vec![thorough(network), case(sentence("none"), || side_by_side("none"))]
 }
 
 fn side_by_side(isolation: &'static str) {

@@ -1,5 +1,6 @@
 //! What the program's exit status says. Documented, and never changed.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use crate::clause::result::{RunResult, RunVerdict};
@@ -22,6 +23,19 @@ pub const BAD_FILE: u8 = 65;
 pub const OWN_FAULT: u8 = 70;
 /// The user broke the run off.
 pub const INTERRUPTED: u8 = 130;
+
+/// All of them, with the names by which STABILITY.md promises them.
+pub const ALL: [(u8, &str); 9] = [
+    (CONFORMS, "conforms"),
+    (BREAKS, "breaks"),
+    (INCONCLUSIVE, "inconclusive"),
+    (INVALID, "invalid"),
+    (NOTHING_SELECTED, "nothing selected"),
+    (USAGE, "usage"),
+    (BAD_FILE, "bad file"),
+    (OWN_FAULT, "own fault"),
+    (INTERRUPTED, "interrupted"),
+];
 
 /// The exit status for a run.
 pub fn of_run(result: &RunResult) -> u8 {
@@ -69,7 +83,12 @@ impl Failure {
 
     /// Tells it on standard error.
     pub fn tell(&self) -> ExitCode {
-        anstream::eprintln!("hotspec: {}", crate::report::style::clean(&self.message));
+        say(&format!("hotspec: {}", crate::report::style::clean(&self.message)));
         ExitCode::from(self.status)
     }
+}
+
+/// Says a line on standard error. If nobody can be told there, nobody can.
+pub fn say(line: &str) {
+    let _ = writeln!(anstream::stderr(), "{line}");
 }

@@ -16,6 +16,7 @@
 //! - [`doctor`]: which witnesses work on this machine
 //! - [`declaration`], [`manifest`]: what a target declares, and what a run was
 
+mod api;
 pub mod clause;
 pub mod cli;
 pub mod client;
@@ -25,7 +26,19 @@ pub mod exit;
 pub mod history;
 pub mod manifest;
 pub mod report;
+mod run;
 pub mod scenario;
 pub mod selftest;
 pub mod target;
 pub mod witness;
+
+pub use api::{Error, Report, Signal, Target, test_main, trials};
+pub use clause::Level;
+pub use clause::result::RunVerdict;
+pub use declaration::Profile;
+pub use history::Model;
+pub use libtest_mimic;
+pub use run::format::Format;
+pub use run::isolation::IsolationWanted as Isolation;
+pub use target::file::AsPid1;
+pub use target::listen::ListenKind;

@@ -6,6 +6,7 @@ mod support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::Instant;
 
 use hotspec::target::warden::{CommandSpec, Event, WardenError};
@@ -193,7 +194,7 @@ fn a_process_that_may_not_be_killed_is_told_instead_of_tried_for_ever() {
     }
     let dir = open_dir();
     let mut harness = helper("helper_with_a_target_of_root", dir.path(), true);
-    fs::copy(harness.get_program(), dir.path().join("root-helper")).unwrap();
+    copy_program(Path::new(harness.get_program()), &dir.path().join("root-helper"));
     fs::set_permissions(dir.path().join("root-helper"), PermissionsExt::from_mode(0o4755)).unwrap();
     let mut harness = harness.spawn().unwrap();
     let told = lines(&dir.path().join("told"), 4);

@@ -5,6 +5,7 @@
 mod support;
 
 use std::io::Write;
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -114,10 +115,8 @@ fn an_image_is_compared_by_name_and_command_line_where_the_stack_is_hidden() {
 fn a_name_with_parentheses_and_a_newline_is_read_whole() {
     let dir = tempfile::tempdir().unwrap();
     let program = dir.path().join("a) R 1 (\nb");
-    std::fs::copy("/bin/sleep", &program).unwrap();
-    // Another test's fork may hold the copy open for writing for a moment.
-    let child = eventually("the copy", || Command::new(&program).arg("1000").spawn().ok());
-    let child = Held(child);
+    copy_program(Path::new("/bin/sleep"), &program);
+    let child = Held(Command::new(&program).arg("1000").spawn().unwrap());
     let own = i32::try_from(std::process::id()).unwrap();
     let stat =
         eventually("the name", || Stat::read(child.epoch().pid).filter(|stat| stat.comm == "a) R 1 (\nb"));

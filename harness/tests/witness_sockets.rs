@@ -11,6 +11,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{SocketAddr as UnixAddress, UnixListener, UnixStream};
+use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use hotspec::witness::process::{Epoch, socket_inodes, sockets};
@@ -19,6 +20,9 @@ use hotspec::witness::socket_table::{
 };
 use nix::sys::socket::{Backlog, listen};
 use support::*;
+
+/// Written by whoever forks: a child has copies of all sockets, so that none is closed while it lives.
+static FORKS: RwLock<()> = RwLock::new(());
 
 fn own_epoch() -> Epoch {
     epoch(i32::try_from(std::process::id()).unwrap())
@@ -39,6 +43,7 @@ fn established(table: &mut SocketTable, client: &TcpStream) -> Connection {
 
 #[test]
 fn a_listener_row_has_its_queue_its_backlog_and_its_inode() {
+    let _nobody_forks = FORKS.read().unwrap_or_else(PoisonError::into_inner);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listen(&listener, Backlog::new(7).unwrap()).unwrap();
     let mut table = SocketTable::open().unwrap();
@@ -57,6 +62,7 @@ fn a_listener_row_has_its_queue_its_backlog_and_its_inode() {
 
 #[test]
 fn a_queued_connection_has_no_owner_and_an_accepted_one_has() {
+    let _nobody_forks = FORKS.read().unwrap_or_else(PoisonError::into_inner);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut table = SocketTable::open().unwrap();
     let mut owners = Owners::new();
@@ -82,6 +88,7 @@ fn a_queued_connection_has_no_owner_and_an_accepted_one_has() {
 
 #[test]
 fn a_connection_that_does_not_exist_is_none_though_its_listener_does() {
+    let _nobody_forks = FORKS.read().unwrap_or_else(PoisonError::into_inner);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut table = SocketTable::open().unwrap();
     let address = listener.local_addr().unwrap();
@@ -94,6 +101,7 @@ fn a_connection_that_does_not_exist_is_none_though_its_listener_does() {
 
 #[test]
 fn ipv6_and_dual_stack_connections_are_found_by_the_addresses_the_client_sees() {
+    let _nobody_forks = FORKS.read().unwrap_or_else(PoisonError::into_inner);
     let Ok(listener) = TcpListener::bind("[::]:0") else {
         println!("skipped: no IPv6 here");
         return;
@@ -120,6 +128,7 @@ fn ipv6_and_dual_stack_connections_are_found_by_the_addresses_the_client_sees() 
 
 #[test]
 fn a_listener_takes_what_the_kernel_would_give_it() {
+    let _nobody_forks = FORKS.read().unwrap_or_else(PoisonError::into_inner);
     if TcpListener::bind("[::1]:0").is_err() {
         println!("skipped: no IPv6 here");
         return;
@@ -156,6 +165,7 @@ fn a_listener_takes_what_the_kernel_would_give_it() {
 
 #[test]
 fn a_unix_listener_has_its_file_its_queue_and_its_backlog_wherever_its_path_moves() {
+    let _nobody_forks = FORKS.read().unwrap_or_else(PoisonError::into_inner);
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a");
     let listener = UnixListener::bind(&path).unwrap();
@@ -182,6 +192,7 @@ fn a_unix_listener_has_its_file_its_queue_and_its_backlog_wherever_its_path_move
 
 #[test]
 fn the_peer_of_a_unix_connection_is_nobodys_until_it_is_accepted() {
+    let _nobody_forks = FORKS.read().unwrap_or_else(PoisonError::into_inner);
     let name = format!("hotspec-test-peer-{}", std::process::id());
     let address = UnixAddress::from_abstract_name(&name).unwrap();
     let listener = UnixListener::bind_addr(&address).unwrap();
@@ -214,6 +225,7 @@ fn the_peer_of_a_unix_connection_is_nobodys_until_it_is_accepted() {
 
 #[test]
 fn an_abstract_name_belongs_to_its_network_namespace() {
+    let _nobody_forks = FORKS.read().unwrap_or_else(PoisonError::into_inner);
     if !is_root() {
         println!("skipped: needs root");
         return;
@@ -241,6 +253,7 @@ fn an_abstract_name_belongs_to_its_network_namespace() {
 
 #[test]
 fn the_table_belongs_to_the_namespace_in_which_it_was_opened() {
+    let _nobody_forks = FORKS.read().unwrap_or_else(PoisonError::into_inner);
     if !is_root() {
         println!("skipped: needs root");
         return;
@@ -265,6 +278,7 @@ fn socket_of(socket: &impl AsRawFd) -> u64 {
 
 #[test]
 fn a_socket_inherited_without_exec_is_held_by_several_until_one_ends() {
+    let _forking = FORKS.write().unwrap_or_else(PoisonError::into_inner);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let inode = socket_of(&listener);
     // SAFETY: the child only waits to be killed, by system calls.
@@ -287,6 +301,7 @@ fn a_socket_inherited_without_exec_is_held_by_several_until_one_ends() {
 
 #[test]
 fn descriptors_that_may_not_be_read_are_told_apart_from_a_process_that_is_gone() {
+    let _forking = FORKS.write().unwrap_or_else(PoisonError::into_inner);
     use hotspec::witness::process::DescriptorsUnreadable;
     let mut child = std::process::Command::new("true").spawn().unwrap();
     let gone = epoch(i32::try_from(child.id()).unwrap());
@@ -313,6 +328,7 @@ fn descriptors_that_may_not_be_read_are_told_apart_from_a_process_that_is_gone()
 /// Prints what each look costs; bounds are wide, since machines are busy.
 #[test]
 fn a_look_up_costs_microseconds() {
+    let _nobody_forks = FORKS.read().unwrap_or_else(PoisonError::into_inner);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = connect(&listener, Ipv4Addr::LOCALHOST);
     let _served = listener.accept().unwrap();
@@ -352,6 +368,7 @@ fn a_look_up_costs_microseconds() {
 
 #[test]
 fn whether_anybody_listens_is_told_by_one_look_up_for_every_kind_of_listener() {
+    let _nobody_forks = FORKS.read().unwrap_or_else(PoisonError::into_inner);
     let mut table = SocketTable::open().unwrap();
     for (bound, asked) in
         [("127.0.0.1:0", "127.0.0.1"), ("0.0.0.0:0", "127.0.0.1"), ("[::]:0", "127.0.0.1"), ("[::]:0", "::1")]

@@ -5,6 +5,7 @@
 pub mod chromium;
 pub mod permission;
 pub mod processes;
+pub mod schema;
 pub mod targets;
 
 use std::collections::BTreeMap;
@@ -36,12 +37,27 @@ pub fn run_trials(at_once: usize, trials: Vec<Trial>) -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
+/// A case that says what others say as well, or takes its time: left out of what is run after each change, unless
+/// `HOTSPEC_THOROUGH=1` asks for it, or the command line names cases. One that lacks its program stays left out.
+pub fn thorough(trial: Trial) -> Trial {
+    unless(
+        is_set("HOTSPEC_THOROUGH") || is_set("HOTSPEC_WHOLE") || Arguments::from_args().filter.is_some(),
+        trial,
+    )
+}
+
 /// A case that takes long: left out unless `HOTSPEC_WHOLE=1` asks for it. One that lacks its program stays left out.
 pub fn whole(trial: Trial) -> Trial {
-    if std::env::var_os("HOTSPEC_WHOLE").is_some_and(|value| value == "1") {
-        return trial;
-    }
-    trial.with_ignored_flag(true)
+    unless(is_set("HOTSPEC_WHOLE"), trial)
+}
+
+fn unless(asked: bool, trial: Trial) -> Trial {
+    if asked { trial } else { trial.with_ignored_flag(true) }
+}
+
+/// Whether a variable of the environment is 1.
+pub fn is_set(variable: &str) -> bool {
+    std::env::var_os(variable).is_some_and(|value| value == "1")
 }
 
 /// With others beside it.
@@ -88,7 +104,7 @@ pub fn free_case(
 ) -> Trial {
     let missing = programs.iter().find(|(program, _)| !is_in_path(program));
     let missing = missing.map(|(program, install)| format!("{program} not found in PATH ({install})"));
-    let required = std::env::var_os("HOTSPEC_REQUIRE_TARGETS").is_some_and(|value| value == "1");
+    let required = is_set("HOTSPEC_REQUIRE_TARGETS");
     let trial = match &missing {
         Some(what) if required => {
             let what = format!("{what}, and HOTSPEC_REQUIRE_TARGETS=1");
@@ -149,7 +165,7 @@ pub struct Run {
 /// `hotspec run` with these arguments, up to its end, with a run directory of its own.
 ///
 /// # Panics
-/// It wrote no report.
+/// It wrote no report, or one that is not as the published schema says.
 pub fn run<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> Run {
     let temp = tempdir();
     let (dir, report) = (temp.path().join("run"), temp.path().join("report.json"));
@@ -162,6 +178,7 @@ pub fn run<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) ->
     let results = serde_json::from_str(&json).unwrap_or_else(|error| {
         panic!("no report after {:?}: {error}; {}\n{stdout}\n{stderr}", begun.elapsed(), output.status)
     });
+    schema::report().holds(&json);
     Run { status: output.status.code(), stdout, stderr, json, results, dir, temp }
 }
 

@@ -6,7 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::accounts;
 use super::attempts::{self, Judged, Unjudged};
 use super::cause::Causes;
-use super::result::{ClauseResult, LimitsShown, PartShown, Problem, Restart, RunResult, RunVerdict, Verdict};
+use super::result::{
+    ClauseResult, LimitsShown, PartShown, Problem, Restart, RunResult, RunVerdict, UNREACHED, Verdict,
+};
 use super::tally::{BROKEN_OFF, Violation};
 use super::{Case, Clause, Level, Tally, registry, times};
 use crate::declaration::known::Applies;
@@ -214,7 +216,7 @@ fn conclude(
         result.reasons = tally.unsupported;
         Verdict::Unsupported
     } else {
-        result.reasons.push("no lane reached the state that it is about".to_owned());
+        result.reasons.push(UNREACHED.to_owned());
         result.undecided_in = tally.silent.into_iter().collect();
         Verdict::Inconclusive
     };

@@ -93,6 +93,16 @@ pub struct ClauseResult {
     pub undecided_in: Vec<String>,
 }
 
+/// The reason of a clause that nothing put to the test.
+pub(super) const UNREACHED: &str = "no lane reached the state that it is about";
+
+impl ClauseResult {
+    /// Whether it is open only because nothing put it to the test.
+    pub fn is_unreached(&self) -> bool {
+        self.verdict == Verdict::Inconclusive && self.reasons == [UNREACHED]
+    }
+}
+
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 fn is_zero(number: &u64) -> bool {
     *number == 0

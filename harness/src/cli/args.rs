@@ -9,9 +9,12 @@ use super::completions::CompletionsArgs;
 use super::init::InitArgs;
 use super::man::ManArgs;
 use super::merge::MergeArgs;
-use super::shard::ShardArg;
 use crate::clause::Level;
 use crate::declaration::{DeclaredLimits, Profile, Span};
+use crate::run::asked::AGAIN;
+use crate::run::format::Format;
+use crate::run::isolation::IsolationWanted;
+use crate::run::shard::Part;
 use crate::target::file::AsPid1;
 use crate::target::listen::ListenKind;
 
@@ -57,6 +60,8 @@ pub(super) enum Verb {
     Merge(MergeArgs),
     /// Say what got worse and what got better from one run to another
     Diff(DiffArgs),
+    /// Print the JSON Schema of what programs read
+    Schema(SchemaArgs),
     /// Say which witnesses work on this machine, why others don't, and what would enable them
     Doctor(DoctorArgs),
     /// See what this machine shows: put a server with one fault after another to the test
@@ -119,10 +124,11 @@ pub(super) struct RunArgs {
     #[arg(long, hide = true, default_value = "1", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) beside: u16,
     /// How often a scenario that left something undecided is attempted again, with few at the same time
-    #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u32).range(0..=20))]
+    #[arg(long, value_name = "N", default_value_t = AGAIN, value_parser = clap::value_parser!(u32).range(0..=20))]
     pub(super) again: u32,
     /// Also write a report, to a file or (default) to standard output: human, html, json, junit (XML), tap, markdown (for the
-    /// page of a job), github (annotations), gitlab (code quality)
+    /// page of a job), github (annotations), gitlab (code quality), ndjson (one line of JSON for each thing that happens, while
+    /// it happens)
     #[arg(long, value_name = "FORMAT[=PATH]")]
     pub(super) report: Vec<ReportArg>,
     /// Results of an earlier run (`--report json=FILE`, or its directory): fail only by what got worse since
@@ -131,7 +137,7 @@ pub(super) struct RunArgs {
     /// Run only part I of N, into which the selected scenarios are divided alike on every machine; `hotspec merge` makes one
     /// result of all parts. Without --seed the seed is then 1
     #[arg(long, value_name = "I/N")]
-    pub(super) shard: Option<ShardArg>,
+    pub(super) shard: Option<Part>,
     /// Say what would be run, and start nothing
     #[arg(long)]
     pub(super) dry_run: bool,
@@ -140,7 +146,7 @@ pub(super) struct RunArgs {
     pub(super) run_dir: Option<PathBuf>,
     /// The network that each scenario gets
     #[arg(long, value_enum, default_value = "auto")]
-    pub(super) isolation: IsolationArg,
+    pub(super) isolation: IsolationWanted,
     /// The value of net.ipv4.tcp_migrate_req in the target's network: whether the kernel hands queued connections of a closed
     /// SO_REUSEPORT listener on to another [default: the kernel's, 0]
     #[arg(long, value_name = "0|1", value_parser = clap::value_parser!(u8).range(0..=1))]
@@ -232,7 +238,7 @@ impl LimitArgs {
     }
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Paths of the target by what they do")]
 pub(super) struct EndpointArgs {
     /// Answers at once [default: /]
@@ -259,7 +265,7 @@ pub(super) struct EndpointArgs {
     pub(super) not_modified_path: Option<String>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "What else the target declares")]
 pub(super) struct DeclarationArgs {
     /// The flag by which a successor is told the listener's descriptor: its number follows
@@ -347,60 +353,26 @@ pub(super) enum ColorArg {
     Never,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum IsolationArg {
-    /// The best that this machine permits of net and none
-    Auto,
-    /// Two network namespaces, one for the server and one for its clients, joined by a veth pair, or an error
-    Full,
-    /// A network namespace, or an error
-    Net,
-    /// None: ports are shared with everything else on this machine
-    None,
-}
-
-impl IsolationArg {
-    /// As it is typed.
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Full => "full",
-            Self::Net => "net",
-            Self::None => "none",
-        }
-    }
-}
-
 /// A report that was asked for.
 #[derive(Clone, Debug)]
 pub(super) struct ReportArg {
-    pub(super) format: Format,
+    pub(super) format: ReportFormat,
     pub(super) path: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
-    Human,
-    Json,
-    Html,
-    Junit,
-    Tap,
-    Markdown,
-    Github,
-    Gitlab,
+pub(super) enum ReportFormat {
+    /// Written once, at the end.
+    Whole(Format),
+    /// Written line by line, while the run goes on.
+    Ndjson,
 }
 
-impl Format {
-    const ALL: [(&str, Self); 8] = [
-        ("human", Self::Human),
-        ("json", Self::Json),
-        ("html", Self::Html),
-        ("junit", Self::Junit),
-        ("tap", Self::Tap),
-        ("markdown", Self::Markdown),
-        ("github", Self::Github),
-        ("gitlab", Self::Gitlab),
-    ];
+impl ReportFormat {
+    fn all() -> impl Iterator<Item = (&'static str, Self)> {
+        let whole = Format::ALL.into_iter().map(|(name, format)| (name, Self::Whole(format)));
+        whole.chain([("ndjson", Self::Ndjson)])
+    }
 }
 
 impl std::str::FromStr for ReportArg {
@@ -411,8 +383,8 @@ impl std::str::FromStr for ReportArg {
             Some((format, path)) => (format, Some(PathBuf::from(path))),
             None => (text, None),
         };
-        let Some((_, format)) = Format::ALL.into_iter().find(|(name, _)| *name == format) else {
-            let names = Format::ALL.map(|(name, _)| name).join(", ");
+        let Some((_, format)) = ReportFormat::all().find(|(name, _)| *name == format) else {
+            let names = ReportFormat::all().map(|(name, _)| name).collect::<Vec<_>>().join(", ");
             return Err(format!("expected one of {names}, found `{format}`"));
         };
         if path.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
@@ -451,6 +423,21 @@ pub(super) enum ListFormat {
     Table,
     /// Markdown
     Markdown,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SchemaArgs {
+    /// Of what
+    #[arg(value_enum)]
+    pub(super) of: Described,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Described {
+    /// `--report json`, and results.json of a stored run
+    Report,
+    /// Each line of `--report ndjson`
+    Events,
 }
 
 #[derive(Debug, Args)]
@@ -506,7 +493,7 @@ pub(super) struct SelftestArgs {
     pub(super) faults: Vec<String>,
     /// The network that each scenario gets
     #[arg(long, value_enum, default_value = "auto")]
-    pub(super) isolation: IsolationArg,
+    pub(super) isolation: IsolationWanted,
 }
 
 #[derive(Debug, Args)]
@@ -515,7 +502,8 @@ pub(super) struct CheckArgs {
     #[arg(value_name = "RUN-DIR")]
     pub(super) run_dir: PathBuf,
     /// Also write a report, to a file or (default) to standard output: human, html, json, junit (XML), tap, markdown (for the
-    /// page of a job), github (annotations), gitlab (code quality)
+    /// page of a job), github (annotations), gitlab (code quality), ndjson (one line of JSON for each thing that happens, while
+    /// it happens)
     #[arg(long, value_name = "FORMAT[=PATH]")]
     pub(super) report: Vec<ReportArg>,
     /// Results of an earlier run (`--report json=FILE`, or its directory): fail only by what got worse since

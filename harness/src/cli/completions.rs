@@ -28,7 +28,7 @@ pub(super) fn completions(args: &CompletionsArgs) -> Result<u8, Failure> {
     let shell: Shell = args.shell.parse().map_err(Failure::own)?;
     let mut text = Vec::new();
     generate(shell, &mut command()?, "hotspec", &mut text);
-    present::print(&String::from_utf8_lossy(&text));
+    present::print(&String::from_utf8_lossy(&text))?;
     Ok(exit::CONFORMS)
 }
 

@@ -16,6 +16,6 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<u8, Failure> {
         DoctorFormat::Table => report::page(&found, present::width(), present::colour()),
         DoctorFormat::Json => report::json(&found).map_err(Failure::own)?,
     };
-    present::print(&text);
+    present::print(&text)?;
     Ok(exit::CONFORMS)
 }

@@ -19,6 +19,6 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<u8, Failure> {
         return Err(Failure::usage(format!("there is no clause `{}`; the nearest is {near}", args.id)));
     };
     let scenarios = builtin::scenarios().map_err(Failure::own)?;
-    present::print(&catalogue::explain(clause, &scenarios, present::width(), present::colour()));
+    present::print(&catalogue::explain(clause, &scenarios, present::width(), present::colour()))?;
     Ok(exit::CONFORMS)
 }

@@ -73,7 +73,7 @@ pub(super) fn init(args: &InitArgs) -> Result<u8, Failure> {
     present::print(&format!(
         "Wrote {}. Look it over{edit}, then:\n  hotspec run core --dry-run{run}   # what would be done\n  hotspec run core{run}             # a first look\n",
         crate::report::style::clean(shown.to_string())
-    ));
+    ))?;
     Ok(exit::CONFORMS)
 }
 

@@ -35,6 +35,6 @@ pub(super) fn list(args: &ListArgs) -> Result<u8, Failure> {
             catalogue::targets_table(&rows, present::width())
         }
     };
-    present::print(&text);
+    present::print(&text)?;
     Ok(exit::CONFORMS)
 }

@@ -28,7 +28,7 @@ pub(super) fn man(args: &ManArgs) -> Result<u8, Failure> {
     command = command.disable_help_subcommand(true);
     command.build();
     let Some(dir) = &args.dir else {
-        present::print(&String::from_utf8_lossy(&page(&command, "hotspec")?));
+        present::print(&String::from_utf8_lossy(&page(&command, "hotspec")?))?;
         return Ok(exit::CONFORMS);
     };
     fs::create_dir_all(dir).map_err(|error| cant_write(dir, &error))?;

@@ -9,16 +9,17 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use super::args::MatrixArgs;
-use super::present::{self, RESULTS};
-use super::session::Session;
-use super::{pool, run_dir, typed};
+use super::{interrupt, pool, present, typed};
 use crate::clause::matrix::{Matrix, Row};
 use crate::clause::result::{RunResult, RunVerdict, Verdict};
 use crate::declaration::Span;
 use crate::exit::{self, Failure};
 use crate::manifest::Typed;
-use crate::report::matrix as report;
 use crate::report::style::clean;
+use crate::report::{json, matrix as report};
+use crate::run::judged::RESULTS;
+use crate::run::run_dir;
+use crate::run::session::Session;
 use crate::scenario::file::Tag;
 use crate::target::builtin as targets;
 use crate::target::file::Target;
@@ -49,9 +50,9 @@ pub(super) fn matrix(args: &MatrixArgs) -> Result<u8, Failure> {
     let (table, waiting) = run.stored(&chosen);
     // It can be written: told before an hour is spent.
     run.write(&table)?;
-    let session = Session::begin(1)?;
+    let session = interrupt::session(1)?;
     let table = run.all(waiting, table, &session)?;
-    present::print(&report::text(&table, present::width(), present::colour()));
+    present::print(&report::text(&table, present::width(), present::colour()))?;
     Ok(if session.is_broken_off() { exit::INTERRUPTED } else { status(&table) })
 }
 
@@ -262,7 +263,7 @@ impl Run<'_> {
             Err(why) => format!("no result: {}", clean(why)),
         };
         let name = clean(&pass.target.target.name);
-        anstream::eprintln!("{done}/{wanted} {name} {}/{}: {word} ({took})", pass.number, self.passes);
+        exit::say(&format!("{done}/{wanted} {name} {}/{}: {word} ({took})", pass.number, self.passes));
     }
 
     fn write(&self, table: &Matrix) -> Result<(), Failure> {
@@ -270,7 +271,7 @@ impl Run<'_> {
         let markdown = report::markdown(table, &machine);
         let at = |name: &str| self.args.out.join(name);
         let mut pages = vec![
-            (at("matrix.json"), serde_json::to_string_pretty(table).map_err(Failure::own)?),
+            (at("matrix.json"), json::matrix(table).map_err(Failure::own)?),
             (at("matrix.html"), report::html(table, &machine)),
         ];
         if let Some(path) = &self.args.markdown {

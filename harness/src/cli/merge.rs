@@ -7,11 +7,13 @@ use clap::Args;
 use serde_json::Value;
 
 use super::args::ReportArg;
-use super::baseline::Baseline;
 use super::present;
-use super::run_dir::{Files, RunDir};
+use super::sinks::Sinks;
 use crate::exit::{self, Failure};
 use crate::manifest::{Manifest, Shard};
+use crate::run::baseline::Baseline;
+use crate::run::judged;
+use crate::run::run_dir::{Files, MANIFEST, RunDir};
 
 /// What may differ from part to part: what each machine is, and what each part has of the whole.
 const OWN: [&str; 8] =
@@ -43,14 +45,15 @@ pub(super) fn merge(args: &MergeArgs) -> Result<u8, Failure> {
     let parts = args.dirs.iter().map(|dir| Part::read(dir)).collect::<Result<Vec<_>, _>>()?;
     let manifest = whole(&parts)?;
     let baseline = args.baseline.as_deref().map(|path| Baseline::read(path, manifest.profile)).transpose()?;
-    let sinks = present::open(&args.report)?;
+    let mut sinks = Sinks::open(&args.report)?;
     let run_dir = RunDir::create(args.run_dir.as_deref())?;
     let text = serde_json::to_string_pretty(&manifest).map_err(Failure::own)?;
-    let path = run_dir.path.join("manifest.json");
+    let path = run_dir.path.join(MANIFEST);
     fs::write(&path, text).map_err(|error| cant_copy(&path, &error))?;
     parts.iter().try_for_each(|part| part.copy_to(&run_dir.path))?;
-    let judged = present::judge(&run_dir.path)?;
-    judged.tell(&run_dir.path, sinks, baseline.as_ref())
+    let judged = judged::judge(&run_dir.path).inspect_err(|failure| sinks.fail(failure))?;
+    sinks.begin(&manifest, &run_dir.path);
+    present::tell(&judged, &run_dir.path, sinks, baseline.as_ref())
 }
 
 /// A part as it was stored.
@@ -62,8 +65,8 @@ struct Part<'a> {
 
 impl<'a> Part<'a> {
     fn read(dir: &'a Path) -> Result<Self, Failure> {
-        let manifest = Manifest::read(&dir.join("manifest.json"))
-            .map_err(|error| Failure::new(exit::BAD_FILE, error))?;
+        let manifest =
+            Manifest::read(&dir.join(MANIFEST)).map_err(|error| Failure::new(exit::BAD_FILE, error))?;
         let Some(shard) = manifest.shard.clone() else {
             return Err(Failure::usage(format!(
                 "expected parts of a run, made by `hotspec run --shard I/N`; {} holds a whole one",

@@ -8,23 +8,20 @@ mod doctor;
 mod explain;
 mod github;
 mod init;
-mod isolation;
-mod known;
+mod interrupt;
 mod list;
 mod man;
 mod matrix;
 mod merge;
-mod packets;
 mod pool;
 mod present;
 mod run;
-mod run_dir;
-mod select;
+mod schema;
 mod selftest;
-mod session;
-mod shard;
+mod sinks;
 mod soak;
 mod typed;
+mod watching;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -64,6 +61,7 @@ pub fn main() -> ExitCode {
         Verb::Check(args) => check::check(&args),
         Verb::Merge(args) => merge::merge(&args),
         Verb::Diff(args) => baseline::diff(&args),
+        Verb::Schema(args) => schema::schema(&args),
         Verb::Doctor(args) => doctor::doctor(&args),
         Verb::Selftest(args) => selftest::selftest(&args),
         Verb::Completions(args) => completions::completions(&args),

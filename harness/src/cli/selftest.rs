@@ -56,7 +56,7 @@ pub(super) fn selftest(args: &SelftestArgs) -> Result<u8, Failure> {
     }
     let evidence = done.first().map(|trial| trial.evidence.clone()).unwrap_or_default();
     let rows: Vec<Row> = trials.iter().zip(done).map(|(entry, trial)| row(*entry, trial.outcome)).collect();
-    present::print(&report::page(&rows, &evidence, begun.elapsed(), present::width(), present::colour()));
+    present::print(&report::page(&rows, &evidence, begun.elapsed(), present::width(), present::colour()))?;
     let any = |wanted: fn(&Outcome) -> bool| rows.iter().any(|row| wanted(&row.outcome));
     Ok(if any(|outcome| matches!(outcome, Outcome::Missed(_))) {
         exit::BREAKS

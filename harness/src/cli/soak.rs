@@ -4,14 +4,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::args::{Format, SoakArgs};
-use super::present::{self, Judged};
-use super::run::Prepared;
-use super::run_dir::{self, RunDir, SOAK};
-use super::session::Session;
+use super::args::{ReportFormat, SoakArgs};
+use super::sinks::Sinks;
+use super::watching::Watching;
+use super::{interrupt, present, run};
 use crate::clause::sum::Sum;
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
 use crate::report;
+use crate::run::format::Format;
+use crate::run::judged::Judged;
+use crate::run::prepared::Prepared;
+use crate::run::run_dir::{self, RunDir, SOAK};
+use crate::run::session::Session;
 
 /// Restarts that are judged unless the command line says otherwise: fewer than 1 % lose anything then, at 95 %.
 const RESTARTS: u64 = 300;
@@ -23,7 +27,12 @@ const KEPT_MAX: usize = 20;
 /// # Errors
 /// Whatever keeps runs from being made; what happens within them is told by the sum.
 pub(super) fn soak(args: &SoakArgs) -> Result<u8, Failure> {
-    if args.run.report.iter().any(|report| !matches!(report.format, Format::Human | Format::Json)) {
+    if args
+        .run
+        .report
+        .iter()
+        .any(|report| !matches!(report.format, ReportFormat::Whole(Format::Human | Format::Json)))
+    {
         return Err(Failure::usage(
             "a soak is reported as human or json; `hotspec check DIR --report FORMAT` tells one of its passes",
         ));
@@ -41,10 +50,10 @@ pub(super) fn soak(args: &SoakArgs) -> Result<u8, Failure> {
             "one run is held against a baseline, not the sum of many; see `hotspec diff`",
         ));
     }
-    let prepared = Prepared::of(&args.run)?;
-    let sinks = present::open(&args.run.report)?;
+    let prepared = run::prepare(&args.run)?;
+    let mut sinks = Sinks::open(&args.run.report)?;
     let dir = RunDir::create_for_many(args.run.run_dir.as_deref())?;
-    let session = Session::begin(args.run.beside)?;
+    let session = interrupt::session(args.run.beside)?;
     let target = prepared.target();
     let sum = Sum::new(&target.name, target.profile, args.run.level, prepared.seed);
     let mut soak = Soak { args, prepared: &prepared, dir: &dir, sum, begun: Instant::now(), last: None };
@@ -59,15 +68,19 @@ pub(super) fn soak(args: &SoakArgs) -> Result<u8, Failure> {
             _ => report::soak::render(&sum, &shown, 100, false),
         })
     };
-    if !present::write(sinks, text)? {
-        present::print(&report::soak::render(&sum, &shown, present::width(), present::colour()));
+    let taken = sinks.take_stdout();
+    sinks.write(text);
+    if !taken {
+        let page = report::soak::render(&sum, &shown, present::width(), present::colour());
+        sinks.troubles.note(present::print(&page));
     }
-    ended.map(|()| sum.status())
+    sinks.troubles.note(ended);
+    sinks.troubles.end(sum.status())
 }
 
 struct Soak<'a> {
     args: &'a SoakArgs,
-    prepared: &'a Prepared<'a>,
+    prepared: &'a Prepared,
     dir: &'a RunDir,
     sum: Sum,
     begun: Instant,
@@ -106,26 +119,29 @@ impl Soak<'_> {
         let number = self.sum.passes + 1;
         let run_dir = self.dir.within(&format!("pass-{number:05}"))?;
         let seed = self.sum.seed.wrapping_add(number - 1);
-        let judged = self.prepared.make(session, &run_dir, seed)?;
+        let mut quiet = Sinks::default();
+        let judged = self.prepared.make(session, &run_dir, seed, &mut Watching::of(&mut quiet))?;
+        quiet.troubles.end(exit::CONFORMS)?;
         judged.store(&run_dir.path)?;
         let before = self.sum.restarts;
         let failed = self.sum.add(&judged.result);
         self.keep(&run_dir.path, failed);
         self.store()?;
         if failed {
-            self.tell(&judged, &run_dir.path);
+            self.tell(&judged, &run_dir.path)?;
         }
         let added = self.sum.restarts.saturating_sub(before);
-        anstream::eprintln!("{}", report::soak::progress(&self.sum, added, self.wanted()));
+        exit::say(&report::soak::progress(&self.sum, added, self.wanted()));
         Ok(failed)
     }
 
     /// The report of a pass that failed goes where the sum goes, unless that is for programs.
-    fn tell(&self, judged: &Judged, dir: &Path) {
+    fn tell(&self, judged: &Judged, dir: &Path) -> Result<(), Failure> {
         if self.args.run.report.iter().all(|report| report.path.is_some()) {
-            judged.print(dir);
-            present::print("\n");
+            present::print_human(judged, dir)?;
+            present::print("\n")?;
         }
+        Ok(())
     }
 
     /// Removes the directory of the pass before, unless that failed.

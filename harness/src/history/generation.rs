@@ -24,6 +24,20 @@ pub enum Model {
     InPlace,
 }
 
+impl Model {
+    /// Its name in files and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Model::Auto => "auto",
+            Model::ForkExec => "fork-exec",
+            Model::MasterWorkers => "master-workers",
+            Model::NewMaster => "new-master",
+            Model::SecondInstance => "second-instance",
+            Model::InPlace => "in-place",
+        }
+    }
+}
+
 /// One epoch of one process of the target, and what it was seen to do.
 #[derive(Clone, Debug)]
 pub struct Proc {

@@ -22,6 +22,11 @@ impl Origin {
     pub fn now(monotonic_ns: u64) -> Self {
         Self { instant: Instant::now(), monotonic_ns }
     }
+
+    /// `instant` on the run's clock.
+    pub fn micros(&self, instant: Instant) -> Micros {
+        instant.saturating_duration_since(self.instant).as_micros() as Micros
+    }
 }
 
 /// Stamps events and keeps them. One per scenario, on that scenario's thread.
@@ -59,7 +64,7 @@ impl Recorder {
 
     /// `instant` on the run's clock.
     pub fn at(&self, instant: Instant) -> Micros {
-        instant.saturating_duration_since(self.origin.instant).as_micros() as Micros
+        self.origin.micros(instant)
     }
 
     /// The instant that is `at` on the run's clock.
@@ -77,12 +82,16 @@ impl Recorder {
         self.record_at(self.now(), what);
     }
 
-    /// Records something noticed at `t`. Trouble with the disk is kept for [`Recorder::finish`].
+    /// Records something noticed at `t`. Trouble with the disk is kept for [`Recorder::finish`], and nothing is written after it:
+    /// what is there stays readable up to its last line.
     pub fn record_at(&self, t: Micros, what: What) {
         let mut inner = self.inner.borrow_mut();
         let event = Event { t, what };
         inner.last = inner.last.max(t);
         inner.timeline.feed(&event);
+        if inner.trouble.is_some() {
+            return;
+        }
         let written = serde_json::to_writer(&mut inner.file, &event)
             .map_err(std::io::Error::from)
             .and_then(|()| inner.file.write_all(b"\n"));
@@ -97,6 +106,11 @@ impl Recorder {
         let lane = inner.lanes;
         inner.lanes += 1;
         lane
+    }
+
+    /// How many lanes there are.
+    pub fn lanes(&self) -> LaneId {
+        self.inner.borrow().lanes
     }
 
     /// Reads the timeline as it stands.

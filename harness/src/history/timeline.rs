@@ -61,6 +61,8 @@ pub struct Timeline {
     pub frozen: Vec<Frozen>,
     /// Heads of responses since the phase began.
     pub answers: u64,
+    /// Restarts that were triggered.
+    pub restarts: u32,
 }
 
 impl Timeline {
@@ -76,6 +78,11 @@ impl Timeline {
             timeline.feed(event);
         }
         timeline
+    }
+
+    /// Whether all goes its way with no restart.
+    pub fn in_control(&self) -> bool {
+        self.phase == Some(Phase::Control)
     }
 
     /// Folds one event.
@@ -99,6 +106,7 @@ impl Timeline {
             What::Trigger { step, from, drain, .. } => {
                 let around = Interval::new(*from, t);
                 if *step == 0 {
+                    self.restarts += u32::from(self.t0.is_none());
                     self.t0.get_or_insert(around);
                     self.count_canaries();
                 }

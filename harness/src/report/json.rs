@@ -2,6 +2,7 @@
 
 use super::style::misleads;
 use crate::clause::compare::Comparison;
+use crate::clause::matrix::Matrix;
 use crate::clause::result::RunResult;
 use crate::clause::sum::Sum;
 
@@ -24,6 +25,14 @@ pub fn sum(sum: &Sum) -> Result<String, serde_json::Error> {
     printable(sum)
 }
 
+/// A table of many targets as JSON, in the same form.
+///
+/// # Errors
+/// As serde_json; a table gives none.
+pub fn matrix(table: &Matrix) -> Result<String, serde_json::Error> {
+    printable(table)
+}
+
 /// A comparison of two runs as JSON, in the same form.
 ///
 /// # Errors
@@ -33,8 +42,14 @@ pub fn comparison(comparison: &Comparison) -> Result<String, serde_json::Error> 
 }
 
 pub(super) fn printable(value: &impl serde::Serialize) -> Result<String, serde_json::Error> {
-    let text = serde_json::to_string_pretty(value)?;
-    let mut out = String::with_capacity(text.len() + 1);
+    let mut text = harmless(&serde_json::to_string_pretty(value)?);
+    text.push('\n');
+    Ok(text)
+}
+
+/// JSON with nothing in it that steers or deceives; a parser gets all of it back.
+pub(super) fn harmless(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         // Outside of strings only line ends are such characters, and within them none is left bare.
         if c != '\n' && misleads(c) {
@@ -46,8 +61,7 @@ pub(super) fn printable(value: &impl serde::Serialize) -> Result<String, serde_j
             out.push(c);
         }
     }
-    out.push('\n');
-    Ok(out)
+    out
 }
 
 #[cfg(test)]

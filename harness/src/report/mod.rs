@@ -5,6 +5,8 @@
 //! - [`human`]: for those who read it in a terminal
 //! - [`mod@html`]: for those who want to see it, in a browser
 //! - [`json`]: for programs
+//! - [`schema`]: what these find there
+//! - [`events`]: for programs that watch a run
 //! - [`gate`]: for pipelines: JUnit, TAP, Markdown, annotations, code quality
 //! - [`catalogue`]: what there is: clauses, scenarios, targets
 //! - [`compare`]: what got worse and better since an earlier run
@@ -27,6 +29,7 @@ pub mod catalogue;
 pub mod compare;
 pub mod doctor;
 mod escape;
+pub mod events;
 pub mod gate;
 pub mod html;
 pub mod human;
@@ -36,6 +39,7 @@ pub mod matrix;
 pub mod packets;
 mod page;
 pub mod plan;
+pub mod schema;
 pub mod selftest;
 pub mod soak;
 pub mod style;

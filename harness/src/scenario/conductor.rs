@@ -17,8 +17,9 @@ use super::ledger::Ledger;
 use super::lookout::Lookout;
 use super::monitor::Monitor;
 use super::output::{Output, SocketPath};
+use super::progress::{Doing, News, Progress, instant, tell};
 use super::repeat::Repeated;
-use super::runner::{Halt, Job, Progress, tell};
+use super::runner::{Halt, Job};
 use super::said::Said;
 use super::stages::RESTARTS_EXTRA;
 use super::successor::{self, Arranged};
@@ -103,7 +104,7 @@ impl<'a> Conductor<'a> {
         interrupt: watch::Receiver<bool>,
         progress: mpsc::Sender<Progress>,
     ) -> Result<Self, Halt> {
-        tell(&progress, job, "starting", false);
+        tell(&progress, job, News::Doing(Doing::Starting));
         let circumstances = Circumstances {
             listener: job.plan.listener,
             listeners: job.plan.listeners,
@@ -294,7 +295,13 @@ impl<'a> Conductor<'a> {
 
     /// An instant has come; lanes that wait for it go on.
     pub(super) fn reach(&self, anchor: Anchor, at: Micros) {
-        self.anchors.send_if_modified(|anchors| anchors.reach(anchor, at));
+        let news = self.anchors.send_if_modified(|anchors| anchors.reach(anchor, at));
+        let Some(instant) = instant(anchor).filter(|_| news) else { return };
+        let (control, restart) =
+            self.recorder.timeline(|timeline| (timeline.in_control(), timeline.restarts));
+        if !control && restart > 0 {
+            tell(&self.progress, self.job, News::Instant { instant, restart });
+        }
     }
 
     /// Whether an instant has come.

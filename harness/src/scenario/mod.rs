@@ -17,6 +17,7 @@ mod named;
 mod origin;
 mod output;
 pub mod plan;
+pub mod progress;
 mod ready;
 mod repeat;
 pub mod runner;

@@ -11,7 +11,8 @@ use nix::sys::signal::Signal;
 
 use super::conductor::Conductor;
 use super::file::{Again, AmidSpec, WaitSpec, Whom};
-use super::runner::{Halt, tell};
+use super::progress::{Doing, News, tell};
+use super::runner::Halt;
 use crate::client::step::Anchor;
 use crate::declaration::Span;
 use crate::history::event::{Micros, Phase, ProcId, What};
@@ -56,7 +57,7 @@ impl Conductor<'_> {
 
     /// The trigger follows on the first answered request of all.
     pub(super) async fn at_start(&mut self) -> Result<(), Halt> {
-        tell(&self.progress, self.job, "restart", false);
+        tell(&self.progress, self.job, News::Doing(Doing::Restart));
         let mut lanes = self.lanes(Phase::Restart);
         self.monitor.look();
         self.take_stock_before();

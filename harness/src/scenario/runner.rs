@@ -11,6 +11,7 @@ use tokio::task::LocalSet;
 
 use super::conductor::Conductor;
 use super::plan::Plan;
+use super::progress::{News, Progress, Stopped, tell};
 use crate::declaration::Limits;
 use crate::history::event::{Phase, SCHEMA, Stop, What};
 use crate::history::recorder::Origin;
@@ -35,6 +36,8 @@ pub struct Job {
     pub target: Target,
     /// What to do to it.
     pub plan: Plan,
+    /// Which attempt at it this is, counted from 1.
+    pub attempt: u32,
     /// The limits that hold.
     pub limits: Limits,
     /// How it restarts.
@@ -57,17 +60,6 @@ pub struct Job {
     pub seed: u64,
     /// The descriptor limits that the target is to get.
     pub descriptor_limit: Option<DescriptorLimit>,
-}
-
-/// How far a scenario is, for progress bars.
-#[derive(Clone, Debug)]
-pub struct Progress {
-    /// The scenario.
-    pub scenario: String,
-    /// What it does now.
-    pub doing: &'static str,
-    /// It is over.
-    pub done: bool,
 }
 
 /// Why a scenario stopped before its end.
@@ -104,21 +96,32 @@ pub fn run(
 ) -> std::io::Result<()> {
     let recorder = Rc::new(Recorder::create(&job.history, job.origin, job.model)?);
     recorder.record(What::Begin { schema: SCHEMA, scenario: job.plan.name.clone() });
-    match drive(job, &recorder, interrupt, progress) {
+    let stopped = match drive(job, &recorder, interrupt, progress) {
         // Told already, and what was seen is judged.
-        Ok(()) | Err(Halt::Missed) => {}
-        Err(Halt::Interrupted) => recorder.record(What::Interrupted),
-        Err(Halt::Failed(stage, message)) => recorder.record(What::Failed { stage, message }),
-    }
+        Ok(()) | Err(Halt::Missed) => None,
+        Err(Halt::Interrupted) => {
+            recorder.record(What::Interrupted);
+            Some(Stopped::Interrupted)
+        }
+        Err(Halt::Failed(stage, message)) => {
+            recorder.record(What::Failed { stage, message: message.clone() });
+            Some(Stopped::Failed(stage, message))
+        }
+    };
     recorder.record(What::Phase { phase: Phase::End });
-    recorder.finish()?;
-    tell(progress, job, "over", true);
-    Ok(())
+    let finished = recorder.finish();
+    let stopped = match &finished {
+        Err(error) => Some(Stopped::Failed(Stop::Harness, unwritten(job, error))),
+        Ok(()) => stopped,
+    };
+    let restarts = recorder.timeline(|timeline| timeline.restarts);
+    tell(progress, job, News::Over { stopped, connections: recorder.lanes(), restarts });
+    finished
 }
 
-/// Tells how far a scenario is; nobody may be listening any more.
-pub fn tell(progress: &mpsc::Sender<Progress>, job: &Job, doing: &'static str, done: bool) {
-    let _ = progress.send(Progress { scenario: job.plan.name.clone(), doing, done });
+/// What to say of a history that could not be written.
+pub fn unwritten(job: &Job, error: &std::io::Error) -> String {
+    format!("failed to write {}: {error}", job.history.display())
 }
 
 fn drive(

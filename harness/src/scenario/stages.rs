@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::conductor::Conductor;
 use super::file::{Again, Stop as StopAt, SuccessorStart};
 use super::lanes::Lanes;
-use super::runner::{Halt, tell};
+use super::progress::{Doing, News, tell};
+use super::runner::Halt;
 use crate::client::lane::{Context, FindOwner};
 use crate::client::step::Anchor;
 use crate::history::event::{Micros, Phase, What};
@@ -43,7 +44,7 @@ impl Conductor<'_> {
             return self.at_start().await;
         }
         self.starve()?;
-        tell(&self.progress, self.job, "control", false);
+        tell(&self.progress, self.job, News::Doing(Doing::Control));
         self.control().await?;
         self.told.watch_pid_file(&self.launch, self.warden.pid(), &self.recorder);
         if self.job.plan.failing.is_empty() { self.restarts().await } else { self.trials().await }
@@ -55,7 +56,7 @@ impl Conductor<'_> {
         let wanted = self.job.plan.restarts;
         let mut met = 0;
         for _ in 0..wanted + RESTARTS_EXTRA {
-            tell(&self.progress, self.job, "restart", false);
+            tell(&self.progress, self.job, News::Doing(Doing::Restart));
             match self.restart().await {
                 Ok(()) => met += 1,
                 Err(Halt::Missed) => {
@@ -261,7 +262,7 @@ impl Conductor<'_> {
         self.ask_at_last(lanes).await?;
         let counted = self.take_stock_after().await?;
         if self.job.plan.settle && self.reached(Anchor::Tx) && self.monitor.nobody_since().is_none() {
-            tell(&self.progress, self.job, "settling", false);
+            tell(&self.progress, self.job, News::Doing(Doing::Settling));
             self.recorder.record(What::Phase { phase: Phase::Settle });
             let until = self.recorder.now() + 2 * limits.idle_max + 5_000_000;
             // Load for its own sake: an exit may disturb late.
@@ -271,7 +272,7 @@ impl Conductor<'_> {
         self.lookout = None;
         self.wind_up(lanes).await?;
         if !self.reached(Anchor::Tx) {
-            tell(&self.progress, self.job, "waiting for the old generation to go", false);
+            tell(&self.progress, self.job, News::Doing(Doing::Waiting));
             let until = self.recorder.now() + limits.exit_max + 1_500_000;
             self.until(until, |stage| stage.reached(Anchor::Tx)).await?;
         }

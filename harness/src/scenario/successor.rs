@@ -9,7 +9,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::conductor::Conductor;
 use super::file::SuccessorStart;
-use super::runner::{Halt, Job, tell};
+use super::progress::{Doing, News, tell};
+use super::runner::{Halt, Job};
 use super::starved::Starvation;
 use crate::client::address::Address;
 use crate::client::step::Anchor;
@@ -298,7 +299,7 @@ impl Conductor<'_> {
 
     /// The harness is the parent: it waits for the target to say that it is ready, and to serve.
     pub(super) async fn adopt(&mut self) -> Result<(), Halt> {
-        tell(&self.progress, self.job, "adopted", false);
+        tell(&self.progress, self.job, News::Doing(Doing::Adopted));
         let arguments = self.arranged.adopted.clone().unwrap_or_default();
         let mut lanes = self.lanes(Phase::Restart);
         self.recorder.record(What::Adopted { pid: self.main, arguments });

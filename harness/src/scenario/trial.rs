@@ -3,7 +3,8 @@
 //! that it works; and one after each that failed, which has to succeed as it did.
 
 use super::conductor::Conductor;
-use super::runner::{Halt, tell};
+use super::progress::{Doing, News, tell};
+use super::runner::Halt;
 use super::successor::{Passage, Road};
 use crate::client::step::Anchor;
 use crate::history::Micros;
@@ -20,7 +21,7 @@ impl Conductor<'_> {
     /// A plain restart, and then for each fault a restart that has to fail and one that has to succeed.
     pub(super) async fn trials(&mut self) -> Result<(), Halt> {
         let faults = self.job.plan.failing.clone();
-        tell(&self.progress, self.job, "restart", false);
+        tell(&self.progress, self.job, News::Doing(Doing::Restart));
         self.listen_to_it();
         self.arranged.passage = Passage::Free;
         self.restart().await?;
@@ -41,7 +42,7 @@ impl Conductor<'_> {
                 self.recorder.record(What::Unable { fault, why });
                 continue;
             }
-            tell(&self.progress, self.job, "restart that fails", false);
+            tell(&self.progress, self.job, News::Doing(Doing::FailingRestart));
             self.fail(fault).await?;
             if fault == Fault::DiesWhenReady {
                 // Whether anybody is left who could restart is what that is about.
@@ -51,7 +52,7 @@ impl Conductor<'_> {
                 self.note("no process of the target was left".to_owned());
                 break;
             }
-            tell(&self.progress, self.job, "restart", false);
+            tell(&self.progress, self.job, News::Doing(Doing::Restart));
             self.listen_to_it();
             self.arranged.passage = Passage::Free;
             let restarted = self.restart().await;

@@ -111,6 +111,9 @@ pub struct Target {
     /// The file it was read from.
     #[serde(skip)]
     pub path: Option<PathBuf>,
+    /// What `{hotspec}` stands for: hotspec's own program. Not the one that runs, where that is somebody else's.
+    #[serde(skip)]
+    pub hotspec: Option<PathBuf>,
 }
 
 /// What becomes of a target that is restarted as process 1 of a PID namespace (pid_namespaces(7)).
@@ -121,6 +124,16 @@ pub enum AsPid1 {
     Survives,
     /// Its process 1 ends, and all others with it: it needs an init.
     NeedsInit,
+}
+
+impl AsPid1 {
+    /// Its name in files and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AsPid1::Survives => "survives",
+            AsPid1::NeedsInit => "needs-init",
+        }
+    }
 }
 
 /// What a generation tells the next one, and documents.

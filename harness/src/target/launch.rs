@@ -113,7 +113,6 @@ impl Launch {
         let origin = SocketAddr::new(here, if own_network { ORIGIN_PORT } else { free_port(here)? });
         let markers: Vec<String> = (0..=restarts).map(|life| format!("hotspec-{seed:x}-{life:04}")).collect();
         let user = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten();
-        let program = std::env::current_exe().unwrap_or_default();
         let mut values = BTreeMap::from([
             ("host", place.host.to_string()),
             ("port", place.port.to_string()),
@@ -122,7 +121,7 @@ impl Launch {
             ("origin_host", origin.ip().to_string()),
             ("origin_port", origin.port().to_string()),
             ("user", user.map_or_else(|| "nobody".to_owned(), |user| user.name)),
-            ("hotspec", program.display().to_string()),
+            ("hotspec", target.hotspec.as_deref().unwrap_or(Path::new("hotspec")).display().to_string()),
             ("marker", markers[0].clone()),
         ]);
         let extra = match &target.extra_listener {
@@ -293,6 +292,13 @@ impl Target {
             || self.environment.values().any(named)
             || self.files.iter().any(|file| named(&file.text))
             || self.address.as_ref().is_some_and(named)
+    }
+
+    /// Whether hotspec's own program starts it, or has to do with its restart.
+    pub fn names_hotspec(&self) -> bool {
+        let steps = self.restart.iter().filter_map(|step| step.command.as_ref());
+        let words = steps.flatten().chain(&self.start).chain(self.environment.values());
+        words.chain(self.files.iter().map(|file| &file.text)).any(|text| text.contains("{hotspec}"))
     }
 }
 

@@ -111,6 +111,24 @@ pub fn prepare_process() -> Result<Isolation, IsolationDenied> {
     Ok(Isolation::Net)
 }
 
+/// What a process that is somebody else's can give to its threads as it is: nothing is changed.
+///
+/// # Errors
+/// It has no CAP_SYS_ADMIN.
+pub fn of_process() -> Result<Isolation, IsolationDenied> {
+    if has_sys_admin() {
+        return Ok(Isolation::Net);
+    }
+    Err(IsolationDenied {
+        step: "giving a thread a network of its own",
+        source: nix::Error::EPERM.into(),
+        remedy: Remedy::new(
+            "a library leaves the user namespace of its process alone",
+            "run as root, or let hotspec::test_main have the test program (harness = false)",
+        ),
+    })
+}
+
 /// Puts the calling thread, and threads it starts later, into a new network namespace, and brings its loopback up.
 ///
 /// Takes about a millisecond. Sockets opened before stay where they are, a tokio runtime's included as long as

@@ -8,14 +8,13 @@ use hotspec::clause::{Case, registry};
 use hotspec::declaration::{DeclaredLimits, Profile, Span};
 use hotspec::history::event::{Event, Phase, SCHEMA, What};
 use hotspec::history::{Lane, LaneId, Model, Timeline, file};
-use hotspec::scenario::builtin;
 use hotspec::scenario::plan::Plan;
 use hotspec::target::file::Endpoints;
 use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::arbitrary;
-use crate::story::{Gone, OLD, RESTART, Story, T0, TD, correct_in};
+use crate::story::{Gone, OLD, RESTART, Story, T0, TD, correct_in, scenarios};
 
 const MODELS: &[Model] = &[
     Model::Auto,
@@ -96,8 +95,7 @@ fn add(story: &mut Story, breach: Breach, at: u64) {
 
 /// Stories that pass, that leave something open, and that fail.
 fn stories() -> impl Strategy<Value = Story> {
-    let names: Vec<String> =
-        builtin::scenarios().unwrap().into_iter().map(|scenario| scenario.name).collect();
+    let names: Vec<String> = scenarios().iter().map(|scenario| scenario.name.clone()).collect();
     let gone = select(&[Gone::InTime, Gone::Never, Gone::At(18_500)][..]);
     let profile = select(&[Profile::Falcore, Profile::Reload][..]);
     let seen_draining = any::<bool>();
@@ -259,7 +257,7 @@ proptest! {
 
     #[test]
     fn the_same_seed_makes_the_same_plan_and_every_step_of_the_file_is_in_it(
-        scenario in select(builtin::scenarios().unwrap()),
+        scenario in select(scenarios()),
         seed in any::<u64>(),
         idle_max in 1_000..120_000_000_u64,
         stall_max in 1_000..10_000_000_u64,

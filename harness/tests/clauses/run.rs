@@ -9,17 +9,16 @@ use hotspec::declaration::{Frequency, Known, Profile};
 use hotspec::history::What;
 use hotspec::history::event::{ConnectTrouble, Event, Fault, Stop};
 use hotspec::manifest::Waits;
-use hotspec::scenario::builtin;
 use hotspec::scenario::file::SuccessorStart;
 
 use crate::judged::verdict;
 use crate::lane::{Answer, LAST};
-use crate::story::{BORN, OLD, Story, T0, correct, correct_in};
+use crate::story::{BORN, OLD, Story, T0, correct, correct_in, scenarios};
 
 #[test]
 fn a_correct_restart_passes_every_clause_of_every_scenario() {
     for profile in [Profile::Falcore, Profile::Reload] {
-        for scenario in builtin::scenarios().unwrap() {
+        for scenario in scenarios() {
             // What a successor owes before it serves is promised in falcore only.
             if profile == Profile::Reload && scenario.name == "triggered-at-birth" {
                 continue;

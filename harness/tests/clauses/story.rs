@@ -1,5 +1,7 @@
 //! A correct restart, told as its history. Times are milliseconds of the run's clock.
 
+use std::sync::LazyLock;
+
 use hotspec::declaration::{Documented, Profile};
 use hotspec::history::event::{
     CommonDescriptor, Counted, Event, Fault, Interval, LaneId, ListenerRow, Micros, Owner, Phase, ProcId,
@@ -159,10 +161,15 @@ pub(crate) fn correct_in(profile: Profile, scenario: &str) -> Story {
     Story { profile, ..correct(scenario) }
 }
 
+/// All scenarios, parsed once for all tests.
+pub(crate) fn scenarios() -> &'static [Scenario] {
+    static ALL: LazyLock<Vec<Scenario>> = LazyLock::new(|| builtin::scenarios().unwrap());
+    &ALL
+}
+
 /// The scenario's control, canaries, probes and processes; of its own lanes only those of control.
 pub(crate) fn frame(name: &str) -> Story {
-    let scenarios = builtin::scenarios().unwrap();
-    let scenario = scenarios.into_iter().find(|scenario| scenario.name == name).unwrap();
+    let scenario = scenarios().iter().find(|scenario| scenario.name == name).unwrap().clone();
     let server = Server {
         born: Some(BORN),
         answers: Some(TR),

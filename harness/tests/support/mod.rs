@@ -88,12 +88,18 @@ pub(crate) fn open_dir() -> tempfile::TempDir {
     dir
 }
 
+/// Copied by another process: one that another test forks here would hold the copy open for writing, and then it can't be executed.
+pub(crate) fn copy_program(from: &Path, to: &Path) {
+    let status = std::process::Command::new("cp").arg(from).arg(to).status().unwrap();
+    assert!(status.success(), "cp: {status}");
+}
+
 /// This test program, to be run again as the helper `role`, as an ordinary user if asked for.
 pub(crate) fn helper(role: &str, dir: &Path, ordinary_user: bool) -> std::process::Command {
     use std::os::unix::process::CommandExt;
     // The place where it was built may be closed to an ordinary user.
     let program: PathBuf = dir.join("helper");
-    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    copy_program(&std::env::current_exe().unwrap(), &program);
     let mut command = std::process::Command::new(program);
     command
         .args(["--exact", role, "--nocapture"])

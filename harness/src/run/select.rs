@@ -8,14 +8,25 @@ use crate::exit::{self, Failure};
 use crate::scenario::file::{Scenario, Tag};
 
 /// What is to be run and judged.
-#[derive(Debug)]
-pub(super) struct Selection {
+#[derive(Clone, Debug)]
+pub(crate) struct Selection {
     /// Ids of the clauses.
-    pub(super) clauses: Vec<String>,
+    pub(crate) clauses: Vec<String>,
     /// The scenarios, with the clauses that each is judged by.
-    pub(super) scenarios: Vec<(Scenario, Vec<String>)>,
+    pub(crate) scenarios: Vec<(Scenario, Vec<String>)>,
     /// Names of the scenarios that were left out because they take long by nature.
-    pub(super) slow: Vec<String>,
+    pub(crate) slow: Vec<String>,
+}
+
+impl Selection {
+    /// One of its scenarios, by itself.
+    pub(crate) fn only(&self, name: &str) -> Self {
+        let scenarios: Vec<_> =
+            self.scenarios.iter().filter(|(scenario, _)| scenario.name == name).cloned().collect();
+        let judged = |id: &&String| scenarios.iter().any(|(_, ids)| ids.contains(id));
+        let clauses = self.clauses.iter().filter(judged).cloned().collect();
+        Self { clauses, scenarios, slow: Vec::new() }
+    }
 }
 
 /// Selects. A scenario that takes long by nature is taken if all are (`every`), if it or its tag was named, or if a clause
@@ -23,7 +34,7 @@ pub(super) struct Selection {
 ///
 /// # Errors
 /// A selector that names nothing (with the nearest names), or a selection that comes to nothing.
-pub(super) fn select(
+pub(crate) fn select(
     selectors: &[String],
     excluded: &[String],
     every: bool,

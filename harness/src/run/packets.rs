@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::present::Judged;
+use super::judged::Judged;
 use super::run_dir::Files;
 use crate::exit::Failure;
 use crate::report::packets;
@@ -17,7 +17,7 @@ const INTERFACE: &str = "hotspec";
 ///
 /// # Errors
 /// A file can't be read or written.
-pub(super) fn keep_failed(dir: &Path, judged: &Judged) -> Result<(), Failure> {
+pub(crate) fn keep_failed(dir: &Path, judged: &Judged) -> Result<(), Failure> {
     for (scenario, attempts) in judged.histories() {
         let mut after = 0;
         for (files, events) in Files::made(dir, scenario).zip(attempts) {

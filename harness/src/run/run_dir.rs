@@ -16,45 +16,52 @@ const BYTES_MAX: u64 = 2 << 30;
 const PREFIX: &str = "run-";
 const SOAK_PREFIX: &str = "soak-";
 /// What the passes of a soak come to.
-pub(super) const SOAK: &str = "soak.json";
+pub(crate) const SOAK: &str = "soak.json";
 const LOCK: &str = "lock";
+/// What a run was.
+pub(crate) const MANIFEST: &str = "manifest.json";
+/// The directories of a run.
+const PARTS: [&str; 4] = ["history", "output", "packets", "target"];
 
 /// The directory of a run that is being made. While it lives nobody removes it.
 #[derive(Debug)]
-pub(super) struct RunDir {
+pub(crate) struct RunDir {
     /// Its path, absolute.
-    pub(super) path: PathBuf,
+    pub(crate) path: PathBuf,
     _lock: Flock<File>,
 }
 
 /// Where an attempt at a scenario is stored.
-pub(super) struct Files {
+pub(crate) struct Files {
+    /// Which attempt it is, counted from 1.
+    pub(crate) attempt: u32,
     /// What was seen.
-    pub(super) history: PathBuf,
+    pub(crate) history: PathBuf,
     /// What the target wrote.
-    pub(super) output: PathBuf,
+    pub(crate) output: PathBuf,
     /// Packets of lanes that failed, as pcapng; until the run was judged, of all.
-    pub(super) packets: PathBuf,
+    pub(crate) packets: PathBuf,
     /// A directory of the target's own.
-    pub(super) target: PathBuf,
+    pub(crate) target: PathBuf,
 }
 
 impl Files {
     /// Of every attempt that was made, in their order.
-    pub(super) fn made(run: &Path, scenario: &str) -> impl Iterator<Item = Self> {
+    pub(crate) fn made(run: &Path, scenario: &str) -> impl Iterator<Item = Self> {
         (1..).map(move |attempt| Self::of(run, scenario, attempt)).take_while(|files| files.history.exists())
     }
 
     /// Of the next attempt: a scenario's are numbered without a gap, whichever it was left out of.
-    pub(super) fn next(run: &Path, scenario: &str) -> Self {
-        let made = Self::made(run, scenario).count();
+    pub(crate) fn next(run: &Path, scenario: &str) -> Self {
+        let made = Self::made(run, scenario).last().map_or(0, |files| files.attempt);
         Self::of(run, scenario, made + 1)
     }
 
     /// Attempts are counted from 1.
-    fn of(run: &Path, scenario: &str, attempt: usize) -> Self {
+    fn of(run: &Path, scenario: &str, attempt: u32) -> Self {
         let name = if attempt == 1 { scenario.to_owned() } else { format!("{scenario}.{attempt}") };
         Self {
+            attempt,
             history: run.join("history").join(format!("{name}.ndjson")),
             output: run.join("output").join(format!("{name}.log")),
             packets: run.join("packets").join(format!("{name}.pcapng")),
@@ -68,10 +75,10 @@ impl RunDir {
     ///
     /// # Errors
     /// It can't be made, or holds a run already.
-    pub(super) fn create(asked: Option<&Path>) -> Result<Self, Failure> {
+    pub(crate) fn create(asked: Option<&Path>) -> Result<Self, Failure> {
         match asked {
             Some(path) => {
-                if path.join("manifest.json").exists() {
+                if path.join(MANIFEST).exists() {
                     let message = format!("{} holds a run already; name another directory", path.display());
                     return Err(Failure::usage(message));
                 }
@@ -91,29 +98,46 @@ impl RunDir {
     ///
     /// # Errors
     /// It can't be made, or holds something already.
-    pub(super) fn create_for_many(asked: Option<&Path>) -> Result<Self, Failure> {
+    pub(crate) fn create_for_many(asked: Option<&Path>) -> Result<Self, Failure> {
         let Some(path) = asked else {
             let base = base();
             remove_old(&base, SOAK_PREFIX);
             return Self::locked(&base.join(fresh_name(SOAK_PREFIX)), &[]);
         };
-        if ["manifest.json", SOAK].iter().any(|name| path.join(name).exists()) {
+        if [MANIFEST, SOAK].iter().any(|name| path.join(name).exists()) {
             let message = format!("{} holds a run or a soak already; name another directory", path.display());
             return Err(Failure::usage(message));
         }
         Self::locked(path, &[])
     }
 
+    /// Makes this directory, or makes it anew: the run that is stored there is removed.
+    ///
+    /// # Errors
+    /// It can't be made, or that run is being made.
+    pub(crate) fn replace(path: &Path) -> Result<Self, Failure> {
+        // Not before it is known that nobody is about to write there.
+        let dir = Self::locked(path, &[])?;
+        for part in PARTS {
+            let _ = fs::remove_dir_all(dir.path.join(part));
+        }
+        for file in [MANIFEST, super::judged::RESULTS] {
+            let _ = fs::remove_file(dir.path.join(file));
+        }
+        drop(dir);
+        Self::make(path)
+    }
+
     /// Makes one of these runs.
     ///
     /// # Errors
     /// It can't be made.
-    pub(super) fn within(&self, name: &str) -> Result<Self, Failure> {
+    pub(crate) fn within(&self, name: &str) -> Result<Self, Failure> {
         Self::make(&self.path.join(name))
     }
 
     fn make(path: &Path) -> Result<Self, Failure> {
-        Self::locked(path, &["history", "output", "packets", "target"])
+        Self::locked(path, &PARTS)
     }
 
     fn locked(path: &Path, parts: &[&str]) -> Result<Self, Failure> {
@@ -150,6 +174,22 @@ fn base() -> PathBuf {
     state.unwrap_or_else(std::env::temp_dir).join("hotspec")
 }
 
+/// Where the runs of a test program's cases on this target are stored, one for each case: the program is called by its name without
+/// what cargo adds to it.
+pub(crate) fn of_trials(target: &str) -> PathBuf {
+    let program = std::env::current_exe().unwrap_or_default();
+    let program = program.file_name().unwrap_or_default().to_string_lossy();
+    let is_hash = |text: &&str| text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let name = program.rsplit_once('-').filter(|(_, end)| is_hash(end)).map_or(&*program, |(name, _)| name);
+    base().join("trials").join(as_name(name)).join(as_name(target))
+}
+
+/// A text as the name of a file.
+fn as_name(text: &str) -> String {
+    let plain = |c: char| if c.is_alphanumeric() || "-_".contains(c) { c } else { '_' };
+    text.chars().take(100).map(plain).collect()
+}
+
 fn fresh_name(prefix: &str) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     format!("{prefix}{:012}-{:03}-{}", now.as_secs(), now.subsec_millis(), std::process::id())
@@ -159,10 +199,20 @@ fn fresh_name(prefix: &str) -> String {
 ///
 /// # Errors
 /// It can't be written there.
-pub(super) fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+pub(crate) fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let beside = path.with_file_name(format!(".{name}.part"));
-    fs::write(&beside, text).and_then(|()| fs::rename(&beside, path))
+    let written = fs::write(&beside, text).and_then(|()| {
+        // Who may read what is there may read what takes its place.
+        if let Ok(there) = fs::metadata(path) {
+            fs::set_permissions(&beside, there.permissions())?;
+        }
+        fs::rename(&beside, path)
+    });
+    if written.is_err() {
+        let _ = fs::remove_file(&beside);
+    }
+    written
 }
 
 /// The link is made beside its place and renamed, so that it is never absent.

@@ -18,13 +18,13 @@ const BESIDES: Micros = 2_000_000;
 
 /// Which part, of how many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ShardArg {
+pub(crate) struct Part {
     /// Counted from 1.
     number: u32,
     of: u32,
 }
 
-impl std::str::FromStr for ShardArg {
+impl std::str::FromStr for Part {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -48,11 +48,7 @@ impl std::str::FromStr for ShardArg {
 ///
 /// # Errors
 /// There are fewer scenarios than parts.
-pub(super) fn keep_part(
-    asked: ShardArg,
-    selection: &mut Selection,
-    target: &Target,
-) -> Result<Shard, Failure> {
+pub(crate) fn keep_part(asked: Part, selection: &mut Selection, target: &Target) -> Result<Shard, Failure> {
     let limits = target.limits.resolve();
     // By what every machine says alike: not by what this one lacks.
     let cost = |scenario: &Scenario| {
@@ -126,7 +122,7 @@ mod tests {
                 let (mut seen, mut clauses) = (Vec::new(), BTreeSet::new());
                 for number in 1..=of {
                     let mut selection = whole(target.profile);
-                    let shard = keep_part(ShardArg { number, of }, &mut selection, &target).expect("a part");
+                    let shard = keep_part(Part { number, of }, &mut selection, &target).expect("a part");
                     assert_eq!((&shard.scenarios, &shard.clauses), (&names, &all.clauses));
                     assert!(!selection.scenarios.is_empty(), "{name} {number}/{of}");
                     assert!(of > 1 || shard.shared.is_empty());
@@ -169,18 +165,17 @@ mod tests {
     #[test]
     fn what_is_no_part_is_refused_with_what_was_expected() {
         for text in ["", "1", "0/3", "4/3", "1/0", "a/b", "1/3/5", "-1/3", "+1/3", "1/99999", "1 / 3"] {
-            let error = text.parse::<ShardArg>().expect_err(text);
+            let error = text.parse::<Part>().expect_err(text);
             assert!(error.contains("as in 2/5") && error.contains(text), "{error}");
         }
-        assert_eq!("2/5".parse(), Ok(ShardArg { number: 2, of: 5 }));
+        assert_eq!("2/5".parse(), Ok(Part { number: 2, of: 5 }));
     }
 
     #[test]
     fn more_parts_than_scenarios_are_refused() {
         let target = targets::find("reference").expect("a target");
         let mut selection = whole(target.profile);
-        let error =
-            keep_part(ShardArg { number: 1, of: 900 }, &mut selection, &target).expect_err("too many");
+        let error = keep_part(Part { number: 1, of: 900 }, &mut selection, &target).expect_err("too many");
         assert!(error.message.contains("no more parts than scenarios"), "{}", error.message);
     }
 }

@@ -10,7 +10,7 @@ use crate::target::file::Target;
 ///
 /// # Errors
 /// An entry that no run could ever meet, with the nearest names.
-pub(super) fn check(target: &Target, scenarios: &[Scenario]) -> Result<(), Failure> {
+pub(crate) fn check(target: &Target, scenarios: &[Scenario]) -> Result<(), Failure> {
     let file = target.path.as_ref().map_or_else(|| target.name.clone(), |path| path.display().to_string());
     for known in &target.known {
         wrong_name(known, scenarios).map_or(Ok(()), |why| {

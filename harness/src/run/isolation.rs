@@ -1,6 +1,7 @@
 //! Which network scenarios get: what was asked for, what this machine permits, what the target can be put into.
 
-use super::args::IsolationArg;
+use clap::ValueEnum;
+
 use crate::exit::Failure;
 use crate::scenario::file::Scenario;
 use crate::target::file::Target;
@@ -8,23 +9,54 @@ use crate::target::listen::ListenKind;
 use crate::target::namespace::{self, Isolation, IsolationDenied};
 use crate::target::network::{self, Network};
 
-/// The best that can be had of what was asked for, and why it is no better, if so. Called before any thread exists, as it may
-/// enter a user namespace.
+/// The network that each scenario is to get.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum IsolationWanted {
+    /// The best that this machine permits of net and none
+    #[default]
+    Auto,
+    /// Two network namespaces, one for the server and one for its clients, joined by a veth pair, or an error
+    Full,
+    /// A network namespace, or an error
+    Net,
+    /// None: ports are shared with everything else on this machine
+    None,
+}
+
+impl IsolationWanted {
+    /// As it is typed.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Full => "full",
+            Self::Net => "net",
+            Self::None => "none",
+        }
+    }
+}
+
+/// The best that can be had of what was asked for, and why it is no better, if so. Where the process is hotspec's own (`is_own`) it
+/// may be put into a user namespace, so this is called before any thread exists.
 ///
 /// # Errors
 /// Something was asked for by name, and is not permitted here. A target that can't be reached from another network is no
 /// error: it gets one.
-pub(super) fn choose(asked: IsolationArg, target: &Target) -> Result<(Isolation, Option<String>), Failure> {
-    if asked == IsolationArg::None {
+pub(crate) fn choose(
+    asked: IsolationWanted,
+    target: &Target,
+    is_own: bool,
+) -> Result<(Isolation, Option<String>), Failure> {
+    if asked == IsolationWanted::None {
         return Ok((Isolation::None, Some("switched off by --isolation none".to_owned())));
     }
-    if let Err(denied) = namespace::prepare_process() {
+    let permitted = if is_own { namespace::prepare_process() } else { namespace::of_process() };
+    if let Err(denied) = permitted {
         return match asked {
-            IsolationArg::Auto => Ok((Isolation::None, Some(denied.to_string()))),
+            IsolationWanted::Auto => Ok((Isolation::None, Some(denied.to_string()))),
             _ => Err(Failure::own(format!("no network namespace: {denied}"))),
         };
     }
-    if asked != IsolationArg::Full {
+    if asked != IsolationWanted::Full {
         return Ok((Isolation::Net, None));
     }
     if let Err(why) = network::takes_address(target) {
@@ -44,12 +76,12 @@ fn attempt(isolation: Isolation) -> Result<bool, IsolationDenied> {
 }
 
 /// Whether somebody can listen on IPv6 there.
-pub(super) fn has_ipv6(isolation: Isolation) -> bool {
+pub(crate) fn has_ipv6(isolation: Isolation) -> bool {
     attempt(isolation).unwrap_or(false)
 }
 
 /// What a scenario gets: nothing of a unix socket is on any wire, and an abstract name is known in one network only.
-pub(super) fn of_scenario(isolation: Isolation, scenario: &Scenario) -> Isolation {
+pub(crate) fn of_scenario(isolation: Isolation, scenario: &Scenario) -> Isolation {
     match scenario.listener {
         ListenKind::Ipv4 | ListenKind::Ipv6 => isolation,
         ListenKind::Unix | ListenKind::Abstract => isolation.min(Isolation::Net),
