@@ -5,6 +5,7 @@ mod bad_input;
 mod baseline;
 mod cargo_test;
 mod check;
+mod comfort;
 mod doctor;
 mod evidence;
 mod formats;
@@ -19,6 +20,7 @@ mod real_servers;
 mod reference;
 mod saboteurs;
 mod selftest;
+mod shards;
 mod side_by_side;
 mod soak;
 mod stability;
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         ("hostile", hostile::trials()),
         ("html", html::trials()),
         ("check", check::trials()),
+        ("shards", shards::trials()),
         ("formats", formats::trials()),
         ("baseline", baseline::trials()),
         ("interrupted", interrupted::trials()),
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         ("side_by_side", side_by_side::trials()),
         ("nothing_left", nothing_left::trials()),
         ("bad_input", bad_input::trials()),
+        ("comfort", comfort::trials()),
         ("plan", plan::trials()),
         ("stability", stability::trials()),
         ("doctor", doctor::trials()),
@@ -67,6 +71,7 @@ fn main() -> ExitCode {
     reference::end();
     check::end();
     formats::end();
+    shards::end();
     hostile::end();
     html::end();
     saboteurs::end();

@@ -11,7 +11,21 @@ use crate::support::{SOON, case, hotspec, tempdir};
 /// The list of names that are kept.
 const NAMES: &str = "harness/schema/names.txt";
 /// Verbs whose flags are promised.
-const VERBS: [&str; 9] = ["run", "soak", "matrix", "list", "explain", "check", "diff", "schema", "doctor"];
+const VERBS: [&str; 13] = [
+    "init",
+    "run",
+    "soak",
+    "matrix",
+    "list",
+    "explain",
+    "check",
+    "merge",
+    "diff",
+    "schema",
+    "doctor",
+    "completions",
+    "man",
+];
 /// Tables of a target file, each with a probe that has one key too many in it.
 const TABLES: [(&str, &str); 9] = [
     ("target", "?"),
@@ -100,6 +114,8 @@ fn there() -> BTreeSet<String> {
         let flags = help.lines().filter_map(|line| line.trim_start().split_once("--"));
         let flags =
             flags.filter(|(begin, _)| begin.is_empty() || (begin.starts_with('-') && begin.ends_with(", ")));
+        // A line may begin with the end of a comment of Markdown's.
+        let flags = flags.filter(|(_, rest)| rest.starts_with(|c: char| c.is_ascii_alphabetic()));
         let word = |rest: &str| rest.split([' ', '=']).next().unwrap_or_default().to_owned();
         names.extend(flags.map(|(_, rest)| format!("flag {verb} --{}", word(rest))));
     }

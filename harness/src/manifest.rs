@@ -62,6 +62,27 @@ pub struct Manifest {
     /// The command line, if it was made by one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub typed: Option<Typed>,
+    /// The target file, where it was found by itself, as nothing else was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<String>,
+    /// Which part it is of a run that is divided among machines, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
+}
+
+/// A part of a run that is divided among machines.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shard {
+    /// Which part, counted from 1.
+    pub number: u32,
+    /// How many there are.
+    pub of: u32,
+    /// Names of the scenarios of all parts, in the order that they have in a run of all.
+    pub scenarios: Vec<String>,
+    /// Ids of the clauses that were selected for all parts.
+    pub clauses: Vec<String>,
+    /// Ids of this part's clauses that scenarios of other parts put to the test as well.
+    pub shared: Vec<String>,
 }
 
 /// A command line as it was typed, taken apart, so that a report can say what to type next.
@@ -158,7 +179,17 @@ impl Manifest {
         };
         let value: serde_json::Value = serde_json::from_str(&text).map_err(parse_error)?;
         match value.get("schema").and_then(serde_json::Value::as_u64) {
-            Some(found) if found == u64::from(SCHEMA) => serde_json::from_value(value).map_err(parse_error),
+            Some(found) if found == u64::from(SCHEMA) => {
+                let manifest: Self = serde_json::from_value(value).map_err(parse_error)?;
+                match manifest.scenarios.iter().find(|entry| !is_file_name(&entry.name)) {
+                    None => Ok(manifest),
+                    Some(entry) => {
+                        let why =
+                            format!("with names of scenarios that can name a file, found `{}`", entry.name);
+                        Err(ManifestError::Parse { path: path.to_owned(), line: 1, why })
+                    }
+                }
+            }
             found => {
                 let found = found.map_or_else(|| "no schema".to_owned(), |found| format!("schema {found}"));
                 let why = format!("found {found}; use the hotspec that wrote it");
@@ -166,4 +197,9 @@ impl Manifest {
             }
         }
     }
+}
+
+/// A run may come from elsewhere: no name in it leads out of its directory.
+fn is_file_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains(['/', '\0'])
 }

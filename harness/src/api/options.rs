@@ -168,6 +168,8 @@ impl Options {
             all: self.all,
             level: self.level,
             seed: self.seed,
+            part: None,
+            found: None,
             jobs: self.jobs,
             again: self.again,
             baseline: self.baseline.clone(),

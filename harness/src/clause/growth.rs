@@ -197,7 +197,7 @@ fn memory(case: &Case<'_>, tally: &mut Tally) {
         let Some(grown) = growth(&values, MEMORY_MORE).filter(|_| sloped) else { continue };
         let expected = format!("at most {MEMORY_MORE} KiB more after {GENERATIONS} generations");
         let seen = format!(
-            "{grown} KiB more, {slope:.0} a generation; {peak} KiB at its peak ({})",
+            "{grown} KiB more, {slope:.0} KiB a generation; {peak} KiB at its peak ({} KiB)",
             listed(&values)
         );
         tally.break_by(case, in_words(&role), at, "grown", &expected, seen);

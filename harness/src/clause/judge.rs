@@ -7,8 +7,9 @@ use super::accounts;
 use super::attempts::{self, Judged, Unjudged};
 use super::beside;
 use super::cause::Causes;
-use super::result::UNREACHED;
-use super::result::{ClauseResult, LimitsShown, Problem, Restart, RunResult, RunVerdict, Verdict};
+use super::result::{
+    ClauseResult, LimitsShown, PartShown, Problem, Restart, RunResult, RunVerdict, UNREACHED, Verdict,
+};
 use super::tally::{BROKEN_OFF, Violation};
 use super::{Case, Clause, Level, Tally, registry, times};
 use crate::declaration::known::Applies;
@@ -45,7 +46,11 @@ pub fn judge(manifest: &Manifest, recorded: &[Recorded<'_>]) -> RunResult {
                 missed.for_each(|entry| tally.not_run(&entry.name));
             }
             let certain = tally.as_ref().map(|tally| tally.certain.clone()).unwrap_or_default();
+            let in_doubt = tally.as_ref().map_or(true, |tally| !tally.doubts.is_empty());
             let result = conclude(clause, level, tally, &known);
+            if !in_doubt && is_left_to_others(manifest, &result) {
+                return None;
+            }
             stale.extend(known.unseen(clause.id, &result.known, &certain));
             admitted.extend(known.seen(clause.id, &result.known));
             Some(result)
@@ -56,6 +61,7 @@ pub fn judge(manifest: &Manifest, recorded: &[Recorded<'_>]) -> RunResult {
     let interrupted = cases.iter().any(|one| one.case.interrupted)
         || !given_up && not_run(manifest, recorded).next().is_some();
     let verdict = run_verdict(&clauses, &unjudged.problems, &stale, manifest.level, interrupted);
+    let shard = part_shown(manifest, &clauses);
     let mut notes = notes(manifest, recorded, &unjudged);
     notes.extend(clauses.iter().filter_map(forgiven));
     let restarted =
@@ -84,7 +90,22 @@ pub fn judge(manifest: &Manifest, recorded: &[Recorded<'_>]) -> RunResult {
         notes,
         problems: unjudged.problems,
         typed: manifest.typed.clone(),
+        shard,
     }
+}
+
+/// Whether a part of a divided run has nothing to say of a clause that other parts put to the test as well: what they find
+/// counts in the whole, as any scenario's does.
+fn is_left_to_others(manifest: &Manifest, result: &ClauseResult) -> bool {
+    let silent = matches!(result.verdict, Verdict::Inconclusive | Verdict::NoEvidence | Verdict::Unsupported);
+    let shared = |id: &String| manifest.shard.as_ref().is_some_and(|shard| shard.shared.contains(id));
+    silent && result.exercised == 0 && shared(&result.id)
+}
+
+fn part_shown(manifest: &Manifest, judged: &[ClauseResult]) -> Option<PartShown> {
+    let shard = manifest.shard.as_ref()?;
+    let elsewhere = shard.clauses.iter().filter(|id| judged.iter().all(|clause| clause.id != **id));
+    Some(PartShown { number: shard.number, of: shard.of, elsewhere: elsewhere.cloned().collect() })
 }
 
 /// Scenarios that were selected and left no history.
@@ -362,6 +383,9 @@ fn resets(cases: &[Judged<'_>]) -> Option<String> {
 
 fn notes(manifest: &Manifest, recorded: &[Recorded<'_>], unjudged: &Unjudged) -> Vec<String> {
     let mut notes: Vec<String> = Vec::new();
+    if let Some(file) = &manifest.found {
+        notes.push(format!("the target is that of {file}, as neither a command nor --target was given"));
+    }
     let told = manifest.version.as_deref().is_some_and(|text| Version::find(text).is_some());
     if !told && manifest.known.iter().any(|known| known.versions.is_some()) {
         notes.push(

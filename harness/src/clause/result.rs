@@ -238,6 +238,20 @@ pub struct RunResult {
     /// The command line, if it was made by one.
     #[serde(default)]
     pub typed: Option<Typed>,
+    /// Which part it is of a run that is divided among machines, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<PartShown>,
+}
+
+/// A part of a run that is divided among machines.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartShown {
+    /// Which part, counted from 1.
+    pub number: u32,
+    /// How many there are.
+    pub of: u32,
+    /// Ids of the clauses that only other parts put to the test: they are not judged here.
+    pub elsewhere: Vec<String>,
 }
 
 impl RunResult {

@@ -5,12 +5,17 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::completions::CompletionsArgs;
+use super::init::InitArgs;
+use super::man::ManArgs;
+use super::merge::MergeArgs;
 use super::running::RunningArgs;
 use crate::clause::Level;
 use crate::declaration::{DeclaredLimits, Profile, Span};
 use crate::run::asked::AGAIN;
 use crate::run::format::Format;
 use crate::run::isolation::IsolationWanted;
+use crate::run::shard::Part;
 use crate::target::file::AsPid1;
 use crate::target::listen::ListenKind;
 
@@ -22,6 +27,16 @@ Exit status: 0 conforms, 1 does not, 2 inconclusive, 3 the target did not start 
 #[derive(Debug, Parser)]
 #[command(name = "hotspec", version, after_help = AFTER_HELP, max_term_width = 100)]
 pub(super) struct Cli {
+    /// Whether to colour what is for people [default: on a terminal, as NO_COLOR, CLICOLOR_FORCE and TERM say]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_default_value = true
+    )]
+    pub(super) color: ColorArg,
     #[command(subcommand)]
     pub(super) verb: Verb,
 }
@@ -30,6 +45,8 @@ pub(super) struct Cli {
 pub(super) enum Verb {
     /// Start a server, restart it under traffic, and judge what happened
     Run(Box<RunArgs>),
+    /// Write a commented target file, which `hotspec run` finds by itself
+    Init(InitArgs),
     /// Run again and again, until enough restarts were judged or something fails
     Soak(Box<SoakArgs>),
     /// Run many targets, several times each, and make one table of what they do
@@ -40,6 +57,8 @@ pub(super) enum Verb {
     Explain(ExplainArgs),
     /// Judge a stored run again
     Check(CheckArgs),
+    /// Make one result of a run that was divided among machines (`hotspec run --shard`)
+    Merge(MergeArgs),
     /// Say what got worse and what got better from one run to another
     Diff(DiffArgs),
     /// Print the JSON Schema of what programs read
@@ -48,6 +67,10 @@ pub(super) enum Verb {
     Doctor(DoctorArgs),
     /// See what this machine shows: put a server with one fault after another to the test
     Selftest(SelftestArgs),
+    /// Write what makes a shell complete hotspec's command line
+    Completions(CompletionsArgs),
+    /// Write the manual pages
+    Man(ManArgs),
     /// Run the reference server (`hotspec serve --help` for its own options)
     #[command(disable_help_flag = true)]
     Serve {
@@ -62,7 +85,7 @@ pub(super) struct RunArgs {
     /// Clauses, groups or scenarios, with `*` for any part of a name; default: all of the profile
     #[arg(value_name = "SELECTOR")]
     pub(super) selectors: Vec<String>,
-    /// A target by name, or a target file; default: the built-in reference server
+    /// A target by name, or a target file; default: ./hotspec.toml if it is there, else the built-in reference server
     #[arg(long, value_name = "NAME|FILE", conflicts_with = "command")]
     pub(super) target: Option<String>,
     /// Restart by sending this signal to the main process [default for a command: HUP]
@@ -114,6 +137,10 @@ pub(super) struct RunArgs {
     /// Results of an earlier run (`--report json=FILE`, or its directory): fail only by what got worse since
     #[arg(long, value_name = "FILE")]
     pub(super) baseline: Option<PathBuf>,
+    /// Run only part I of N, into which the selected scenarios are divided alike on every machine; `hotspec merge` makes one
+    /// result of all parts. Without --seed the seed is then 1
+    #[arg(long, value_name = "I/N")]
+    pub(super) shard: Option<Part>,
     /// Say what would be run, and start nothing
     #[arg(long)]
     pub(super) dry_run: bool,
@@ -317,6 +344,16 @@ impl From<ModelArg> for crate::history::Model {
             ModelArg::InPlace => Self::InPlace,
         }
     }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ColorArg {
+    /// On a terminal that shows colours, unless NO_COLOR is set; everywhere if CLICOLOR_FORCE is
+    Auto,
+    /// Everywhere
+    Always,
+    /// Nowhere
+    Never,
 }
 
 /// A report that was asked for.

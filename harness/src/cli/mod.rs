@@ -3,12 +3,16 @@
 mod args;
 mod baseline;
 mod check;
+mod completions;
 mod doctor;
 mod explain;
 mod github;
+mod init;
 mod interrupt;
 mod list;
+mod man;
 mod matrix;
+mod merge;
 mod pool;
 mod present;
 mod run;
@@ -33,8 +37,7 @@ use args::{Cli, Verb};
 pub fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
     if words.get(1).is_some_and(|word| word == "serve") {
-        let program = OsString::from("hotspec serve");
-        return reference_server::cli::main(std::iter::once(program).chain(words.into_iter().skip(2)));
+        return serve(words.into_iter().skip(2));
     }
     if words.get(1).is_some_and(|word| word == crate::selftest::VERB) {
         return crate::selftest::server::main(words.into_iter().skip(2));
@@ -48,22 +51,32 @@ pub fn main() -> ExitCode {
             return ExitCode::from(status);
         }
     };
+    present::choose_colour(cli.color);
     let done = match cli.verb {
         Verb::Run(args) => run::run(&args),
+        Verb::Init(args) => init::init(&args),
         Verb::Soak(args) => soak::soak(&args),
         Verb::Matrix(args) => matrix::matrix(&args),
         Verb::List(args) => list::list(&args),
         Verb::Explain(args) => explain::explain(&args),
         Verb::Check(args) => check::check(&args),
+        Verb::Merge(args) => merge::merge(&args),
         Verb::Diff(args) => baseline::diff(&args),
         Verb::Schema(args) => schema::schema(&args),
         Verb::Doctor(args) => doctor::doctor(&args),
         Verb::Selftest(args) => selftest::selftest(&args),
-        // Reached only with options before the verb, of which there are none.
-        Verb::Serve { .. } => Ok(exit::USAGE),
+        Verb::Completions(args) => completions::completions(&args),
+        Verb::Man(args) => man::man(&args),
+        // Reached only with options before the verb: they are none of the server's.
+        Verb::Serve { arguments } => return serve(arguments.into_iter()),
     };
     match done {
         Ok(status) => ExitCode::from(status),
         Err(failure) => failure.tell(),
     }
+}
+
+fn serve(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let program = OsString::from("hotspec serve");
+    reference_server::cli::main(std::iter::once(program).chain(arguments))
 }

@@ -1,8 +1,9 @@
 //! Tells what a run came to: to a person, to files, to GitHub.
 
-use std::io::{ErrorKind, IsTerminal, Write};
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
+use super::args::ColorArg;
 use super::github;
 use super::sinks::Sinks;
 use crate::exit::{self, Failure};
@@ -68,15 +69,29 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// Takes `--color` into account from now on.
+pub(super) fn choose_colour(asked: ColorArg) {
+    match asked {
+        ColorArg::Auto => anstream::ColorChoice::Auto,
+        ColorArg::Always => anstream::ColorChoice::Always,
+        ColorArg::Never => anstream::ColorChoice::Never,
+    }
+    .write_global();
+}
+
 /// Whether standard output shows colours.
 pub(super) fn colour() -> bool {
     anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
 }
 
-/// The columns of the terminal; 100 where there is none.
+/// The columns that there are: as COLUMNS says, as the terminal says, or 100.
 pub(super) fn width() -> usize {
-    if !std::io::stdout().is_terminal() {
-        return 100;
-    }
-    terminal_size::terminal_size().map_or(100, |(columns, _)| usize::from(columns.0)).clamp(40, 200)
+    let told = std::env::var("COLUMNS").ok().and_then(|text| text.trim().parse().ok());
+    let told = told.filter(|columns: &usize| *columns > 0);
+    let terminal = || {
+        // Of standard error or input, it would be somebody else's.
+        let (columns, _) = terminal_size::terminal_size_of(std::io::stdout())?;
+        Some(usize::from(columns.0)).filter(|columns| *columns > 0)
+    };
+    told.or_else(terminal).unwrap_or(WIDTH).clamp(40, 200)
 }

@@ -3,7 +3,7 @@
 use super::args::RunArgs;
 use super::sinks::Sinks;
 use super::watching::Watching;
-use super::{interrupt, present, running, typed};
+use super::{init, interrupt, present, running, typed};
 use crate::exit::{self, Failure};
 use crate::report;
 use crate::run::asked::Asked;
@@ -45,6 +45,8 @@ pub(super) fn prepare(args: &RunArgs) -> Result<Prepared, Failure> {
         all: args.all,
         level: args.level,
         seed: args.seed,
+        part: args.shard,
+        found: is_found(args).then(|| init::FILE.to_owned()),
         jobs: args.jobs,
         again: args.again,
         baseline: args.baseline.clone(),
@@ -56,6 +58,12 @@ pub(super) fn prepare(args: &RunArgs) -> Result<Prepared, Failure> {
     .startable()
 }
 
+/// Whether the target is that of the current directory's own file: nothing else is named, and there is one.
+fn is_found(args: &RunArgs) -> bool {
+    let nothing_named = args.target.is_none() && args.command.is_empty() && args.running.url.is_none();
+    nothing_named && init::is_there()
+}
+
 /// The target, with what the command line says on top.
 fn target(args: &RunArgs) -> Result<Target, Failure> {
     let mut target = match (&args.target, args.command.is_empty()) {
@@ -63,6 +71,7 @@ fn target(args: &RunArgs) -> Result<Target, Failure> {
             running::target(args.running.url.as_deref().unwrap_or_default(), args)?
         }
         (Some(name), _) => declared::find(name)?,
+        (None, true) if is_found(args) => declared::find(init::FILE)?,
         (None, true) => declared::find(targets::REFERENCE)?,
         (None, false) => declared::command(args.command.clone()),
     };

@@ -40,6 +40,11 @@ pub(super) fn soak(args: &SoakArgs) -> Result<u8, Failure> {
     if args.run.dry_run {
         return Err(Failure::usage("`hotspec run --dry-run` says what each pass would run"));
     }
+    if args.run.shard.is_some() {
+        return Err(Failure::usage(
+            "a soak is not divided by --shard; on each machine give it a --seed of its own",
+        ));
+    }
     if args.run.baseline.is_some() {
         return Err(Failure::usage(
             "one run is held against a baseline, not the sum of many; see `hotspec diff`",

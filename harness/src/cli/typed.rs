@@ -13,9 +13,16 @@ pub(super) fn take_apart(words: impl IntoIterator<Item = OsString>) -> Typed {
     let mut words = words.into_iter().map(|word| word.to_string_lossy().into_owned());
     let mut typed =
         Typed { program: words.next().unwrap_or_else(|| "hotspec".to_owned()), ..Typed::default() };
-    let command = Cli::command();
+    let mut command = Cli::command();
+    // Options of every verb are each verb's only then.
+    command.build();
     let Some(run) = command.find_subcommand("run") else { return typed };
-    let verb = words.next().unwrap_or_default();
+    let mut verb = words.next().unwrap_or_default();
+    // What stands before the verb is no part of what is run.
+    while verb.starts_with('-') {
+        let apart = command.get_arguments().any(|arg| names(arg, &verb) && arg.get_action().takes_values());
+        verb = words.nth(usize::from(apart)).unwrap_or_default();
+    }
     let own = command.find_subcommand(&verb).unwrap_or(run);
     while let Some(word) = words.next() {
         if word == "--" {
@@ -77,6 +84,13 @@ mod tests {
         let options: [&[&str]; 4] = [&["--socket-flag", "--fd"], &["--jobs=3"], &["-j4"], &["--path", "/-x"]];
         assert_eq!(typed.options, options);
         assert!(typed.selectors.is_empty() && typed.command.is_empty());
+    }
+
+    #[test]
+    fn an_option_of_every_verb_may_stand_before_it_and_after_it() {
+        let typed = taken("hotspec --color never run --color always idle");
+        assert_eq!(typed.selectors, ["idle"]);
+        assert_eq!(taken("hotspec --color=never soak --restarts 3 idle").selectors, ["idle"]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::style::bytes as in_bytes;
 use crate::history::event::{ConnectTrouble, Ending, Event, Owner, Phase, Stage, What};
 use crate::history::{Interval, LaneId, Micros, Model, Timeline};
 
@@ -323,14 +324,14 @@ fn exchange(what: &What) -> String {
             format!("answer {}: status {status}, {close}, framing {framing}", request.saturating_add(1))
         }
         What::Body { request, length, .. } => {
-            format!("answer {} whole: {length} bytes", request.saturating_add(1))
+            format!("answer {} whole: {}", request.saturating_add(1), in_bytes(*length))
         }
         What::Malformed { request, why, .. } => {
             format!("answer {} is no HTTP: {why}", request.saturating_add(1))
         }
-        What::Extra { bytes, .. } => format!("{bytes} bytes that nobody asked for"),
+        What::Extra { bytes, .. } => format!("{} that nobody asked for", in_bytes(*bytes)),
         What::Overdue { awaited, .. } => format!("overdue: {awaited}"),
-        What::Fetched { status, length, .. } => format!("answered: status {status}, {length} bytes"),
+        What::Fetched { status, length, .. } => format!("answered: status {status}, {}", in_bytes(*length)),
         What::FetchFailed { kind, message, .. } => format!("failed ({kind}): {message}"),
         _ => String::new(),
     }

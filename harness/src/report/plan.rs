@@ -11,7 +11,8 @@ use crate::manifest::{Manifest, ScenarioEntry};
 pub fn render(manifest: &Manifest, width: usize, colour: bool) -> String {
     let mut page = Page::new(width, colour);
     let field = |page: &mut Page, label: &str, text: &str| page.field(0, label, 9, &clean(text));
-    field(&mut page, "target", &manifest.target);
+    let found = manifest.found.as_ref().map(|file| format!(" ({file})")).unwrap_or_default();
+    field(&mut page, "target", &format!("{}{found}", manifest.target));
     let is_up = manifest.command.is_empty();
     field(
         &mut page,
@@ -23,6 +24,10 @@ pub fn render(manifest: &Manifest, width: usize, colour: bool) -> String {
     field(&mut page, "profile", &format!("{}: {judged}", manifest.profile));
     let why = manifest.isolation_why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
     field(&mut page, "isolation", &format!("{}{why}", manifest.isolation));
+    if let Some(shard) = &manifest.shard {
+        let (here, all) = (manifest.scenarios.len(), shard.scenarios.len());
+        field(&mut page, "part", &format!("{} of {}: {here} of {all} scenarios", shard.number, shard.of));
+    }
     page.blank();
     let (run, skipped): (Vec<_>, Vec<_>) =
         manifest.scenarios.iter().partition(|scenario| scenario.unsupported.is_none());

@@ -16,7 +16,7 @@ mod tests {
     use super::*;
     use crate::clause::accounts::Resets;
     use crate::clause::cause::{Cause, CauseKind};
-    use crate::clause::result::{RunResult, RunVerdict, Verdict};
+    use crate::clause::result::{PartShown, RunResult, RunVerdict, Verdict};
     use crate::report::human::sample;
     use crate::report::{events, json};
 
@@ -52,6 +52,7 @@ mod tests {
         run.clauses[0].undecided_in = vec!["idle-silent".to_owned()];
         run.restarts[0].resets = Some(Resets::default());
         run.restarts[0].resets_counted = Some(0);
+        run.shard = Some(PartShown { number: 2, of: 5, elsewhere: vec!["drain.exits".to_owned()] });
         let mut broken = run.clauses.iter_mut().flat_map(|clause| &mut clause.violations);
         let cause = Cause {
             kinds: vec![CauseKind::Refused],

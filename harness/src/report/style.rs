@@ -111,6 +111,19 @@ pub fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
+/// `1 byte`, `512 bytes`, and where nobody counts them any more, `8388608 bytes (8 MiB)`.
+pub fn bytes(number: u64) -> String {
+    const KIB: u64 = 1 << 10;
+    const MIB: u64 = 1 << 20;
+    let unit = match number {
+        0..10_240 => return count(usize::try_from(number).unwrap_or(usize::MAX), "byte", "bytes"),
+        _ if number < MIB => (KIB, "KiB"),
+        _ => (MIB, "MiB"),
+    };
+    let rounded = format!("{:.1}", number as f64 / unit.0 as f64);
+    format!("{number} bytes ({} {})", rounded.trim_end_matches(".0"), unit.1)
+}
+
 /// The styles of a report; all plain without colour.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Styles {
@@ -213,6 +226,20 @@ mod tests {
         assert_eq!(wrap("", 5), [""]);
         assert_eq!(wrap("two  spaces", 20), ["two  spaces"]);
         assert_eq!(wrap("    indented text", 14), ["    indented", "text"]);
+    }
+
+    #[test]
+    fn many_bytes_are_told_in_a_unit_as_well() {
+        for (number, text) in [
+            (0, "0 bytes"),
+            (1, "1 byte"),
+            (10_239, "10239 bytes"),
+            (10_240, "10240 bytes (10 KiB)"),
+            (1_000_000, "1000000 bytes (976.6 KiB)"),
+            (8 << 20, "8388608 bytes (8 MiB)"),
+        ] {
+            assert_eq!(bytes(number), text);
+        }
     }
 
     #[test]

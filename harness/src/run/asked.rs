@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::isolation::IsolationWanted;
+use super::shard::Part;
 use crate::clause::Level;
 use crate::manifest::Typed;
 use crate::target::file::Target;
@@ -25,6 +26,10 @@ pub(crate) struct Asked {
     pub(crate) level: Level,
     /// Fixes the plan; drawn if it is not given.
     pub(crate) seed: Option<u64>,
+    /// Only this part of it.
+    pub(crate) part: Option<Part>,
+    /// The target file, where it was found by itself.
+    pub(crate) found: Option<String>,
     /// Scenarios at the same time.
     pub(crate) jobs: Option<u16>,
     /// How often a scenario that left something undecided is attempted again.

@@ -15,3 +15,4 @@ pub(crate) mod prepared;
 pub(crate) mod run_dir;
 mod select;
 pub(crate) mod session;
+pub(crate) mod shard;

@@ -11,11 +11,11 @@ use super::judged::{self, Judged};
 use super::run_dir::{Files, MANIFEST, RunDir};
 use super::select::{Selection, select};
 use super::session::Session;
-use super::{isolation, known, packets};
+use super::{isolation, known, packets, shard};
 use crate::declaration::Documented;
 use crate::exit::{self, Failure};
 use crate::history::recorder::Origin;
-use crate::manifest::{self, Manifest, ScenarioEntry, Waits};
+use crate::manifest::{self, Manifest, ScenarioEntry, Shard, Waits};
 use crate::scenario::builtin;
 use crate::scenario::endpoint::EndpointName;
 use crate::scenario::file::{Scenario, SuccessorStart};
@@ -42,6 +42,7 @@ pub(crate) struct Prepared {
     /// What the target needs and this machine does not have.
     missing: Option<String>,
     selection: Selection,
+    shard: Option<Shard>,
     isolation: Isolation,
     isolation_why: Option<String>,
     descriptor_limit: Option<DescriptorLimit>,
@@ -57,6 +58,11 @@ impl Prepared {
     /// # Errors
     /// Whatever keeps a run from being made, but for what the machine does not have.
     pub(crate) fn of(asked: Asked) -> Result<Self, Failure> {
+        if asked.part.is_some() && asked.baseline.is_some() {
+            return Err(Failure::usage(
+                "a part of a run is not held against a baseline; `hotspec merge … --baseline FILE` holds the whole against one",
+            ));
+        }
         let target = &asked.target;
         let missing = targets::missing(target);
         let missing = missing.map(|what| format!("target {} can't run here: {what}", target.name));
@@ -64,7 +70,8 @@ impl Prepared {
         known::check(target, &scenarios)?;
         let baseline = asked.baseline.as_deref();
         let baseline = baseline.map(|path| Baseline::read(path, target.profile)).transpose()?;
-        let selection = select(&asked.selectors, &asked.exclude, asked.all, target.profile, scenarios)?;
+        let mut selection = select(&asked.selectors, &asked.exclude, asked.all, target.profile, scenarios)?;
+        let shard = asked.part.map(|part| shard::keep_part(part, &mut selection, target)).transpose()?;
         let (isolation, isolation_why) = isolation::choose(asked.isolation, target, asked.is_own)?;
         if isolation == Isolation::None && asked.migrate_req.is_some() {
             let why = isolation_why.unwrap_or_default();
@@ -73,10 +80,12 @@ impl Prepared {
             )));
         }
         Ok(Self {
-            seed: asked.seed.unwrap_or_else(rand::random),
+            // Parts of one run have one seed, and each is made by a program that knows nothing of the others.
+            seed: asked.seed.unwrap_or_else(|| if asked.part.is_some() { 1 } else { rand::random() }),
             asked,
             missing,
             selection,
+            shard,
             isolation,
             isolation_why,
             descriptor_limit: raise_descriptor_limit(),
@@ -220,6 +229,8 @@ impl Prepared {
             },
             kernel: kernel(),
             typed: asked.typed.clone(),
+            found: asked.found.clone(),
+            shard: self.shard.clone(),
         }
     }
 }

@@ -108,8 +108,8 @@ pub struct Target {
     /// It is up already: nothing is started, and this is where it is.
     #[serde(skip)]
     pub running: Option<super::running::Running>,
-    /// Where it is started; the run's own directory if it is not said.
-    #[serde(skip)]
+    /// Where it is started, relative to the file; the run's own directory if it is not said.
+    #[serde(default)]
     pub directory: Option<PathBuf>,
     /// The file it was read from.
     #[serde(skip)]
@@ -299,11 +299,32 @@ impl Target {
             target.name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         }
         target.path = Some(path.to_owned());
+        target.find_directory().map_err(|message| {
+            let line = text.find("directory =").map_or(0, |at| line_of(text, at));
+            TargetError::Parse { path: path.to_owned(), line, message }
+        })?;
         target.fill_values().and_then(|()| target.check()).map_err(|(needle, message)| {
             let line = text.find(&needle).map_or(0, |at| line_of(text, at));
             TargetError::Parse { path: path.to_owned(), line, message }
         })?;
         Ok(target)
+    }
+
+    /// Makes the directory absolute.
+    fn find_directory(&mut self) -> Result<(), String> {
+        let Some(named) = &self.directory else { return Ok(()) };
+        let beside = self.path.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+        let found = beside.join(named);
+        match std::path::absolute(&found) {
+            Ok(directory) if directory.is_dir() => self.directory = Some(directory),
+            _ => {
+                let shown = found.display();
+                return Err(format!(
+                    "expected `directory` to be where the target is started, found no directory {shown}"
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// What the format itself can't say; the first string is where to look for the place.

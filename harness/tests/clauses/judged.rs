@@ -99,6 +99,8 @@ pub(crate) fn manifest(stories: &[&Story]) -> Manifest {
         successor: stories[0].documented.clone(),
         kernel: "6.12".to_owned(),
         typed: None,
+        found: None,
+        shard: None,
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::super::escape::html;
 use super::super::lane_log::Kind;
-use super::super::style::count;
+use super::super::style::bytes as in_bytes;
 use super::book::{Book, Mark, Scene};
 use super::{clauses, row};
 use crate::history::event::What;
@@ -157,16 +157,18 @@ fn line(scene: &Scene<'_>, event: &Event) -> Option<(String, bool, String)> {
             let marker = marker.as_ref().map(|marker| format!(", marker {marker}")).unwrap_or_default();
             (
                 false,
-                format!("body of answer {}, whole: {length} bytes, XXH3 {hash}{marker}", number(*request)),
+                format!(
+                    "body of answer {}, whole: {}, XXH3 {hash}{marker}",
+                    number(*request),
+                    in_bytes(*length)
+                ),
             )
         }
         What::Malformed { request, why, .. } => {
             (false, format!("answer {} is no HTTP: {why}", number(*request)))
         }
-        What::Extra { bytes, .. } => {
-            (false, format!("{} that nobody asked for", count(*bytes as usize, "byte", "bytes")))
-        }
-        What::Fetched { status, length, .. } => (false, format!("status {status}, {length} bytes")),
+        What::Extra { bytes, .. } => (false, format!("{} that nobody asked for", in_bytes(*bytes))),
+        What::Fetched { status, length, .. } => (false, format!("status {status}, {}", in_bytes(*length))),
         What::FetchFailed { kind, message, .. } => (false, format!("failed ({kind}): {message}")),
         _ => return None,
     };

@@ -110,8 +110,10 @@ fn repeat(run: &RunResult, selectors: &[String], profile: Option<Profile>) -> Op
     let mut words = vec![quoted(&typed.program), "run".to_owned()];
     words.extend(selectors.iter().map(|word| quoted(word)));
     for option in &typed.options {
-        // A directory holds one run, and a report of the whole is not to be replaced by one of a part.
-        let once = ["--run-dir", "--report", "--beside"].iter().any(|name| is(option, name));
+        // A directory holds one run, a report of the whole is not to be replaced by one of a part, and what is repeated is not
+        // divided again.
+        let once =
+            ["--run-dir", "--report", "--beside", "--shard", "--color"].iter().any(|name| is(option, name));
         let replaced = profile.is_some() && is(option, "--profile");
         if !once && !replaced {
             words.push(joined(option));

@@ -197,6 +197,7 @@ pub(crate) fn passing() -> RunResult {
             .to_vec(),
         took_us: 21_300_000,
         notes: Vec::new(),
+        shard: None,
         typed: Some(Typed {
             program: "hotspec".to_owned(),
             selectors: Vec::new(),

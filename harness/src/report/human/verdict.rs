@@ -9,7 +9,7 @@ use super::built;
 use super::causes::Cause;
 use super::failures::times;
 use crate::clause::Level;
-use crate::clause::result::{RunResult, RunVerdict, Verdict};
+use crate::clause::result::{PartShown, RunResult, RunVerdict, Verdict};
 use crate::history::Model;
 use crate::history::event::Stop;
 
@@ -35,6 +35,9 @@ pub(super) fn write(page: &mut Page, run: &RunResult, causes: &[Cause<'_>]) {
     if run.interrupted {
         page.text(0, BROKEN_OFF);
     }
+    if let Some(part) = &run.shard {
+        page.text(0, &of_part(part));
+    }
     page.blank();
     let field = |page: &mut Page, label: &str, text: &str| page.field(2, label, 7, text);
     field(page, "profile", &profile(run));
@@ -43,6 +46,16 @@ pub(super) fn write(page: &mut Page, run: &RunResult, causes: &[Cause<'_>]) {
         field(page, "command", &command);
     }
     field(page, "run", &how(run));
+}
+
+/// What a part of a divided run leaves to the others.
+fn of_part(part: &PartShown) -> String {
+    let others = match part.elsewhere.len() {
+        0 => "Every clause that was selected is judged here, by what these scenarios show of it".to_owned(),
+        1 => "1 clause is put to the test in other parts only, and not judged here".to_owned(),
+        many => format!("{many} clauses are put to the test in other parts only, and not judged here"),
+    };
+    format!("{others}; `hotspec merge` judges all {} parts.", part.of)
 }
 
 fn profile(run: &RunResult) -> String {
@@ -124,6 +137,11 @@ impl Score {
 
 /// The sentence after the verdict's word.
 pub(in crate::report) fn sentence(run: &RunResult, causes: &[Cause<'_>]) -> String {
+    let part = run.shard.as_ref().map(|part| format!("part {} of {}: ", part.number, part.of));
+    part.unwrap_or_default() + &of_all(run, causes)
+}
+
+fn of_all(run: &RunResult, causes: &[Cause<'_>]) -> String {
     let must = Score::of(run, Level::Must);
     let should = Score::of(run, Level::Should);
     match run.verdict {
