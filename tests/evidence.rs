@@ -25,7 +25,10 @@ const TSHARK: (&str, &str) = ("tshark", "apt-get install tshark");
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        case("the packets of lanes that failed are kept, and the report names them", packets_are_kept),
+        thorough(case(
+            "the packets of lanes that failed are kept, and the report names them",
+            packets_are_kept,
+        )),
         thorough(case_with(&[TSHARK], "tshark opens them and finds the lane", tshark_opens_them)),
         case("a run without failures keeps none", none_are_kept),
         thorough(case("tcp_migrate_req decides whether a queue by SO_REUSEPORT is lost", migrate_req)),

@@ -17,7 +17,7 @@ const ARGUMENTS: &str = "in-flight-slow --idle-max 1s --slow-path '/slow?ms={ms}
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        case("the plain script lets the reference through and stops a saboteur", || both(plain)),
+        thorough(case("the plain script lets the reference through and stops a saboteur", || both(plain))),
         thorough(case("the action of GitHub's lets the reference through and stops a saboteur", || {
             both(github)
         })),

@@ -9,7 +9,7 @@ use libtest_mimic::Trial;
 use predicates::prelude::*;
 use serde_json::Value;
 
-use crate::support::{Results, Run, SOON, built, case, hotspec, run, tempdir};
+use crate::support::{Results, Run, SOON, built, case, hotspec, run, tempdir, thorough};
 
 /// Scenarios that share clauses, and that are quick.
 const SCENARIOS: [&str; 4] = ["half-sent-head", "queued-at-trigger", "queued-at-handover", "in-flight-slow"];
@@ -19,10 +19,13 @@ static PARTS: OnceLock<Vec<Run>> = OnceLock::new();
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        case("the parts of a run that passes pass, and merged they say what the whole says", passes),
-        case("the whole can be judged again, and told in every format", told),
-        case("a saboteur that is run in parts fails by the same clause", fails),
-        case("parts that don't make one run are refused", refused),
+        thorough(case(
+            "the parts of a run that passes pass, and merged they say what the whole says",
+            passes,
+        )),
+        thorough(case("the whole can be judged again, and told in every format", told)),
+        thorough(case("a saboteur that is run in parts fails by the same clause", fails)),
+        thorough(case("parts that don't make one run are refused", refused)),
         case("what can't be divided is refused", undivided),
     ]
 }

@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::support::{HOTSPEC, PATIENCE, case, eventually, hotspec, tempdir};
+use crate::support::{HOTSPEC, PATIENCE, case, eventually, hotspec, tempdir, thorough};
 use libtest_mimic::Trial;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -16,9 +16,9 @@ const SCENARIO: &str = "half-sent-head";
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        case("two passes are added up, and only the last one's directory stays", two_passes),
+        thorough(case("two passes are added up, and only the last one's directory stays", two_passes)),
         case("the first pass that fails ends it, with its report and its directory", failing),
-        case("with --keep-going every pass that fails is counted and kept", keeps_going),
+        thorough(case("with --keep-going every pass that fails is counted and kept", keeps_going)),
         case("Ctrl-C ends it in order, with the sum so far", ctrl_c),
         case("a command line that makes no sense is refused", refused),
     ]

@@ -47,7 +47,7 @@ pub fn trials() -> Vec<Trial> {
         case("what a dry run says starts and asks nothing", dry_run),
     ];
     let faults = ["closed_by_reset", "bodies_cut"];
-    trials.extend(faults.map(fails_by_its_clause));
+    trials.extend(faults.map(fails_by_its_clause).map(thorough));
     trials.extend(wrong_words());
     trials
 }
