@@ -29,10 +29,13 @@ mod url;
 
 use std::process::ExitCode;
 
-use support::{of, run_trials, targets};
+use support::{all_are_asked, of, run_trials, targets};
 
-/// Cases at the same time. A run is several scenarios at once already; most of them wait most of the time.
-const AT_ONCE: usize = 6;
+/// Cases at the same time. A run is several scenarios at once already; most of them wait most of the time, those that are run after
+/// each change above all.
+fn at_once() -> usize {
+    if all_are_asked() { 6 } else { 9 }
+}
 
 fn main() -> ExitCode {
     if let Some(code) = targets::serve_if_asked() {
@@ -67,7 +70,7 @@ fn main() -> ExitCode {
         ("selftest", selftest::trials()),
         ("reference", reference::trials()),
     ];
-    let code = run_trials(AT_ONCE, files.into_iter().flat_map(|(file, trials)| of(file, trials)).collect());
+    let code = run_trials(at_once(), files.into_iter().flat_map(|(file, trials)| of(file, trials)).collect());
     reference::end();
     check::end();
     formats::end();

@@ -37,13 +37,15 @@ pub fn run_trials(at_once: usize, trials: Vec<Trial>) -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
+/// Whether more than what is run after each change is asked for.
+pub fn all_are_asked() -> bool {
+    is_set("HOTSPEC_THOROUGH") || is_set("HOTSPEC_WHOLE")
+}
+
 /// A case that says what others say as well, or takes its time: left out of what is run after each change, unless
 /// `HOTSPEC_THOROUGH=1` asks for it, or the command line names cases. One that lacks its program stays left out.
 pub fn thorough(trial: Trial) -> Trial {
-    unless(
-        is_set("HOTSPEC_THOROUGH") || is_set("HOTSPEC_WHOLE") || Arguments::from_args().filter.is_some(),
-        trial,
-    )
+    unless(all_are_asked() || Arguments::from_args().filter.is_some(), trial)
 }
 
 /// A case that takes long: left out unless `HOTSPEC_WHOLE=1` asks for it. One that lacks its program stays left out.
