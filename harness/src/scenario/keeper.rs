@@ -2,15 +2,14 @@
 //! itself, which takes nothing down in the end.
 
 use std::fs::OpenOptions;
+use std::future::{Future, poll_fn};
+use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::task::Poll;
 
 use crate::target::warden::{CommandSpec, DescriptorLimit, Event, Started, Step, Warden, WardenError};
-use crate::witness::process::{Exit, Stat, monotonic_ns};
-
-/// How often a command is asked whether it has ended.
-const ASK_EVERY: Duration = Duration::from_millis(2);
+use crate::witness::process::{Exit, Pidfd, Stat, monotonic_ns};
 
 /// Runs commands, and tells their ends.
 #[derive(Debug)]
@@ -26,7 +25,15 @@ pub(super) enum Keeper {
 pub(super) struct Beside {
     commands: Vec<CommandSpec>,
     limit: Option<DescriptorLimit>,
-    running: Vec<(usize, Child, u64)>,
+    running: Vec<Running>,
+}
+
+/// A command that was not seen to end.
+#[derive(Debug)]
+struct Running {
+    command: usize,
+    child: Child,
+    pidfd: Pidfd,
 }
 
 impl Keeper {
@@ -105,32 +112,28 @@ impl Beside {
         }
         let child = command.spawn().map_err(failed(Step::Execute))?;
         let pid = i32::try_from(child.id()).unwrap_or_default();
-        let start = Stat::read(pid).map_or(0, |stat| stat.epoch.start);
-        self.running.push((index, child, start));
+        // Nobody else reaps it, so that it is there even if it has ended.
+        let opened = Stat::read(pid).map(|stat| Pidfd::open(stat.epoch)).transpose().map(Option::flatten);
+        let pidfd = opened.and_then(|pidfd| pidfd.ok_or_else(|| io::Error::other("it can't be watched")));
+        let pidfd = pidfd.map_err(failed(Step::Execute))?;
+        let start = pidfd.epoch().start;
+        self.running.push(Running { command: index, child, pidfd });
         Ok(Started { command: index, pid, start, at_ns: monotonic_ns() })
     }
 
+    /// The first command that ends; never, where none runs. Cancel-safe.
     async fn next_end(&mut self) -> Event {
-        loop {
-            let ended = self.running.iter_mut().position(|(_, child, _)| {
-                // One that can't be asked any more has been reaped.
-                child.try_wait().map_or(true, |status| status.is_some())
-            });
-            if let Some(place) = ended {
-                let (command, mut child, start) = self.running.remove(place);
-                let status = child.try_wait().ok().flatten();
-                let signal = status.and_then(|status| status.signal());
-                let code = status.and_then(|status| status.code());
-                let exit = match (code, signal) {
-                    (_, Some(signo)) => {
-                        Exit::Signal { signo, core: status.is_some_and(|status| status.core_dumped()) }
-                    }
-                    (code, None) => Exit::Code(code.unwrap_or(-1)),
-                };
-                let pid = i32::try_from(child.id()).unwrap_or_default();
-                return Event::Exited { pid, start, command: Some(command), exit, at_ns: monotonic_ns() };
-            }
-            tokio::time::sleep(ASK_EVERY).await;
-        }
+        let mut ends: Vec<_> = self.running.iter().map(|running| Box::pin(running.pidfd.exited())).collect();
+        let place = poll_fn(|context| {
+            let ended = ends.iter_mut().position(|end| end.as_mut().poll(context).is_ready());
+            ended.map_or(Poll::Pending, Poll::Ready)
+        })
+        .await;
+        drop(ends);
+        let Running { command, mut child, pidfd } = self.running.remove(place);
+        let exit = child.wait().map_or(Exit::Code(-1), |status| Exit::from_wait_status(status.into_raw()));
+        let epoch = pidfd.epoch();
+        let (pid, start) = (epoch.pid, epoch.start);
+        Event::Exited { pid, start, command: Some(command), exit, at_ns: monotonic_ns() }
     }
 }
