@@ -234,7 +234,8 @@ fn on_terminal(columns: u32, kind: &str) -> String {
     let typed = format!("stty cols {columns} rows 24; exec {HOTSPEC} explain drain.exits");
     let mut command = Command::new("script");
     command.args(["-qec", &typed, "/dev/null"]).env("TERM", kind);
-    for name in ["NO_COLOR", "CLICOLOR_FORCE", "CLICOLOR", "COLUMNS"] {
+    // CI counts as a wish for colours, on whatever terminal.
+    for name in ["NO_COLOR", "CLICOLOR_FORCE", "CLICOLOR", "COLUMNS", "CI"] {
         command.env_remove(name);
     }
     let output = command.stdin(std::process::Stdio::null()).output().expect("script starts");
