@@ -136,11 +136,10 @@ fn run_at(level: &Level, name: &str, words: &[&str]) -> Option<Results> {
     let results: Results = serde_json::from_str(&report).expect("a report");
     let evidence: serde_json::Value = serde_json::from_str(&report).expect("JSON");
     let (verdict, evidence) = (&results.verdict, &evidence["evidence"]);
-    let open: Vec<&str> = results.inconclusive().collect();
-    println!(
-        "{name}, {}: {verdict} (open: {open:?}), {took:.1?}, {cpu:.1?} of a processor, {evidence}",
-        level.name
-    );
+    println!("{name}, {}: {verdict}, {took:.1?}, {cpu:.1?} of a processor, {evidence}", level.name);
+    for open in results.clauses.iter().filter(|clause| clause.verdict == "inconclusive") {
+        println!("  open: {}: {}", open.id, open.reasons.join("; "));
+    }
     assert!(matches!(output.status.code(), Some(0..=2)), "{}: {said}", level.name);
     Some(results)
 }
@@ -155,14 +154,19 @@ fn spent() -> Duration {
 }
 
 /// Nothing is said of a clause at the one level that the other contradicts.
-fn agree((most, more): (&str, &Results), (least, less): (&str, &Results)) {
-    let less: BTreeMap<&str, &str> = less.verdicts();
+fn agree((most, more): (&str, &Results), (least, results): (&str, &Results)) {
+    let less: BTreeMap<&str, &str> = results.verdicts();
+    let why =
+        |results: &Results, id| results.said_of(id).map_or_else(String::new, |said| said.reasons.join("; "));
     let differ: Vec<String> = more
         .verdicts()
         .into_iter()
         .filter_map(|(id, word)| Some((id, word, *less.get(id)?)))
         .filter(|(_, word, other)| word != other && *word != "no-evidence" && *other != "no-evidence")
-        .map(|(id, word, other)| format!("{id}: {word} ({most}), {other} ({least})"))
+        .map(|(id, word, other)| {
+            let (this, that) = (why(more, id), why(results, id));
+            format!("{id}: {word} ({most}) {this}, {other} ({least}) {that}")
+        })
         .collect();
     assert!(differ.is_empty(), "{differ:#?}");
 }

@@ -123,8 +123,7 @@ pub(super) fn describe(end: End) -> String {
 
 /// What a helper is given to go once those that it helped are gone, in microseconds: they are counted after a second.
 const TIME_TO_GO: Micros = 800_000;
-const NO_TIME: &str =
-    "the machine stood still after Tx, so what is left had no time to go; a quieter machine would help";
+const NO_TIME: &str = "the machine stood still after Tx, so what is left had no time to go";
 
 /// Who was there before the trigger, and who is left.
 struct Stock<'a> {
@@ -280,7 +279,7 @@ fn left_behind(case: &Case<'_>, tally: &mut Tally, stock: &Stock<'_>) {
         }
         if let Some(own) = stock.after.iter().find(of_successor) {
             if !stock.had_time {
-                tally.doubt(case, NO_TIME);
+                tally.disturbed(case, NO_TIME);
                 continue;
             }
             let seen = format!(
@@ -348,7 +347,7 @@ fn strays(case: &Case<'_>, tally: &mut Tally, stock: &Stock<'_>) {
             continue;
         }
         if !stock.had_time {
-            tally.doubt(case, NO_TIME);
+            tally.disturbed(case, NO_TIME);
             continue;
         }
         let seen = format!(

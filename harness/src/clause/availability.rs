@@ -183,7 +183,7 @@ fn doubt_overlong_stop(case: &Case<'_>, tally: &mut Tally) -> bool {
 
 fn doubt_stop(case: &Case<'_>, stood: Micros, tally: &mut Tally) {
     let stood = Span(stood);
-    tally.doubt(case, format!("the old generation stood still for {stood}; a quieter machine would help"));
+    tally.disturbed(case, format!("the old generation stood still for {stood}"));
 }
 
 /// Whether control shows that a connection waits for its first byte before it is accepted (TCP_DEFER_ACCEPT): there every one
@@ -221,10 +221,7 @@ fn accepted_unread(case: &Case<'_>, tally: &mut Tally) {
             continue;
         }
         if timed_out_unused(case, lane) {
-            tally.doubt(
-                case,
-                "it was not read for as long as an idle connection is kept; a quieter machine would help",
-            );
+            tally.disturbed(case, "it was not read for as long as an idle connection is kept");
             continue;
         }
         tally.exercise();
@@ -296,7 +293,7 @@ pub fn pool_stood_still(case: &Case<'_>, at: Micros, tally: &mut Tally) -> bool 
     let since = case.t0().map_or(0, |t0| t0.lo).saturating_sub(case.limits.idle_max);
     let long = case.longest_own_gap(since, at) > case.limits.idle_max / 4;
     if long {
-        tally.doubt(case, "the pooled client itself did not run for longer than idle_max/4");
+        tally.disturbed(case, "the pooled client itself did not run for longer than idle_max/4");
     }
     long
 }
@@ -355,7 +352,7 @@ fn no_stall(case: &Case<'_>, tally: &mut Tally) {
         }
         tally.exercise();
         if case.had(lane.opened, until) <= limit {
-            tally.doubt(case, STOOD_STILL);
+            tally.disturbed(case, STOOD_STILL);
             continue;
         }
         let expected = format!("the first byte within {} (control's maximum plus stall_max)", Span(limit));

@@ -88,10 +88,7 @@ fn expect_continue(case: &Case<'_>, tally: &mut Tally) {
         let kept = exchange.begun.saturating_add(case.limits.idle_max.saturating_sub(case.delta));
         let timely = within(ready, td, case.limits.idle_max / 2);
         if ready >= kept && !exchange.answered() && !matches!(timely, Within::No) {
-            tally.doubt(
-                case,
-                "the request was under way for as long as an idle connection is kept; a quieter machine would help",
-            );
+            tally.disturbed(case, "the request was under way for as long as an idle connection is kept");
             continue;
         }
         match timely {
@@ -120,7 +117,7 @@ fn asked_for_its_body(case: &Case<'_>, lane: &Lane, exchange: &Exchange, tally: 
         // A machine that did not run hotspec may not have run the target either.
         let waited = case.had(wait.lo, wait.hi);
         if waited <= case.limits.stall_max.saturating_add(case.delta) {
-            tally.doubt(case, STOOD_STILL);
+            tally.disturbed(case, STOOD_STILL);
             return;
         }
         let seen = format!("neither 100 nor an answer within {}", Span(wait.hi - wait.lo));

@@ -101,7 +101,7 @@ fn starts(case: &Case<'_>, tally: &mut Tally) {
         if in_time {
             tally.exercise();
         } else if last_open.is_some_and(|open| case.is_excused(tr.lo, tolerated, open)) {
-            tally.doubt(case, STOOD_STILL);
+            tally.disturbed(case, STOOD_STILL);
         } else if let Some(open) = last_open {
             tally.exercise();
             let seen = format!(
@@ -189,7 +189,7 @@ fn hard_limit(case: &Case<'_>, tally: &mut Tally) {
             continue;
         }
         if until > deadline && case.is_excused(td.hi.saturating_add(limit), deadline, until) {
-            tally.doubt(case, STOOD_STILL);
+            tally.disturbed(case, STOOD_STILL);
             continue;
         }
         tally.exercise();

@@ -41,14 +41,14 @@ pub(super) fn exits(case: &Case<'_>, tally: &mut Tally) {
                 continue;
             }
             Some(_) => {
-                tally.doubt(case, STOOD_STILL);
+                tally.disturbed(case, STOOD_STILL);
                 continue;
             }
             None => {}
         }
         let until = proc.gone.map_or(case.end, |gone| gone.lo);
         if until > deadline && case.is_excused(owed_since, deadline, until) {
-            tally.doubt(case, STOOD_STILL);
+            tally.disturbed(case, STOOD_STILL);
             continue;
         }
         match proc.gone {

@@ -90,7 +90,7 @@ fn ready_before_drain(case: &Case<'_>, tally: &mut Tally) {
         judge_exchange(case, lane, first, tally);
         let waited = until.saturating_sub(lane.opened);
         if waited > limit && case.had(lane.opened, until) <= limit {
-            tally.doubt(case, STOOD_STILL);
+            tally.disturbed(case, STOOD_STILL);
         } else if waited > limit {
             let expected =
                 format!("the first byte within {} (control's maximum plus stall_max)", Span(limit));
@@ -210,7 +210,7 @@ fn serves_then(case: &Case<'_>, said: Micros, answer: Option<Micros>, who: Strin
     let waited = until.saturating_sub(said);
     if waited > limit.saturating_add(case.delta) {
         if case.had(said, until) <= limit.saturating_add(case.delta) {
-            tally.doubt(case, STOOD_STILL);
+            tally.disturbed(case, STOOD_STILL);
             return;
         }
         let seen = match answer {

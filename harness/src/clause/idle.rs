@@ -124,7 +124,7 @@ pub(super) fn closed_in_time(case: &Case<'_>, lane: &Lane, td: Interval, tally: 
         return;
     }
     if end.at.saturating_sub(case.longest_own_gap(td.hi, end.at)) <= deadline {
-        tally.doubt(case, STOOD_STILL);
+        tally.disturbed(case, STOOD_STILL);
         return;
     }
     tally.exercise();
@@ -183,7 +183,7 @@ fn bounded(case: &Case<'_>, lane: &Lane, owner: &Proc, td: Interval, tally: &mut
         return;
     }
     if until.saturating_sub(case.longest_own_gap(td.hi, until)) <= deadline {
-        tally.doubt(case, STOOD_STILL);
+        tally.disturbed(case, STOOD_STILL);
         return;
     }
     tally.exercise();
@@ -225,7 +225,7 @@ fn not_early(case: &Case<'_>, tally: &mut Tally) {
         match end.map(|end| (end, within(end.at, td, case.limits.idle_max / 2))) {
             Some((end, Within::Surely)) if !asked_again && !announced => {
                 if slept_through(case, lane, lane.exchanges.len(), end.at) {
-                    tally.doubt(case, SLEPT);
+                    tally.disturbed(case, SLEPT);
                     continue;
                 }
                 tally.exercise();

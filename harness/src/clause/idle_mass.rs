@@ -62,7 +62,7 @@ fn has_room(case: &Case<'_>, tally: &mut Tally) -> bool {
     }
     let span = lanes().map(|lane| lane.opened).min().zip(changes.last());
     match span {
-        Some((from, (to, _))) if stood_still(case, from, *to) => tally.doubt(case, STOOD_STILL),
+        Some((from, (to, _))) if stood_still(case, from, *to) => tally.disturbed(case, STOOD_STILL),
         _ => tally.rule_out(format!(
             "control shows room for {held} idle connections at a time, and {all} were opened: the target's own limits may be lower"
         )),
@@ -84,7 +84,7 @@ fn asked(case: &Case<'_>, lane: &Lane, ordinal: usize, exchange: &Exchange, tall
     let no_byte = exchange.head.is_none() && lane.end.is_none_or(|end| end.stage != Stage::InHead);
     match kind {
         "unfinished" => return,
-        "no-answer" if stood_still(case, exchange.begun, until) => return tally.doubt(case, STOOD_STILL),
+        "no-answer" if stood_still(case, exchange.begun, until) => return tally.disturbed(case, STOOD_STILL),
         // The request and the close of an idle connection have crossed.
         "eof" if ordinal > 0 && no_byte => return tally.exercise(),
         "reset" if ordinal > 0 && no_byte && case.profile != Profile::Falcore => return tally.forgive(),

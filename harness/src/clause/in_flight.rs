@@ -114,7 +114,7 @@ pub(super) fn doubt_past_limit(case: &Case<'_>, lane: &Lane, exchange: &Exchange
         .is_some_and(|(end, limit)| end.at >= limit && gone.is_none_or(|gone| gone.hi >= limit));
     if past {
         let limit = Span(case.limits.drain_max);
-        tally.doubt(case, format!("the answer was under way for longer than the {limit} of drain_max; a quieter machine would help"));
+        tally.disturbed(case, format!("the answer was under way for longer than the {limit} of drain_max"));
     }
     past
 }
@@ -170,10 +170,7 @@ pub(super) fn uploads(case: &Case<'_>, tally: &mut Tally, asked_for: impl Fn(&La
         }
         let until = lane.end.map_or(case.end, |end| end.at);
         if case.longest_own_gap(t0.lo, until) > case.limits.idle_max / 4 && !exchange.answered() {
-            tally.doubt(
-                case,
-                "the harness itself was silent for longer than idle_max/4; a quieter machine would help",
-            );
+            tally.disturbed(case, "the harness itself was silent for longer than idle_max/4");
             continue;
         }
         tally.exercise();
@@ -220,10 +217,7 @@ fn partial_head(case: &Case<'_>, tally: &mut Tally) {
         // Whoever takes so long to send a head is timed out with no restart as well.
         let kept = exchange.begun.saturating_add(case.limits.idle_max.saturating_sub(case.delta));
         if finished.is_some_and(|at| at >= kept) && case.control.fault(lane, exchange).is_some() {
-            tally.doubt(
-                case,
-                "the head was half sent for as long as an idle connection is kept; a quieter machine would help",
-            );
+            tally.disturbed(case, "the head was half sent for as long as an idle connection is kept");
             continue;
         }
         match finished.map(|at| within(at, td, case.limits.idle_max / 2)) {

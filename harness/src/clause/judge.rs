@@ -187,6 +187,7 @@ fn conclude(
         reasons: Vec::new(),
         tested_in: Vec::new(),
         undecided_in: Vec::new(),
+        disturbed_in: Vec::new(),
     };
     let tally = match tally {
         Ok(tally) => tally,
@@ -209,6 +210,7 @@ fn conclude(
         // Also where it is broken elsewhere.
         result.reasons = tally.doubts;
         result.undecided_in = tally.open.into_iter().collect();
+        result.disturbed_in = tally.disturbed.into_iter().collect();
     }
     result.verdict = if !violations.is_empty() {
         Verdict::Fail

@@ -172,7 +172,7 @@ fn close_honoured(case: &Case<'_>, tally: &mut Tally) {
             continue;
         }
         if case.had(body.at, end.at) <= CLOSE_WITHIN.saturating_add(case.delta) {
-            tally.doubt(case, STOOD_STILL);
+            tally.disturbed(case, STOOD_STILL);
             continue;
         }
         let seen = format!("still open {} after the last byte", Span(open_for));
@@ -214,7 +214,7 @@ fn answered_throughout(case: &Case<'_>, tally: &mut Tally) {
             let unsent_until = || lane.end.map_or(case.end, |end| end.at);
             let asked = exchange.sent.map_or_else(unsent_until, |sent| sent.hi);
             if n > 0 && !exchange.answered() && slept_through(case, lane, n, asked) {
-                tally.doubt(case, SLEPT);
+                tally.disturbed(case, SLEPT);
                 continue;
             }
             tally.exercise();
@@ -389,7 +389,7 @@ fn normal_otherwise(case: &Case<'_>, tally: &mut Tally) {
         if !announced && lane.exchanges.len() < case.control.ordinals && idle < case.timeline.control_idle / 2
         {
             if slept_through(case, lane, lane.exchanges.len(), end.at) {
-                tally.doubt(case, SLEPT);
+                tally.disturbed(case, SLEPT);
                 continue;
             }
             let seen = format!("FIN after {} of silence", Span(idle));

@@ -75,7 +75,7 @@ fn closed_first(case: &Case<'_>, lane: &Lane, idle: Micros, half: Micros, tally:
         return;
     }
     if slept_through(case, lane, lane.exchanges.len(), end.at) {
-        tally.doubt(case, SLEPT);
+        tally.disturbed(case, SLEPT);
         return;
     }
     tally.exercise();
@@ -94,7 +94,7 @@ pub(super) fn fresh_request(case: &Case<'_>, tally: &mut Tally) {
             continue;
         }
         if timed_out_unused(case, lane) {
-            tally.doubt(case, "it was never used for as long as an idle connection is kept; a quicker start or a quieter machine would help");
+            tally.disturbed(case, "it was never used for as long as an idle connection is kept");
             continue;
         }
         let at =

@@ -58,10 +58,7 @@ fn half_close(case: &Case<'_>, tally: &mut Tally) {
         };
         let kept = exchange.begun.saturating_add(case.limits.idle_max.saturating_sub(case.delta));
         if sent.hi >= kept && !exchange.answered() {
-            tally.doubt(
-                case,
-                "the head was half sent for as long as an idle connection is kept; a quieter machine would help",
-            );
+            tally.disturbed(case, "the head was half sent for as long as an idle connection is kept");
             continue;
         }
         match within(sent.hi, td, case.limits.idle_max / 2) {

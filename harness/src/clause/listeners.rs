@@ -67,7 +67,10 @@ pub(super) fn doubt_replaced_unseen(case: &Case<'_>, tally: &mut Tally) {
         let apart = at.saturating_sub(*from);
         if gone && !rows.is_empty() && *at >= t0.lo && apart >= BLIND {
             let apart = Span(apart);
-            tally.doubt(case, format!("one listening socket gave way to another between two looks {apart} apart; a quieter machine would help"));
+            tally.disturbed(
+                case,
+                format!("one listening socket gave way to another between two looks {apart} apart"),
+            );
         }
         before = rows;
     }

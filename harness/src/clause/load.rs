@@ -78,7 +78,7 @@ fn connects(case: &Case<'_>, lane: &Lane, tally: &mut Tally) -> bool {
             return false;
         }
         ConnectTrouble::TimedOut if stood_still(case, lane.opened, at) => {
-            tally.doubt(case, STOOD_STILL);
+            tally.disturbed(case, STOOD_STILL);
             return false;
         }
         ConnectTrouble::Refused => "connection refused",
@@ -133,7 +133,7 @@ fn judge(case: &Case<'_>, lane: &Lane, ordinal: usize, exchange: &Exchange, tall
     let until = lane.end.map_or(case.end, |end| end.at);
     match kind {
         "unfinished" => return,
-        "no-answer" if stood_still(case, exchange.begun, until) => return tally.doubt(case, STOOD_STILL),
+        "no-answer" if stood_still(case, exchange.begun, until) => return tally.disturbed(case, STOOD_STILL),
         "eof" | "reset" => {
             // It was idle since then, by the server's leave.
             let since = match ordinal.checked_sub(1).and_then(|before| lane.exchanges.get(before)) {
@@ -200,7 +200,7 @@ fn latency(case: &Case<'_>, tally: &mut Tally) {
     let mut without: Vec<Micros> = waits.iter().map(own).collect();
     without.sort_unstable();
     if without.get(rank.saturating_sub(1)).is_none_or(|time| *time <= limit) {
-        return tally.doubt(case, STOOD_STILL);
+        return tally.disturbed(case, STOOD_STILL);
     }
     tally.exercise();
     let expected = format!(

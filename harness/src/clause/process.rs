@@ -78,7 +78,7 @@ fn new_generation(case: &Case<'_>, tally: &mut Tally) {
 fn still_old(case: &Case<'_>, lane: &Lane, shown: &str, excused: impl Fn() -> bool, tally: &mut Tally) {
     let old = case.timeline.had_marker(shown);
     if old && excused() {
-        return tally.doubt(case, STOOD_STILL);
+        return tally.disturbed(case, STOOD_STILL);
     }
     tally.exercise();
     if old {
@@ -125,7 +125,7 @@ fn effective(case: &Case<'_>, tally: &mut Tally) {
             still_old(case, lane, shown, excused, tally);
         } else if let (Some(marker), Some(shown)) = (&case.marker, shown) {
             if shown != marker && excused() {
-                tally.doubt(case, STOOD_STILL);
+                tally.disturbed(case, STOOD_STILL);
                 continue;
             }
             tally.exercise();
@@ -140,7 +140,7 @@ fn effective(case: &Case<'_>, tally: &mut Tally) {
             }
             let by_old = case.old_owner(lane).is_some();
             if by_old && excused() {
-                tally.doubt(case, STOOD_STILL);
+                tally.disturbed(case, STOOD_STILL);
                 continue;
             }
             tally.exercise();

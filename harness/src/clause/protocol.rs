@@ -72,7 +72,7 @@ fn closed_after(case: &Case<'_>, lane: &Lane, exchange: &Exchange, usual: Micros
     let open_for = end.at.saturating_sub(body.at);
     let limit = CLOSE_WITHIN.max(usual).saturating_add(case.delta);
     if open_for > limit && case.had(body.at, end.at) <= limit {
-        tally.doubt(case, STOOD_STILL);
+        tally.disturbed(case, STOOD_STILL);
     } else if open_for > limit {
         let seen = format!("still open {} after the last byte", Span(open_for));
         let expected = format!("end of file within {} of the last byte", Span(CLOSE_WITHIN.max(usual)));

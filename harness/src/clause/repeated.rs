@@ -92,7 +92,7 @@ fn exchanges(case: &Case<'_>, lane: &Lane, t0: Interval, tally: &mut Tally) {
             let stood_still = case.longest_own_gap(exchange.begun, until) > case.limits.idle_max / 4;
             let slow = case.held_up(exchange.begun, until) > case.limits.stall_max;
             if fault.as_ref().is_some_and(|(kind, ..)| stood_still || (*kind == "no-answer" && slow)) {
-                tally.doubt(case, STOOD_STILL);
+                tally.disturbed(case, STOOD_STILL);
             } else if fault.as_ref().is_none_or(|(kind, ..)| *kind != "unfinished") {
                 tally.exercise();
                 judge_exchange(case, lane, exchange, tally);

@@ -91,6 +91,9 @@ pub struct ClauseResult {
     /// Scenarios that left it open, where it is inconclusive or broken in others.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub undecided_in: Vec<String>,
+    /// Those of them in which the machine or hotspec itself is why. Not part of a report.
+    #[serde(skip)]
+    pub disturbed_in: Vec<String>,
 }
 
 /// The reason of a clause that nothing put to the test.

@@ -12,8 +12,7 @@ use crate::history::{Lane, Micros};
 pub(super) const BROKEN_OFF: &str = "the scenario was broken off";
 
 /// Why nothing can be said of a wait that hotspec's own may explain.
-pub(super) const STOOD_STILL: &str =
-    "the harness itself did not run, or no processor was free, for a while; a quieter machine would help";
+pub(super) const STOOD_STILL: &str = "the harness itself did not run, or no processor was free, for a while";
 
 /// One breach of a requirement, with what was expected and what was seen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -58,6 +57,8 @@ pub struct Tally {
     pub certain: BTreeSet<String>,
     /// Scenarios in which something stayed in doubt.
     pub open: BTreeSet<String>,
+    /// Those of them in which the machine or hotspec itself is why.
+    pub disturbed: BTreeSet<String>,
     /// Scenarios that were judged and of which there was nothing to say.
     pub silent: BTreeSet<String>,
 }
@@ -91,7 +92,13 @@ impl Tally {
         expected: &str,
         seen: String,
     ) {
-        if let Some(why) = excuse(case, lane, at) {
+        if case.interrupted && lane.end.is_none() && lane.connect_failed.is_none() {
+            return self.doubt(case, BROKEN_OFF);
+        }
+        if let Some(why) = excuse(case, lane) {
+            return self.disturbed(case, why);
+        }
+        if let Some(why) = case.all_seats_taken(lane, at) {
             return self.doubt(case, why);
         }
         self.violations.push(Violation {
@@ -139,6 +146,12 @@ impl Tally {
         push_once(&mut self.doubts, format!("{}: {}", case.scenario, why.into()));
     }
 
+    /// Something could not be decided, as the machine did not let hotspec or the target run: another attempt may decide it.
+    pub fn disturbed(&mut self, case: &Case<'_>, why: impl std::fmt::Display) {
+        self.disturbed.insert(case.scenario.to_owned());
+        self.doubt(case, format!("{why}; a quieter machine would help"));
+    }
+
     /// A scenario that was to put the requirement to the test never began.
     pub(super) fn not_run(&mut self, scenario: &str) {
         push_once(&mut self.doubts, format!("{scenario}: the run was broken off before this scenario began"));
@@ -156,6 +169,7 @@ impl Tally {
     /// What stayed in doubt was decided by another attempt.
     pub(super) fn settle(&mut self) {
         self.open.clear();
+        self.disturbed.clear();
         self.doubts.clear();
     }
 
@@ -176,6 +190,7 @@ impl Tally {
         self.violations.extend(other.violations);
         self.certain.extend(other.certain);
         self.open.extend(other.open);
+        self.disturbed.extend(other.disturbed);
         for (mine, theirs) in [
             (&mut self.doubts, other.doubts),
             (&mut self.withheld, other.withheld),
@@ -188,16 +203,14 @@ impl Tally {
     }
 }
 
-/// Why what went wrong on a lane is no evidence against the target, if so.
-fn excuse(case: &Case<'_>, lane: &Lane, at: Micros) -> Option<String> {
-    if case.interrupted && lane.end.is_none() && lane.connect_failed.is_none() {
-        Some(BROKEN_OFF.to_owned())
-    } else if case.control.unmeasured.contains(&lane.role) && lane.unanswered().is_some() {
+/// Why what went wrong on a lane may be the machine's doing, if so.
+fn excuse(case: &Case<'_>, lane: &Lane) -> Option<String> {
+    if case.control.unmeasured.contains(&lane.role) && lane.unanswered().is_some() {
         Some(format!("control shows no answer on a connection `{}` either, as {STOOD_STILL}", lane.role))
     } else if case.sent_late(lane) {
         Some(STOOD_STILL.to_owned())
     } else {
-        case.all_seats_taken(lane, at)
+        None
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) fn undisturbed(case: &Case<'_>, tally: &mut Tally) {
             if case.control.fault(lane, exchange).is_some_and(|(kind, ..)| ["eof", "reset"].contains(&kind))
                 && slept_through(case, lane, n, until)
             {
-                tally.doubt(case, SLEPT);
+                tally.disturbed(case, SLEPT);
                 continue;
             }
             lost(case, lane, exchange, tally);
@@ -45,7 +45,8 @@ pub(super) fn undisturbed(case: &Case<'_>, tally: &mut Tally) {
     }
 }
 
-pub(super) const SLEPT: &str = "the harness itself did not run for so long that a connection may have been idle meanwhile; a quieter machine would help";
+pub(super) const SLEPT: &str =
+    "the harness itself did not run for so long that a connection may have been idle meanwhile";
 
 /// The server may have answered, and timed the connection out, while the harness did not look: from the request before this
 /// one on, or from connecting. Who ends a connection before most of its time is up has not timed it out, slept or not.
@@ -70,7 +71,7 @@ fn lost(case: &Case<'_>, lane: &Lane, exchange: &Exchange, tally: &mut Tally) {
             return in_vain(case, lane, exchange, tally);
         }
         if kind == "no-answer" && case.longest_own_gap(exchange.begun, at) > case.limits.stall_max {
-            return tally.doubt(case, STOOD_STILL);
+            return tally.disturbed(case, STOOD_STILL);
         }
         let at = exchange.body.as_ref().map_or(at, |body| body.at);
         return tally.break_on(case, lane, at, kind, &expected, seen);
@@ -104,7 +105,7 @@ fn stalled(
         return;
     }
     if case.had(sent.lo, until) <= limit {
-        return tally.doubt(case, STOOD_STILL);
+        return tally.disturbed(case, STOOD_STILL);
     }
     let expected = format!("the first byte within {} (control's maximum plus stall_max)", Span(limit));
     tally.break_on(case, lane, until, "stall", &expected, seen(waited));
@@ -125,7 +126,7 @@ fn cut_while_idle(case: &Case<'_>, lane: &Lane, t0: Micros, tally: &mut Tally) {
         return;
     }
     if slept_through(case, lane, lane.exchanges.len(), end.at) {
-        return tally.doubt(case, SLEPT);
+        return tally.disturbed(case, SLEPT);
     }
     let expected = format!("kept for {} at least, as in control", Span(case.timeline.control_idle));
     tally.break_on(case, lane, end.at, kind, &expected, format!("{how} after {} of silence", Span(idle)));

@@ -140,10 +140,7 @@ fn no_wire_reset(case: &Case<'_>, tally: &mut Tally) {
         tally.break_on(case, lane, reset.at, "reset", expected, seen);
     }
     if let Some((_, lost @ 1..)) = heard {
-        tally.doubt(
-            case,
-            format!("{lost} segments were lost before they could be looked at; a quieter machine would help"),
-        );
+        tally.disturbed(case, format!("{lost} segments were lost before they could be looked at"));
     }
 }
 

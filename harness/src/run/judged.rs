@@ -11,7 +11,7 @@ use super::run_dir::{self, Files, MANIFEST};
 use crate::clause::Level;
 use crate::clause::compare::Comparison;
 use crate::clause::judge::{self, Recorded};
-use crate::clause::result::{ClauseResult, Problem, RunResult, RunVerdict};
+use crate::clause::result::{ClauseResult, Problem, RunResult, RunVerdict, Verdict};
 use crate::exit::{self, Failure};
 use crate::history::event::Stop;
 use crate::history::{Event, file};
@@ -90,7 +90,8 @@ impl Judged {
         &self.histories
     }
 
-    /// Scenarios on which the verdict still hangs: none if it is no longer open. A target that did start in others may have
+    /// Scenarios that another attempt may decide: those on which the verdict still hangs and, if it is a fail by now, those in
+    /// which the machine kept other clauses from being judged. A target that did start in others may have
     /// been too slow in one, or found its port taken.
     pub(crate) fn undecided(&self, baseline: Option<&Baseline>) -> BTreeSet<String> {
         let problems = &self.result.problems;
@@ -105,10 +106,16 @@ impl Judged {
             let open = comparison.open.into_iter().filter(|_| comparison.worse.is_empty());
             return open.filter_map(|open| open.scenario).collect();
         }
-        let open = self.result.verdict == RunVerdict::Inconclusive;
-        let counts = |clause: &&ClauseResult| clause.level <= self.level;
-        let clauses = self.result.clauses.iter().filter(|_| open).filter(counts);
-        clauses.flat_map(|clause| &clause.undecided_in).cloned().collect()
+        let open_in = |clause: &'_ ClauseResult| -> Vec<String> {
+            match (self.result.verdict, clause.verdict) {
+                (RunVerdict::Inconclusive, _) => clause.undecided_in.clone(),
+                // The verdict stands. What the target left open may be its way of failing; what the machine did is not.
+                (RunVerdict::Fail, Verdict::Inconclusive) => clause.disturbed_in.clone(),
+                _ => Vec::new(),
+            }
+        };
+        let counting = self.result.clauses.iter().filter(|clause| clause.level <= self.level);
+        counting.flat_map(open_in).collect()
     }
 
     /// What can be told of it, beside its baseline.
@@ -206,4 +213,45 @@ fn packets(dir: &Path, histories: &BTreeMap<String, Vec<Vec<Event>>>) -> Packets
     let there = |files: Files| Some(files.packets).filter(|path| path.exists());
     let of = |name: &String| (name.clone(), Files::made(dir, name).map(there).collect());
     histories.keys().map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::human::sample;
+
+    /// The scenarios to attempt again of a run that came to this, with a clause that two scenarios left open, one of them by the
+    /// machine's doing.
+    fn again(mut result: RunResult) -> Vec<String> {
+        let open = result.clauses.iter_mut().find(|clause| clause.verdict == Verdict::Inconclusive);
+        let open = open.expect("a clause is open");
+        open.undecided_in = vec!["idle-silent".to_owned(), "new-connections".to_owned()];
+        open.disturbed_in = vec!["new-connections".to_owned()];
+        let (histories, outputs) = (BTreeMap::new(), BTreeMap::new());
+        let judged = Judged { result, notices: Vec::new(), histories, outputs, level: Level::Must };
+        judged.undecided(None).into_iter().collect()
+    }
+
+    #[test]
+    fn all_that_is_open_is_attempted_again() {
+        assert_eq!(again(sample::inconclusive()), ["idle-silent", "new-connections"]);
+    }
+
+    #[test]
+    fn of_a_run_that_fails_only_what_the_machine_left_open_is() {
+        let failing = sample::failing();
+        assert_eq!(again(failing.clone()), ["new-connections"]);
+        let mut should = failing;
+        for open in should.clauses.iter_mut().filter(|clause| clause.verdict == Verdict::Inconclusive) {
+            open.level = Level::Should;
+        }
+        assert_eq!(again(should), [""; 0], "what does not count is not worth an attempt");
+    }
+
+    #[test]
+    fn a_run_with_no_verdict_on_the_target_is_not() {
+        let mut broken = sample::failing();
+        broken.verdict = RunVerdict::Error;
+        assert_eq!(again(broken), [""; 0]);
+    }
 }

@@ -191,7 +191,11 @@ fn a_socket_that_gave_way_to_another_while_nobody_could_look_leaves_open_whether
         }
         story.tell(BORN, What::Listeners { rows: vec![OTHER], from: (BORN - apart) * 1_000 });
         for clause in ["availability.not-refused", "availability.listener-present"] {
-            assert_eq!(story.verdict(clause), verdict, "{clause}, {overlaps}, {apart} ms");
+            let result = story.judged().clauses.into_iter().find(|result| result.id == clause).unwrap();
+            assert_eq!(result.verdict, verdict, "{clause}, {overlaps}, {apart} ms");
+            // By the machine's doing.
+            let disturbed = if verdict == Verdict::Inconclusive { &["new-connections"][..] } else { &[] };
+            assert_eq!(result.disturbed_in, disturbed, "{clause}");
         }
     }
 }

@@ -125,6 +125,7 @@ fn clause(id: &str, level: Level, verdict: Verdict) -> ClauseResult {
         reasons: Vec::new(),
         tested_in: Vec::new(),
         undecided_in: Vec::new(),
+        disturbed_in: Vec::new(),
     }
 }
 
