@@ -13,6 +13,7 @@ mod gates;
 mod hostile;
 mod html;
 mod interrupted;
+mod library;
 mod matrix;
 mod nothing_left;
 mod plan;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
     if let Some(code) = targets::serve_if_asked() {
         return code;
     }
+    support::pass_over_wanted_panics();
     // Files whose cases take longest come first, and those that want the machine for themselves last.
     let files = [
         ("reference", vec![reference::core()]),
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         ("saboteurs", saboteurs::trials()),
         ("real_servers", real_servers::trials()),
         ("url", url::trials()),
+        ("library", library::trials()),
         ("evidence", evidence::trials()),
         ("matrix", matrix::trials()),
         ("hostile", hostile::trials()),

@@ -196,8 +196,8 @@ impl Supervisor {
         self.state = State::Stopping;
         notify::stopping();
         let connections = self.handle.open_connections();
-        info!(%signal, connections, "stopping: draining");
         self.handle.stop();
+        info!(%signal, connections, "stopping: draining");
     }
 
     /// Pends for ever where there is no successor.

@@ -284,6 +284,30 @@ impl Run {
     }
 }
 
+/// A thread of this name is to panic, which is nothing to tell anybody.
+const TO_PANIC: &str = "to panic";
+
+/// Keeps quiet about panics that [`panic_of`] waits for.
+pub fn pass_over_wanted_panics() {
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().name() != Some(TO_PANIC) {
+            tell(panic);
+        }
+    }));
+}
+
+/// The message with which this panics.
+///
+/// # Panics
+/// It does not.
+pub fn panic_of(body: impl FnOnce() + Send) -> String {
+    let thread = std::thread::Builder::new().name(TO_PANIC.to_owned());
+    let ended = std::thread::scope(|scope| thread.spawn_scoped(scope, body).expect("a thread").join());
+    let said = ended.expect_err("it did not panic");
+    *said.downcast::<String>().expect("a message that was put together")
+}
+
 /// Looks again and again at what gives no event.
 ///
 /// # Panics

@@ -1,10 +1,5 @@
 //! What a successor inherits, who is told, and the command line.
 
-#![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
@@ -16,7 +11,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{Client, Server, field, is_nonblocking, sockets, status, wait_for};
+use crate::common::{Client, Server, field, is_nonblocking, sockets, status, wait_for};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -44,7 +39,7 @@ fn restart_times(server: &mut Server, count: usize) -> Vec<i32> {
 
 #[test]
 fn arguments_environment_and_signals_are_kept() {
-    let mut command = Command::new(common::program());
+    let mut command = Command::new(crate::common::program());
     command
         .args(["--listen", "127.0.0.1:0", "--marker", "a b", "--idle-timeout=5s"])
         .env("KEPT", "yes")
@@ -77,7 +72,7 @@ fn arguments_environment_and_signals_are_kept() {
 fn nothing_but_listeners_and_standard_streams_is_inherited() {
     let stray = fs::File::open("/dev/null").unwrap();
     let number = stray.as_raw_fd();
-    let mut command = Command::new(common::program());
+    let mut command = Command::new(crate::common::program());
     command.args(["--listen", "127.0.0.1:0"]);
     // SAFETY: fcntl is async-signal-safe.
     unsafe {
@@ -131,7 +126,7 @@ fn shell_parent(extra: &str) -> (Server, TcpListener) {
     let fd = listener.as_raw_fd();
     let script = format!(
         "trap 'echo told >&2' USR1; {} --socket {fd} {extra} & while :; do wait $!; sleep 0.01; done",
-        common::program().display()
+        crate::common::program().display()
     );
     let mut command = Command::new("sh");
     command.args(["-c", &script]);
@@ -169,10 +164,10 @@ fn nobody_is_told_in_place_of_a_parent_that_is_gone() {
     let (server, listener) = shell_parent(&format!("--marker @{}", gate.display()));
     let shell = server.pid();
     let pid = wait_for("the server, past its first step", || {
-        let pid = *common::children(shell).first()?;
+        let pid = *crate::common::children(shell).first()?;
         let mask = u64::from_str_radix(&status(pid, "SigBlk")?, 16).unwrap();
         let usr1 = 1 << (Signal::SIGUSR1 as i32 - 1);
-        let own_exec = fs::read_link(format!("/proc/{pid}/exe")).ok()? == common::program();
+        let own_exec = fs::read_link(format!("/proc/{pid}/exe")).ok()? == crate::common::program();
         (own_exec && mask & usr1 != 0).then_some(pid)
     });
     kill(Pid::from_raw(shell), Signal::SIGKILL).unwrap();
@@ -214,13 +209,13 @@ fn the_service_manager_is_told_of_each_step() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
-    socket.set_read_timeout(Some(common::PATIENCE)).unwrap();
+    socket.set_read_timeout(Some(crate::common::PATIENCE)).unwrap();
     let next = || {
         let mut buffer = [0; 1024];
         let count = socket.recv(&mut buffer).unwrap();
         String::from_utf8(buffer[..count].to_vec()).unwrap()
     };
-    let mut command = Command::new(common::program());
+    let mut command = Command::new(crate::common::program());
     command.args(["--listen", "127.0.0.1:0", "--idle-timeout", "200ms"]).env("NOTIFY_SOCKET", &path);
     let mut server = Server::start_command(command);
     assert_eq!(next(), "READY=1\n");
@@ -239,7 +234,7 @@ fn unix_sockets_of_both_kinds_are_handed_over() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("socket");
     let name = format!("reference-server-test-{}", std::process::id());
-    let mut command = Command::new(common::program());
+    let mut command = Command::new(crate::common::program());
     command
         .args(["--listen", &format!("unix:{}", path.display())])
         .args(["--listen", &format!("unix:@{name}")]);
@@ -269,7 +264,7 @@ fn unix_sockets_of_both_kinds_are_handed_over() {
 
 #[test]
 fn a_hundred_listeners_are_handed_over() {
-    let mut command = Command::new(common::program());
+    let mut command = Command::new(crate::common::program());
     for i in 0..100 {
         let ip = if i % 2 == 0 { "127.0.0.1" } else { "[::1]" };
         command.args(["--listen", &format!("{ip}:0")]);
@@ -294,7 +289,7 @@ fn wrong_arguments_are_explained_and_exit_with_64() {
         (vec!["--idle-timeout", "soon"], "such as 500ms"),
         (vec!["--no-such-flag"], "unexpected argument"),
     ] {
-        let output = Command::new(common::program()).args(&arguments).output().unwrap();
+        let output = Command::new(crate::common::program()).args(&arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(64), "{arguments:?}");
         let text = String::from_utf8_lossy(&output.stderr);
         assert!(text.contains(explanation), "{text}");
@@ -310,7 +305,7 @@ fn what_keeps_it_from_serving_is_named() {
         (["--socket", "77"], "descriptor 77 was not inherited"),
         (["--marker", "@/no/such/file"], "/no/such/file"),
     ] {
-        let mut child = Command::new(common::program())
+        let mut child = Command::new(crate::common::program())
             .args(["--listen", "127.0.0.1:0"])
             .args(arguments)
             .stderr(Stdio::piped())
@@ -327,7 +322,7 @@ fn what_keeps_it_from_serving_is_named() {
 fn a_descriptor_that_does_not_listen_is_named() {
     let file = fs::File::open("/dev/null").unwrap();
     let fd = file.as_raw_fd();
-    let mut command = Command::new(common::program());
+    let mut command = Command::new(crate::common::program());
     command.args(["--socket", &fd.to_string()]);
     // SAFETY: fcntl is async-signal-safe.
     unsafe {
@@ -347,7 +342,7 @@ fn a_closed_log_does_not_matter() {
     let (reader, writer) = std::io::pipe().unwrap();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("socket");
-    let mut child = Command::new(common::program())
+    let mut child = Command::new(crate::common::program())
         .args(["--listen", &format!("unix:{}", path.display())])
         .stderr(writer)
         .spawn()

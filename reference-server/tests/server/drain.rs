@@ -1,14 +1,9 @@
 //! What becomes of connections in every state when a successor takes over.
 
-#![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
-use common::{Server, wait_for};
+use crate::common::{Server, wait_for};
 use nix::sys::signal::Signal;
 
 const SHORT_IDLE: [&str; 2] = ["--idle-timeout", "700ms"];
@@ -223,7 +218,7 @@ fn a_head_that_trickles_is_bounded() {
     client.stream.set_nonblocking(true).unwrap();
     let mut ended = false;
     let start = Instant::now();
-    while !ended && start.elapsed() < common::PATIENCE {
+    while !ended && start.elapsed() < crate::common::PATIENCE {
         use std::io::{Read, Write};
         let _ = client.stream.write(b"x");
         std::thread::sleep(Duration::from_millis(20));
@@ -236,16 +231,19 @@ fn a_head_that_trickles_is_bounded() {
 #[test]
 fn sigterm_drains_and_stops() {
     let mut server = Server::start::<&str>(&[]);
-    let mut slow = server.connect();
-    slow.send("GET /slow?ms=500 HTTP/1.1\r\nHost: x\r\n\r\n");
+    let mut upload = server.connect();
+    upload.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n01234");
     let mut idle = server.connect();
     idle.get("/");
     server.signal(Signal::SIGTERM);
     server.wait_log("stopping: draining");
     assert!(idle.get("/").announces_close());
-    assert!(slow.response().announces_close());
+    upload.send("56789");
+    let answer = upload.response();
+    assert!(answer.announces_close());
+    assert_eq!(answer.body, b"0123456789");
     idle.expect_fin();
-    slow.expect_fin();
+    upload.expect_fin();
     assert!(server.wait_exit().success());
     wait_for("the listener's end", || std::net::TcpStream::connect(&server.address).err());
 }

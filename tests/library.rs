@@ -1,23 +1,27 @@
 //! hotspec in a program of somebody else's: this one, which has threads, and signals of its own.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hotspec::{Error, Format, Report, RunVerdict, Target};
+use libtest_mimic::Trial;
 use tempfile::TempDir;
 
-const HOTSPEC: &str = env!("CARGO_BIN_EXE_hotspec");
+use crate::support::{HOTSPEC, built, case, panic_of, tempdir};
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        case("runs of several threads at once leave the process as it was", several_at_once),
+        case("a server that does not start is no error, and not conformant", not_started),
+        case("a directory that holds a run is no place for another", taken_directory),
+    ]
+}
 
 fn reference() -> Target {
     asked(Target::command(HOTSPEC).args(["serve", "--listen", "{address}"]))
 }
 
 fn saboteur() -> Target {
-    let program: PathBuf = Path::new(HOTSPEC).with_file_name("examples/saboteurs");
-    assert!(program.is_file(), "{}: `cargo build -p saboteurs --examples` builds it", program.display());
+    let program = built("examples/saboteurs", "cargo build -p saboteurs --examples");
     asked(Target::command(program).args(["in_flight_killed", "--listen", "{address}"]))
 }
 
@@ -27,25 +31,24 @@ fn asked(target: Target) -> Target {
 }
 
 fn run(target: &Target) -> (TempDir, Report) {
-    let dir = tempfile::tempdir().unwrap();
-    let report = target.clone().run_dir(dir.path().join("run")).run().unwrap();
+    let dir = tempdir();
+    let report = target.clone().run_dir(dir.path().join("run")).run().expect("a report");
     (dir, report)
 }
 
 /// Signals that the process handles, blocks or ignores, of all its threads.
 fn signals() -> String {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let status = std::fs::read_to_string("/proc/self/status").expect("its status");
     let kept = |line: &&str| ["SigIgn", "SigCgt"].iter().any(|name| line.starts_with(name));
     status.lines().filter(kept).collect()
 }
 
-#[test]
-fn runs_of_several_threads_at_once_tell_the_reference_from_a_saboteur_and_leave_the_process_as_it_was() {
+fn several_at_once() {
     let before = signals();
     let targets = [reference(), saboteur(), reference()];
     let reports: Vec<(TempDir, Report)> = std::thread::scope(|scope| {
         let runs: Vec<_> = targets.iter().map(|target| scope.spawn(|| run(target))).collect();
-        runs.into_iter().map(|run| run.join().unwrap()).collect()
+        runs.into_iter().map(|run| run.join().expect("a run")).collect()
     });
     for (number, (_, report)) in reports.iter().enumerate() {
         let is_faulty = number == 1;
@@ -58,8 +61,7 @@ fn runs_of_several_threads_at_once_tell_the_reference_from_a_saboteur_and_leave_
 
     // The message of the panic is the report for people.
     let (_, broken) = &reports[1];
-    let panic = catch_unwind(AssertUnwindSafe(|| broken.assert_conformant())).unwrap_err();
-    let message = panic.downcast_ref::<String>().unwrap();
+    let message = panic_of(|| broken.assert_conformant());
     for said in ["FAIL: command loses", "in-flight.completes (MUST)", &broken.run_dir().display().to_string()]
     {
         assert!(message.contains(said), "{message}");
@@ -67,21 +69,19 @@ fn runs_of_several_threads_at_once_tell_the_reference_from_a_saboteur_and_leave_
     // And what to type is what was asked for.
     assert!(message.contains("hotspec run in-flight-slow --idle-max 1s"), "{message}");
     reports[0].1.assert_conformant();
-    assert!(broken.render(Format::Junit).unwrap().contains("<failure "));
+    assert!(broken.render(Format::Junit).expect("a report").contains("<failure "));
 }
 
-#[test]
-fn a_server_that_does_not_start_is_no_error_and_not_conformant() {
+fn not_started() {
     let (_dir, report) = run(&asked(Target::command("/no/such/server").arg("{address}")));
     assert_eq!(report.verdict(), RunVerdict::Invalid);
     assert!(!report.is_conformant());
     assert!(report.to_string().contains("/no/such/server"), "{report}");
 }
 
-#[test]
-fn a_directory_that_holds_a_run_is_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("manifest.json"), "{}").unwrap();
-    let error = reference().run_dir(dir.path()).run().unwrap_err();
+fn taken_directory() {
+    let dir = tempdir();
+    std::fs::write(dir.path().join("manifest.json"), "{}").expect("it is written");
+    let error = reference().run_dir(dir.path()).run().expect_err("it is refused");
     assert!(matches!(&error, Error::Usage(why) if why.contains("holds a run already")), "{error}");
 }

@@ -1,17 +1,12 @@
 //! Restarts that fail, and signals that must not hurt.
 
-#![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use common::{Server, children, field, is_nonblocking, sockets, wait_for};
+use crate::common::{Server, children, field, is_nonblocking, sockets, wait_for};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
@@ -26,7 +21,7 @@ impl Replaceable {
     fn start(arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("server");
-        install(&common::program(), &path);
+        install(&crate::common::program(), &path);
         let mut command = Command::new(path);
         command.args(["--listen", "127.0.0.1:0"]).args(arguments);
         let server = Server::start_command(command);
@@ -52,7 +47,7 @@ impl Replaceable {
 
     fn restore(&self) {
         let new = self.directory.path().join("new");
-        install(&common::program(), &new);
+        install(&crate::common::program(), &new);
         fs::rename(new, self.path()).unwrap();
     }
 
@@ -125,7 +120,7 @@ fn a_program_that_is_not_executable_changes_nothing() {
 #[test]
 fn a_program_cut_short_changes_nothing() {
     let target = Replaceable::start(&[]);
-    target.replace_by(&fs::read(common::program()).unwrap()[..4096]);
+    target.replace_by(&fs::read(crate::common::program()).unwrap()[..4096]);
     target.failed_harmlessly("restart failed");
 }
 
@@ -151,7 +146,7 @@ fn what_stands_behind_a_switched_link_is_executed() {
     for release in ["a", "b"] {
         fs::create_dir(directory.path().join(release)).unwrap();
         let path = directory.path().join(release).join("server");
-        install(&common::program(), &path);
+        install(&crate::common::program(), &path);
     }
     let link = directory.path().join("current");
     std::os::unix::fs::symlink("a", &link).unwrap();
@@ -208,7 +203,7 @@ fn readiness_from_a_stranger_is_passed_over() {
 fn no_signal_is_fatal_to_a_successor_that_is_starting() {
     let directory = tempfile::tempdir().unwrap();
     let gate = Gate::new(directory.path());
-    let mut command = Command::new(common::program());
+    let mut command = Command::new(crate::common::program());
     let marker = format!("@{}", gate.path.display());
     command.args(["--listen", "127.0.0.1:0", "--marker", &marker]);
     let server = Server::spawn(command);
@@ -232,7 +227,7 @@ fn no_signal_is_fatal_to_a_successor_that_is_starting() {
 fn stopping_takes_an_unready_successor_along() {
     let directory = tempfile::tempdir().unwrap();
     let gate = Gate::new(directory.path());
-    let mut command = Command::new(common::program());
+    let mut command = Command::new(crate::common::program());
     let marker = format!("@{}", gate.path.display());
     command.args(["--listen", "127.0.0.1:0", "--marker", &marker]);
     let mut server = Server::spawn(command);

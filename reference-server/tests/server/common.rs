@@ -1,12 +1,5 @@
 //! A server under test and raw clients: sockets of the standard library, nothing in between.
 
-#![allow(
-    dead_code,
-    unreachable_pub,
-    clippy::unwrap_used,
-    reason = "each test file uses its own part, and a test fails by panicking"
-)]
-
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -1,14 +1,9 @@
 //! Clients that never stop, through one restart after another: none may notice.
 
-#![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use common::{Client, Server, field};
+use crate::common::{Client, Server, field};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -45,7 +40,9 @@ fn neither_new_nor_kept_connections_fail_through_many_restarts() {
         for n in 0..RESTARTS {
             // Some answers by each generation, so that there is something to lose.
             let before = answered.load(Ordering::Relaxed);
-            common::wait_for("answers", || (answered.load(Ordering::Relaxed) > before + 50).then_some(()));
+            crate::common::wait_for("answers", || {
+                (answered.load(Ordering::Relaxed) > before + 50).then_some(())
+            });
             kill(Pid::from_raw(pid), Signal::SIGHUP).unwrap();
             let line = server.wait_log_nth("successor is ready: draining", n);
             pid = field(&line, "successor=").parse().unwrap();
