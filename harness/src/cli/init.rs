@@ -9,6 +9,8 @@ use clap::Args;
 use super::present;
 use crate::declaration::Profile;
 use crate::exit::{self, Failure};
+use crate::report::human;
+use crate::report::style::clean;
 use crate::target::file::{Target, parse_signal};
 
 /// The target file that a run finds by itself.
@@ -67,12 +69,12 @@ pub(super) fn init(args: &InitArgs) -> Result<u8, Failure> {
     })?;
     file.write_all(text.as_bytes())
         .map_err(|error| Failure::usage(format!("failed to write {shown}: {error}")))?;
-    let run =
-        if path == Path::new(FILE) { String::new() } else { format!(" --target {}", target_word(&path)) };
+    let named = || format!(" --target {}", clean(human::quoted(&target_word(&path))));
+    let run = if path == Path::new(FILE) { String::new() } else { named() };
     let edit = if args.command.is_empty() { ", edit `start`" } else { "" };
     present::print(&format!(
         "Wrote {}. Look it over{edit}, then:\n  hotspec run core --dry-run{run}   # what would be done\n  hotspec run core{run}             # a first look\n",
-        crate::report::style::clean(shown.to_string())
+        clean(shown.to_string())
     ))?;
     Ok(exit::CONFORMS)
 }
@@ -121,11 +123,14 @@ fn text(args: &InitArgs, path: &Path) -> Result<String, Failure> {
     Ok(TEMPLATE.lines().map(|text| line(text) + "\n").collect())
 }
 
-/// The words that tell it where to listen.
+/// The words that tell it where to listen. One with blanks in it, as a line of shell has, can't be repeated: then as the example of a
+/// file has it.
 fn each_listener(command: &[String]) -> String {
-    let at = command.iter().position(|word| word.contains("{address}") || word.contains("{port}"));
-    let Some(at) = at else { return "listen {address};".to_owned() };
-    let flag = at.checked_sub(1).and_then(|before| command.get(before)).filter(|word| word.starts_with('-'));
+    let is_word = |word: &str| !word.contains(char::is_whitespace);
+    let tells = |word: &String| is_word(word) && (word.contains("{address}") || word.contains("{port}"));
+    let Some(at) = command.iter().position(tells) else { return "listen {address};".to_owned() };
+    let flag = at.checked_sub(1).and_then(|before| command.get(before));
+    let flag = flag.filter(|word| word.starts_with('-') && is_word(word));
     flag.map_or_else(|| command[at].clone(), |flag| format!("{flag} {}", command[at]))
 }
 
@@ -203,6 +208,17 @@ mod tests {
             }
             let all = parsed(&uncommented(&lines, &blocks));
             assert_eq!((all.restart.len(), all.files.len(), all.known.len()), (2, 3, 1));
+        }
+    }
+
+    #[test]
+    fn a_line_of_shell_is_one_word_however_many_it_has() {
+        for line in ["exec ./server --listen {address}", "cd x\nexec ./server --listen {address}"] {
+            let text = written(&args(&["sh", "-c", line]));
+            assert_eq!(parsed(&text).start, ["sh", "-c", line]);
+            let lines: Vec<&str> = text.lines().collect();
+            let all = parsed(&uncommented(&lines, &blocks(&lines)));
+            assert_eq!(all.each_listener.as_deref(), Some("listen {address};"));
         }
     }
 

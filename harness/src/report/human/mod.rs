@@ -28,6 +28,7 @@ use crate::clause::result::{ClauseResult, RunResult, Verdict};
 use crate::clause::{Clause, Level, registry};
 use crate::declaration::Profile;
 use crate::history::Micros;
+pub(crate) use next::quoted;
 use recordings::Recordings;
 
 /// The report for a terminal.

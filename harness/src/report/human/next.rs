@@ -153,7 +153,7 @@ fn joined(option: &[String]) -> String {
 }
 
 /// A word for a shell. A placeholder such as `{address}` is no word that a shell would change.
-pub(in crate::report) fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "/._-+:,@%=".contains(c);
     let braces = !word.contains(',') && !word.contains("..");
     let harmless = |c: char| plain(c) || (braces && "{}".contains(c));
