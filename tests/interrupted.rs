@@ -244,6 +244,14 @@ fn full_outputs() {
         assert_eq!(output.status.code(), Some(status), "{words:?}: {stderr}");
         assert!(stderr.contains("failed to write to standard output: No space left"), "{stderr}");
     }
+    // What is not printed is on the page of the job all the same.
+    let temp = tempdir();
+    let page = temp.path().join("summary.md");
+    let mut command = Command::new(HOTSPEC);
+    command.args(["check", &run_dir]).env("GITHUB_ACTIONS", "true").env("GITHUB_STEP_SUMMARY", &page);
+    let ended = command.stdout(full()).stderr(Stdio::null()).status().expect("hotspec starts");
+    assert_eq!(ended.code(), Some(70));
+    assert!(fs::read_to_string(&page).is_ok_and(|text| text.contains("❌ fail")), "nothing is on the page");
     let cases: [(&[&str], i32); 3] =
         [(&["check", "/no/such/run"], 65), (&["run", "--no-such-flag"], 64), (&["check", &run_dir], 1)];
     for (words, status) in cases {

@@ -5,23 +5,24 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::present::print;
+use super::sinks::Troubles;
 use crate::exit::{self, Failure};
 use crate::run::github::inert;
 
 /// Tells a person, so that nothing a target wrote is taken for a command, then the annotations, and adds to the job's page. Without
 /// a report for people standard output is somebody else's, and the annotations go to standard error, which is read as well.
-///
-/// # Errors
-/// The page can't be written.
-pub(super) fn tell(human: Option<String>, annotations: &str, summary: &str) -> Result<(), Failure> {
+pub(super) fn tell(human: Option<String>, annotations: &str, summary: &str, troubles: &mut Troubles) {
     match human {
         Some(human) => {
-            print(&inert(&human))?;
-            print(annotations)?;
+            troubles.note(print(&inert(&human)).and_then(|()| print(annotations)));
         }
         None if annotations.is_empty() => {}
         None => exit::say(annotations.trim_end()),
     }
+    troubles.note(add_to_page(summary));
+}
+
+fn add_to_page(summary: &str) -> Result<(), Failure> {
     let Some(page) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else {
         return Ok(());
     };

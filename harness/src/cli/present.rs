@@ -33,16 +33,13 @@ pub(super) fn tell(
     let told = judged.told(dir, baseline);
     let shown = (!sinks.take_stdout()).then(|| told.text(Format::Human, (width(), colour()))).transpose()?;
     sinks.write(|format| told.text(format, (WIDTH, false)));
-    let done = match shown {
-        shown if run::github::is_there() => github::tell(
-            shown,
-            &told.text(Format::Github, (WIDTH, false))?,
-            &told.text(Format::Markdown, (WIDTH, false))?,
-        ),
-        Some(shown) => print(&shown),
-        None => Ok(()),
-    };
-    sinks.troubles.note(done);
+    if run::github::is_there() {
+        let plain = |format| told.text(format, (WIDTH, false));
+        let (annotations, summary) = (plain(Format::Github)?, plain(Format::Markdown)?);
+        github::tell(shown, &annotations, &summary, &mut sinks.troubles);
+    } else if let Some(shown) = shown {
+        sinks.troubles.note(print(&shown));
+    }
     let status = told.status();
     sinks.end(&judged.result, status)
 }
