@@ -9,7 +9,7 @@ use libtest_mimic::Trial;
 use predicates::prelude::*;
 use serde_json::Value;
 
-use crate::support::{Results, Run, SOON, built, case, hotspec, run, tempdir, thorough};
+use crate::support::{Results, Run, SOON, built, case, hotspec, run, schema, tempdir, thorough};
 
 /// Scenarios that share clauses, and that are quick.
 const SCENARIOS: [&str; 4] = ["half-sent-head", "queued-at-trigger", "queued-at-handover", "in-flight-slow"];
@@ -26,6 +26,7 @@ pub fn trials() -> Vec<Trial> {
         thorough(case("the whole can be judged again, and told in every format", told)),
         thorough(case("a saboteur that is run in parts fails by the same clause", fails)),
         thorough(case("parts that don't make one run are refused", refused)),
+        thorough(case("a part that can't be read ends the lines of the whole, with why", unreadable)),
         case("what can't be divided is refused", undivided),
     ]
 }
@@ -183,6 +184,27 @@ fn refused() {
     with(&|manifest| manifest["scenarios"] = Value::Array(Vec::new()), 65, "in one of the parts");
     with(&|manifest| manifest["scenarios"][0]["name"] = "../../x".into(), 65, "that can name a file");
     refused(&[all[0], all[1], tempdir().path()], 65, "expected the directory of a run");
+}
+
+fn unreadable() {
+    let mut scenario = String::new();
+    let part = changed(&parts()[2].dir, |manifest| {
+        manifest["scenarios"][0]["name"].as_str().expect("a scenario").clone_into(&mut scenario);
+    });
+    fs::create_dir(part.path().join("history")).expect("a directory");
+    fs::write(part.path().join(format!("history/{scenario}.ndjson")), "nothing\n").expect("a history");
+    let temp = tempdir();
+    let mut command = hotspec(["merge", "--report=ndjson", "--report=ndjson=/dev/full", "--run-dir"]);
+    command.arg(temp.path().join("whole")).args(dirs(&parts()[..2])).arg(part.path()).timeout(SOON);
+    let output = command.assert().code(65).get_output().clone();
+    let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+    let lines: Vec<Value> = lines.lines().map(|line| schema::events().holds(line)).collect();
+    let told: Vec<&str> = lines.iter().filter_map(|line| line["event"].as_str()).collect();
+    assert_eq!(told, ["run-begun", "run-failed"]);
+    assert_eq!(lines[1]["status"], 65);
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(stderr.contains("failed to write /dev/full"), "{stderr}");
+    assert!(stderr.contains(&format!("{scenario}.ndjson:1: ")), "{stderr}");
 }
 
 fn undivided() {

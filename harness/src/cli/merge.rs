@@ -51,8 +51,8 @@ pub(super) fn merge(args: &MergeArgs) -> Result<u8, Failure> {
     let path = run_dir.path.join(MANIFEST);
     fs::write(&path, text).map_err(|error| cant_copy(&path, &error))?;
     parts.iter().try_for_each(|part| part.copy_to(&run_dir.path))?;
-    let judged = judged::judge(&run_dir.path).inspect_err(|failure| sinks.fail(failure))?;
     sinks.begin(&manifest, &run_dir.path);
+    let judged = judged::judge(&run_dir.path).inspect_err(|failure| sinks.fail(failure))?;
     present::tell(&judged, &run_dir.path, sinks, baseline.as_ref())
 }
 

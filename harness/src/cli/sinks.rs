@@ -42,10 +42,14 @@ impl Troubles {
     /// The last of them.
     pub(super) fn end(mut self, status: u8) -> Result<u8, Failure> {
         let Some(last) = self.0.pop() else { return Ok(status) };
-        for failure in self.0 {
+        self.tell();
+        Err(last)
+    }
+
+    fn tell(&mut self) {
+        for failure in self.0.drain(..) {
             failure.tell();
         }
-        Err(last)
     }
 
     /// The status that the program will end with.
@@ -159,9 +163,10 @@ impl Sinks {
         self.troubles.end(status)
     }
 
-    /// The last line, where nothing could be judged.
+    /// The last line, where nothing could be judged. What could not be written is told here.
     pub(super) fn fail(&mut self, failure: &Failure) {
         self.line(&Line::RunFailed { status: failure.status, message: &failure.message });
+        self.troubles.tell();
     }
 }
 
