@@ -330,15 +330,17 @@ fn closed_pipe() {
 
 fn refused() {
     let temp = tempdir();
-    let there = temp.path().join("there");
+    let (there, new) = (temp.path().join("there"), temp.path().join("new"));
     fs::write(&there, EARLIER).expect("an earlier report");
     for format in ["json", "ndjson"] {
         let mut command = Command::new(HOTSPEC);
-        command.arg("run").arg(format!("--report={format}={}", there.display()));
+        command.arg("run");
+        command.args([&there, &new].map(|path| format!("--report={format}={}", path.display())));
         let output = command.args(["--report", "junit=/no/such/dir/x.xml"]).output().expect("hotspec starts");
         assert_eq!(output.status.code(), Some(64));
         assert!(text(&output.stderr).contains("failed to write the report /no/such/dir/x.xml"));
         assert_eq!(fs::read_to_string(&there).expect("it is there"), EARLIER);
+        assert!(!new.exists(), "an empty report of a run that was not made");
     }
 }
 

@@ -71,6 +71,17 @@ struct To {
     /// Without symbolic links, so that what is replaced is what they lead to.
     path: PathBuf,
     meta: Metadata,
+    /// It was not there before, and nothing is in it yet.
+    is_new: bool,
+}
+
+/// Where nothing comes to be written, nobody finds an empty report.
+impl Drop for To {
+    fn drop(&mut self) {
+        if self.is_new {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
 }
 
 impl Sinks {
@@ -182,6 +193,7 @@ impl Sink {
     fn add(&mut self, line: &str) -> Result<(), Failure> {
         let Some(to) = &mut self.to else { return present::print(line) };
         let first = !std::mem::replace(&mut self.is_begun, true);
+        to.is_new = false;
         let cleared = if first && to.meta.is_file() { to.file.set_len(0) } else { Ok(()) };
         let written = cleared.and_then(|()| to.file.write_all(line.as_bytes()));
         written.map_err(|error| to.cant_write(&error))
@@ -191,10 +203,15 @@ impl Sink {
 impl To {
     fn open(path: &Path) -> Result<Self, Failure> {
         let open = || {
-            let file = File::options().write(true).create(true).truncate(false).open(path)?;
+            let (file, is_new) = match File::options().write(true).create_new(true).open(path) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                    (File::options().write(true).create(true).truncate(false).open(path)?, false)
+                }
+                made => (made?, true),
+            };
             let meta = file.metadata()?;
             let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-            Ok(Self { file, path, meta })
+            Ok(Self { file, path, meta, is_new })
         };
         open().map_err(|error: io::Error| {
             Failure::usage(format!(
@@ -213,7 +230,10 @@ impl To {
     fn put(&mut self, text: &str) -> io::Result<()> {
         if self.meta.is_file() {
             match run_dir::replace(&self.path, text) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.is_new = false;
+                    return Ok(());
+                }
                 Err(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
                     return Err(error);
                 }
@@ -221,6 +241,7 @@ impl To {
                 Err(_) => self.file.set_len(0)?,
             }
         }
+        self.is_new = false;
         self.file.write_all(text.as_bytes())
     }
 
