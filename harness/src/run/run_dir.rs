@@ -1,7 +1,7 @@
 //! Where runs are stored: one directory each, a link to the last, and not too many of them.
 
 use std::fs::{self, File};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -204,8 +204,9 @@ pub(crate) fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     // Others may replace it at the same time.
     let beside = path.with_file_name(format!(".{name}.{}.part", std::process::id()));
     let written = fs::write(&beside, text).and_then(|()| {
-        // Who may read what is there may read what takes its place.
+        // Who may read what is there may read what takes its place. Only root can give it to somebody else.
         if let Ok(there) = fs::metadata(path) {
+            let _ = chown(&beside, Some(there.uid()), Some(there.gid()));
             fs::set_permissions(&beside, there.permissions())?;
         }
         fs::rename(&beside, path)
@@ -266,7 +267,23 @@ fn size(dir: &Path) -> u64 {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
+
+    #[test]
+    fn a_file_that_is_replaced_stays_whose_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("report");
+        fs::write(&path, "earlier").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        // Somebody else's, where that can be had.
+        let _ = chown(&path, Some(1), Some(1));
+        let whose = || fs::metadata(&path).map(|meta| (meta.uid(), meta.gid(), meta.mode())).unwrap();
+        let before = whose();
+        replace(&path, "now").unwrap();
+        assert_eq!((whose(), fs::read_to_string(&path).unwrap().as_str()), (before, "now"));
+    }
 
     #[test]
     fn attempts_are_numbered_without_a_gap_and_all_are_found() {
