@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use libtest_mimic::Trial;
 use predicates::prelude::*;
 
-use crate::support::{HOTSPEC, SOON, case, case_with, hotspec, tempdir};
+use crate::support::{HOTSPEC, SOON, case, case_with, hotspec, tempdir, text};
 
 const BASH: (&str, &str) = ("bash", "apt-get install bash");
 const ZSH: (&str, &str) = ("zsh", "apt-get install zsh");
@@ -50,10 +50,6 @@ pub fn trials() -> Vec<Trial> {
         case_with(&[SCRIPT], "a terminal has colours and its own width", terminal),
         case("COLUMNS says how wide a report is", columns),
     ]
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 fn init(dir: &Path, words: &[&str]) -> Output {

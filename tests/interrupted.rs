@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::formats::failing;
 use crate::support::permission::{UNSHARE, is_possible};
-use crate::support::{HOTSPEC, PYTHON, SOON, case, case_with, eventually, schema, tempdir};
+use crate::support::{HOTSPEC, PYTHON, SOON, case, case_with, eventually, schema, tempdir, text};
 
 /// Before a command: it mounts what nobody else sees.
 const OWN_MOUNTS: &str = "unshare --user --map-root-user --mount";
@@ -204,10 +204,6 @@ fn check(words: &[String]) -> Output {
     let mut command = Command::new(HOTSPEC);
     command.arg("check").arg(&failing().dir).args(words).env_remove("GITHUB_ACTIONS");
     command.output().expect("hotspec starts")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 fn full_report() {

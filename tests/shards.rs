@@ -9,7 +9,7 @@ use libtest_mimic::Trial;
 use predicates::prelude::*;
 use serde_json::Value;
 
-use crate::support::{Results, Run, SOON, built, case, hotspec, run, schema, tempdir, thorough};
+use crate::support::{Results, Run, SOON, built, case, hotspec, run, schema, tempdir, text, thorough};
 
 /// Scenarios that share clauses, and that are quick.
 const SCENARIOS: [&str; 4] = ["half-sent-head", "queued-at-trigger", "queued-at-handover", "in-flight-slow"];
@@ -67,10 +67,9 @@ fn merge<'a>(dirs: impl IntoIterator<Item = &'a Path>) -> Merged {
     let mut command = hotspec(["merge", "--run-dir"]);
     command.arg(&dir).arg(format!("--report=json={}", report.display())).args(dirs);
     let output = command.output().expect("hotspec starts");
-    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    let stdout = text(&output.stdout);
     let results = serde_json::from_str(&fs::read_to_string(&report).unwrap_or_default());
-    let results = results
-        .unwrap_or_else(|error| panic!("{error}: {stdout}{}", String::from_utf8_lossy(&output.stderr)));
+    let results = results.unwrap_or_else(|error| panic!("{error}: {stdout}{}", text(&output.stderr)));
     Merged { status: output.status.code(), stdout, results, dir, _temp: temp }
 }
 
@@ -197,12 +196,12 @@ fn unreadable() {
     let mut command = hotspec(["merge", "--report=ndjson", "--report=ndjson=/dev/full", "--run-dir"]);
     command.arg(temp.path().join("whole")).args(dirs(&parts()[..2])).arg(part.path()).timeout(SOON);
     let output = command.assert().code(65).get_output().clone();
-    let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+    let lines = text(&output.stdout);
     let lines: Vec<Value> = lines.lines().map(|line| schema::events().holds(line)).collect();
     let told: Vec<&str> = lines.iter().filter_map(|line| line["event"].as_str()).collect();
     assert_eq!(told, ["run-begun", "run-failed"]);
     assert_eq!(lines[1]["status"], 65);
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    let stderr = text(&output.stderr);
     assert!(stderr.contains("failed to write /dev/full"), "{stderr}");
     assert!(stderr.contains(&format!("{scenario}.ndjson:1: ")), "{stderr}");
 }

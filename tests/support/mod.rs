@@ -184,7 +184,8 @@ pub fn run<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) ->
     Run { status: output.status.code(), stdout, stderr, json, results, dir, temp }
 }
 
-fn text(bytes: &[u8]) -> String {
+/// What was said.
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
