@@ -21,6 +21,7 @@ mod schema;
 mod selftest;
 mod sinks;
 mod soak;
+mod target_args;
 mod typed;
 mod watching;
 
