@@ -30,7 +30,7 @@ pub(super) fn write(page: &mut Page, run: &RunResult, causes: &[Cause<'_>], evid
                 }
                 Stop::Control => format!("Mend what fails with no restart; then {again}"),
                 Stop::Harness => {
-                    "Please report this as a fault of hotspec, with the run's directory.".to_owned()
+                    "Mend what is said above if the machine lacks it; else please report this as a fault of hotspec, with the run's directory.".to_owned()
                 }
             },
         );
