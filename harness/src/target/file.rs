@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub use super::listen::ListenKind;
-use crate::declaration::{DeclaredLimits, Known, Profile, Span};
+pub use super::step::{Event, TriggerStep, parse_signal};
+use crate::declaration::{DeclaredLimits, Known, Profile};
 use crate::history::Model;
 
 /// A target as it is declared, before placeholders are filled in.
@@ -180,49 +181,6 @@ pub struct FileSpec {
     pub bytes: Option<u64>,
 }
 
-/// One step of a restart. Exactly one of its verbs is given.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct TriggerStep {
-    /// Send this signal: HUP, USR2, …
-    pub signal: Option<String>,
-    /// … to the process that this file names; else to the main process.
-    pub pid_file: Option<String>,
-    /// Run this command and wait for its end.
-    pub command: Option<Vec<String>>,
-    /// Wait for an event.
-    pub wait: Option<Event>,
-    /// The old generation is to drain from this step on; else from the first.
-    #[serde(default)]
-    pub drain: bool,
-    /// How long the step may take.
-    pub timeout: Option<Span>,
-}
-
-/// Something that a step of a restart may wait for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Event {
-    /// The successor answers. Where no connection is made that could show it, it is as many processes of the successor's as
-    /// of the old generation that hold a listening socket.
-    SuccessorAnswers,
-    /// No process of the old generation holds a listening socket any more, but for a master that serves nobody.
-    OldStopsListening,
-    /// The old generation is gone.
-    OldGone,
-}
-
-impl Event {
-    /// It, as the end of "wait until …".
-    pub fn describe(self) -> &'static str {
-        match self {
-            Event::SuccessorAnswers => "the successor answers",
-            Event::OldStopsListening => "the old workers stop listening",
-            Event::OldGone => "the old generation is gone",
-        }
-    }
-}
-
 /// Paths by what they do. `{ms}`, `{n}` and `{chunks}` are filled in.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -326,110 +284,6 @@ impl Target {
         }
         Ok(())
     }
-
-    /// What the format itself can't say; the first string is where to look for the place.
-    fn check(&self) -> Result<(), (String, String)> {
-        if self.start.first().is_none_or(String::is_empty) {
-            let message = "expected `start` to name a command, as in start = [\"nginx\", \"-p\", \"{dir}\"]";
-            return Err(("start".to_owned(), message.to_owned()));
-        }
-        if self.restart.is_empty() {
-            let message = "expected at least one [[restart]] step, as in signal = \"HUP\"";
-            return Err(("restart".to_owned(), message.to_owned()));
-        }
-        for step in &self.restart {
-            step.check().map_err(|message| ("[[restart]]".to_owned(), message))?;
-        }
-        for file in &self.files {
-            let path = Path::new(&file.path);
-            let inside = path.components().all(|part| matches!(part, std::path::Component::Normal(_)));
-            if !inside || file.path.is_empty() {
-                let message =
-                    format!("expected a path inside the run's own directory, found `{}`", file.path);
-                return Err((file.path.clone(), message));
-            }
-        }
-        self.check_broken().map_err(|message| ("[broken]".to_owned(), message))?;
-        self.check_listen().map_err(|message| ("[listen]".to_owned(), message))?;
-        self.check_each_listener().map_err(|message| ("each-listener".to_owned(), message))?;
-        self.check_known()?;
-        Ok(())
-    }
-
-    /// The deviations that it admits: each by itself, and whether one is there twice.
-    fn check_known(&self) -> Result<(), (String, String)> {
-        for (number, known) in self.known.iter().enumerate() {
-            let wrong = |message: String| {
-                (known.clause.clone(), format!("[[known]] {}: {message}", known.describe()))
-            };
-            known.check().map_err(wrong)?;
-            if known.versions.is_some() && self.version.is_empty() {
-                let message = "expected `version`, the command that tells the program's version, where an entry names versions";
-                return Err(wrong(message.to_owned()));
-            }
-            let same = |other: &Known| {
-                (&other.clause, &other.scenario, &other.kind, &other.versions)
-                    == (&known.clause, &known.scenario, &known.kind, &known.versions)
-            };
-            if self.known[..number].iter().any(same) {
-                return Err(wrong("it is there twice".to_owned()));
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Target {
-    fn check_broken(&self) -> Result<(), String> {
-        let Some(broken) = &self.broken else { return Ok(()) };
-        if broken.text.is_some() == broken.append.is_some() {
-            return Err("expected exactly one of text and append in [broken]".to_owned());
-        }
-        let is_its_own = |file: &FileSpec| file.path == broken.file && file.bytes.is_none();
-        if !self.files.iter().any(is_its_own) {
-            let message = "expected `file` in [broken] to be the path of a [[file]] that has a text";
-            return Err(format!("{message}, found `{}`", broken.file));
-        }
-        Ok(())
-    }
-}
-
-impl TriggerStep {
-    fn check(&self) -> Result<(), String> {
-        let verbs = [self.signal.is_some(), self.command.is_some(), self.wait.is_some()];
-        if verbs.iter().filter(|given| **given).count() != 1 {
-            return Err("expected exactly one of signal, command and wait in a [[restart]] step".to_owned());
-        }
-        if let Some(signal) = &self.signal {
-            parse_signal(signal)?;
-        }
-        if self.command.as_ref().is_some_and(|command| command.first().is_none_or(String::is_empty)) {
-            return Err("expected `command` to name a program".to_owned());
-        }
-        Ok(())
-    }
-
-    /// What the step does, for people.
-    pub fn describe(&self) -> String {
-        if let Some(signal) = &self.signal {
-            let to = self.pid_file.as_deref().unwrap_or("the main process");
-            format!("SIG{} to {to}", signal.trim_start_matches("SIG"))
-        } else if let Some(command) = &self.command {
-            format!("`{}`", command.join(" "))
-        } else {
-            format!("wait until {}", self.wait.map_or("", Event::describe))
-        }
-    }
-}
-
-/// A signal by its name, with or without `SIG`.
-///
-/// # Errors
-/// What was expected, and what was found.
-pub fn parse_signal(text: &str) -> Result<nix::sys::signal::Signal, String> {
-    let upper = text.to_ascii_uppercase();
-    let full = if upper.starts_with("SIG") { upper } else { format!("SIG{upper}") };
-    full.parse().map_err(|_| format!("expected a signal such as HUP or USR2, found `{text}`"))
 }
 
 /// The line, from 1, of a place in a text.

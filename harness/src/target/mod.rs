@@ -1,6 +1,7 @@
 //! What is under test: target files, network namespaces, and the warden over each process tree.
 
 pub mod builtin;
+mod check;
 mod extends;
 pub mod file;
 pub mod launch;
@@ -14,6 +15,7 @@ pub mod program_path;
 pub mod quota;
 pub mod refusal;
 pub mod running;
+mod step;
 mod values;
 pub mod version;
 mod veth;
