@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use crate::support::chromium::{CHROMIUM, Page};
-use crate::support::{HOTSPEC, Run, SOON, alone, case, case_with, free_case, hotspec, run, tempdir};
+use crate::support::{HOTSPEC, Run, SOON, case, case_alone, case_with, hotspec, run, tempdir};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -34,8 +34,12 @@ pub fn trials() -> Vec<Trial> {
             widths,
         ),
         case_with(&browser, "without its script all of it is there", no_script),
-        free_case(&browser, "ten thousand connections open within two seconds", || alone(mass)),
     ]
+}
+
+/// What wants the machine for itself.
+pub fn alone() -> Vec<Trial> {
+    vec![case_alone(&[CHROMIUM], "ten thousand connections open within two seconds", mass)]
 }
 
 /// Removes what all cases shared.

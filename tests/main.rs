@@ -30,6 +30,7 @@ mod url;
 
 use std::process::ExitCode;
 
+use libtest_mimic::Trial;
 use support::{all_are_asked, of, run_trials, targets};
 
 /// Cases at the same time. A run is several scenarios at once already; most of them wait most of the time, those that are run after
@@ -38,12 +39,23 @@ fn at_once() -> usize {
     if all_are_asked() { 6 } else { 9 }
 }
 
+/// The first case of each file that is run before all others: it makes what the file's others look at, who would only wait for it
+/// side by side.
+fn openers_first(mut files: Vec<Vec<Trial>>) -> Vec<Trial> {
+    let opener = |file: &mut Vec<Trial>| {
+        let first = file.iter().position(|trial| !trial.has_ignored_flag())?;
+        Some(file.remove(first))
+    };
+    let openers: Vec<Trial> = files.iter_mut().filter_map(opener).collect();
+    openers.into_iter().chain(files.into_iter().flatten()).collect()
+}
+
 fn main() -> ExitCode {
     if let Some(code) = targets::serve_if_asked() {
         return code;
     }
     support::pass_over_wanted_panics();
-    // Files whose cases take longest come first, and those that want the machine for themselves last.
+    // Files whose cases take longest come first.
     let files = [
         ("reference", vec![reference::core()]),
         // It builds first, while the others wait most of the time.
@@ -70,10 +82,14 @@ fn main() -> ExitCode {
         ("plan", plan::trials()),
         ("stability", stability::trials()),
         ("doctor", doctor::trials()),
-        ("selftest", selftest::trials()),
-        ("reference", reference::trials()),
     ];
-    let code = run_trials(at_once(), files.into_iter().flat_map(|(file, trials)| of(file, trials)).collect());
+    // Who wants the machine for itself waits for all that are under way, and nobody else begins meanwhile.
+    let last =
+        [("selftest", selftest::trials()), ("html", html::alone()), ("reference", reference::trials())];
+    let files = files.map(|(file, trials)| of(file, trials).collect());
+    let mut trials = openers_first(files.into());
+    trials.extend(last.into_iter().flat_map(|(file, trials)| of(file, trials)));
+    let code = run_trials(at_once(), trials);
     reference::end();
     check::end();
     formats::end();
